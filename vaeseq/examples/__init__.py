@@ -1,0 +1,1 @@
+"""The three programs, and models to learn from."""

@@ -1,0 +1,1 @@
+"""Games: a world model, and an agent that learns inside it."""

@@ -1,0 +1,142 @@
+"""Hyperparameters: a frozen dataclass, read from `name=value,...` and to and from JSON."""
+
+import dataclasses
+import json
+import math
+import re
+import typing
+from typing import Any, Self
+
+from vaeseq.errors import UsageError, did_you_mean
+
+
+def hparam(
+    default: Any,
+    *,
+    low: float = -math.inf,
+    above: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field of `HParams`: low <= value <= high, value > above, or one of `choices`."""
+    limits = {"low": low, "above": above, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=limits)
+
+
+@dataclasses.dataclass(frozen=True)
+class HParams:
+    """Hyperparameters of a model and its training; examples subclass it with their own.
+
+    Raises `UsageError` (a `ValueError`) for a value of the wrong type or out of range.
+    """
+
+    # The core, a key of `vaeseq.VAE_TYPES`, and the size of z_t.
+    vae_type: str = hparam("SRNN")
+    latent_size: int = hparam(4, low=1)
+
+    # Networks.
+    obs_encoder_fc_layers: tuple[int, ...] = hparam((256, 128), low=1)
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((256,), low=1)
+    latent_decoder_fc_layers: tuple[int, ...] = hparam((256,), low=1)
+    rnn_hidden_sizes: tuple[int, ...] = hparam((32,), low=1)
+    rnn_dropout: float = hparam(0.0, low=0, high=0.95)  # of the inputs of every recurrent layer
+    activation: str = hparam("relu", choices=("relu", "elu", "tanh", "gelu", "silu"))
+    positive_projection: str = hparam("softplus", choices=("softplus", "exp"))
+
+    # Objective: log p(x|z) - strength * KL, where the strength grows from `start` through 1/2,
+    # at step `half`, to 1.
+    divergence_strength_start: float = hparam(1e-5, above=0, high=1)
+    divergence_strength_half: float = hparam(500.0, above=0)
+    use_monte_carlo_kl: bool = hparam(False)
+    srnn_use_res_q: bool = hparam(True)
+    log_prob_samples: int = hparam(16, low=1)
+
+    # Training.
+    learning_rate: float = hparam(1e-3, above=0)
+    learning_rate_decay: str = hparam("cosine", choices=("cosine", "none"))
+    adam_beta_2: float = hparam(0.99, low=0, high=0.999999)
+    clip_gradient_norm: float = hparam(1.0, low=0)  # of all gradients together; 0 is off
+    check_numerics: bool = hparam(True)
+    batch_size: int = hparam(32, low=1)
+    sequence_size: int = hparam(64, low=1)
+    seed: int = hparam(0, low=0, high=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        types = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = _checked(field, types[field.name], getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+
+    def parse(self, text: str) -> Self:
+        """Returns a copy changed by `text`, such as `latent_size=8,rnn_hidden_sizes=[256,256]`."""
+        changes: dict[str, Any] = {}
+        for item in filter(None, re.split(r",\s*(?![^\[]*\])", text.strip())):
+            name, equals, value = (part.strip() for part in item.partition("="))
+            if not equals:
+                raise UsageError(f"hparams: {item!r} is not of the form name=value")
+            if name in changes:
+                raise UsageError(f"hparams: {name} is given twice")
+            changes[name] = _read(value)
+        return self.replace(**changes)
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with some values changed."""
+        names = {field.name for field in dataclasses.fields(self)}
+        for name in changes:
+            if name not in names:
+                raise UsageError(f"hparams: unknown name {name!r}{did_you_mean(name, names)}")
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        """Returns all values as a JSON object; `from_json` reads it."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Returns the hyperparameters that `to_json` wrote."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"hparams: not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise UsageError("hparams: not a JSON object")
+        return cls().replace(**values)
+
+
+def _read(text: str) -> Any:
+    """A JSON value, or else a plain word such as the SRNN of `vae_type=SRNN`."""
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except json.JSONDecodeError:
+        return text.strip("'\"")
+
+
+def _checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:
+    """`value` as the type `kind` of the field, or UsageError."""
+    if typing.get_origin(kind) is tuple:
+        items = value if isinstance(value, (list, tuple)) else (value,)
+        return tuple(_checked(field, typing.get_args(kind)[0], item) for item in items)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise UsageError(f"hparams: {field.name} must be {kind.__name__}, not {value!r}")
+    limits = field.metadata
+    if limits["choices"] and value not in limits["choices"]:
+        hint = did_you_mean(value, limits["choices"])
+        raise UsageError(f"hparams: {field.name} cannot be {value!r}{hint}")
+    if kind in (int, float) and not (
+        limits["low"] <= value <= limits["high"] and limits["above"] < value < math.inf
+    ):
+        raise UsageError(f"hparams: {field.name} = {value} is out of range: {_range(limits)}")
+    return value
+
+
+def _range(limits: typing.Mapping[str, Any]) -> str:
+    words = []
+    if limits["above"] > -math.inf:
+        words.append(f"above {limits['above']:g}")
+    if limits["low"] > -math.inf:
+        words.append(f"at least {limits['low']:g}")
+    if limits["high"] < math.inf:
+        words.append(f"at most {limits['high']:g}")
+    return ", ".join(words) or "must be finite"

@@ -1,0 +1,353 @@
+"""ModelBase: a Keras model of sequences."""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from vaeseq import objectives, vae
+from vaeseq.context import Context, EncodeObserved
+from vaeseq.dist_module import DistModule
+from vaeseq.hparams import HParams
+from vaeseq.scan import last
+from vaeseq.vae.core import Inference
+
+
+class State(NamedTuple):
+    """What a model remembers of a sequence: the states of its context and of its core."""
+
+    context: Any
+    core: Any
+
+
+class ModelBase(keras.Model):
+    """A model of sequences with the recurrent core that `hparams.vae_type` names.
+
+    You write `make_encoder` and `make_decoder`, and `make_context` if the model conditions on more
+    than the observation before; you get a Keras model: `fit`, `evaluate`, callbacks. The weights
+    are made by the constructor.
+
+    A batch is the observed sequences, a nest of [B, T, *event_shape], or a dict with `observed`
+    and optionally `inputs`, a nest of [B, T, ...], and `lengths`, int [B], for rows that end early.
+
+    Args:
+      hparams: the hyperparameters; a subclass may have its own.
+      inputs_spec: nest of `tf.TensorSpec` of the inputs of one step, such as
+        `tf.TensorSpec([4])`; () where there are none.
+
+    Raises:
+      UsageError: where `hparams.vae_type` is unknown.
+    """
+
+    def __init__(
+        self, hparams: HParams | None = None, inputs_spec: Any = (), name: str | None = None
+    ):
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                f"vaeseq needs Keras on TensorFlow, but its backend is {keras.backend.backend()}; "
+                "set KERAS_BACKEND=tensorflow before Python starts"
+            )
+        super().__init__(name=name)
+        self.hparams = hparams or HParams()
+        self.inputs_spec = inputs_spec
+        self.encoder = self.make_encoder()
+        self.decoder = self.make_decoder()
+        self.encoded_size = self.encoder(self._zero_observations).shape[-1]
+        self.context = self.make_context()
+        self.core = vae.make(self.hparams, self.encoder, self.decoder)
+        self._means = {
+            name: keras.metrics.Mean(name) for name in ("loss", "elbo", "log_prob", "kl")
+        }
+        self._make_weights()
+        self.built = True
+
+    # What a subclass writes.
+
+    def make_encoder(self) -> keras.layers.Layer:
+        """Returns a layer from observations [N, *event_shape] to features [N, E]."""
+        raise NotImplementedError(f"{type(self).__name__} must define make_encoder")
+
+    def make_decoder(self) -> DistModule:
+        """Returns the observation distribution, given features."""
+        raise NotImplementedError(f"{type(self).__name__} must define make_decoder")
+
+    def make_context(self) -> Context:
+        """Returns what p(x_t | ...) conditions on; by default x_{t-1} encoded, and the inputs."""
+        return EncodeObserved(self.encoder, self.encoded_size)
+
+    # What a user calls.
+
+    def compile(self, optimizer: Any = None, jit_compile: bool = False, **kwargs: Any) -> None:
+        """As in Keras, without a loss; by default with the optimizer of the hyperparameters.
+
+        XLA is off: on CPU it gains nothing over the fused recurrence.
+        """
+        super().compile(
+            optimizer=optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs
+        )
+
+    def infer(
+        self,
+        observed: Any,
+        inputs: Any = (),
+        lengths: Any = None,
+        *,
+        state: State | None = None,
+        seed: Any = 0,
+    ) -> tuple[Inference, State]:
+        """Infers the latents of observed sequences.
+
+        Args:
+          observed: nest of [B, T, *event_shape].
+          inputs: nest of [B, T, ...], as `inputs_spec` says.
+          lengths: int [B] >= 1, where rows end early.
+          state: where an earlier call ended; None starts anew.
+          seed: int, or stateless int32 [2], of the latents' noise.
+
+        Returns:
+          The inference, and the state at the end of each row: give it to `infer` to go on reading
+          or to `generate` to go on writing.
+        """
+        observed, inputs = self._check(observed, inputs)
+        batch, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
+        state = state or self.initial_state(batch)
+        contexts, context_states = self.context.from_observations(observed, inputs, state.context)
+        noise = self._noise(batch, time, seed)
+        lengths = None if lengths is None else tf.cast(lengths, tf.int32)
+        inference = self.core.infer(contexts, observed, state.core, noise, lengths)
+        return inference, last(State(context_states, inference.states), lengths)
+
+    def initial_state(self, batch_size: Any) -> State:
+        """The state before the first step."""
+        return State(self.context.initial_state(batch_size), self.core.initial_state(batch_size))
+
+    def log_prob(
+        self,
+        observed: Any,
+        inputs: Any = (),
+        lengths: Any = None,
+        *,
+        num_samples: int | None = None,
+        seed: int = 0,
+    ) -> tf.Tensor:
+        """Log-likelihood of each sequence in nats, [B].
+
+        Exact for a core without latents; otherwise the importance-weighted bound with
+        `num_samples` (`hparams.log_prob_samples`) samples, in expectation never above it.
+        """
+        samples = num_samples or self.hparams.log_prob_samples
+        if self.core.latent_size == 0:
+            samples = 1
+        return self._log_prob(observed, inputs, lengths, tf.range(samples), _seed(seed))
+
+    def generate(
+        self,
+        batch_size: int = 1,
+        sequence_size: int | None = None,
+        inputs: Any = (),
+        prefix: Any = None,
+        temperature: float = 1.0,
+        seed: int = 0,
+        *,
+        state: State | None = None,
+    ) -> Any:
+        """Draws sequences.
+
+        Args:
+          batch_size: how many.
+          sequence_size: their length; by default that of `inputs`, or `hparams.sequence_size`.
+          inputs: nest of [B, sequence_size, ...], as `inputs_spec` says.
+          prefix: observed sequences to go on from, [B, T, ...] or [1, T, ...]; not part of the
+            result. Models with inputs go on from a `state` of `infer` instead.
+          temperature: draw observations from p^(1 / temperature).
+          seed: the same seed draws the same sequences.
+          state: a state from `infer` to go on from.
+
+        Returns:
+          Observations, nest of [B, sequence_size, *event_shape].
+
+        Raises:
+          ValueError: for a size below 1 or a temperature not above 0.
+        """
+        given = tf.nest.flatten(inputs)
+        sequence_size = sequence_size or (
+            given[0].shape[1] if given else self.hparams.sequence_size
+        )
+        if batch_size < 1 or sequence_size < 1:
+            raise ValueError(f"cannot generate {batch_size} sequences of {sequence_size} steps")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"the temperature must be above 0, not {temperature}")
+        seed = _seed(seed)
+        if prefix is not None:
+            state = self._end_state(prefix, seed)
+        if state is None:
+            state = self.initial_state(batch_size)
+        state = tf.nest.map_structure(
+            lambda x: tf.broadcast_to(x, [batch_size, *x.shape[1:]]), state
+        )
+        heat = None if temperature == 1 else tf.constant(temperature, tf.float32)
+        return self._generate(inputs, state, tf.constant(sequence_size), heat, seed)
+
+    # Training and evaluation by Keras.
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One update; the noise is a function of (seed, step)."""
+        step = self.optimizer.iterations
+        seed = tf.random.experimental.stateless_fold_in(_seed(self.hparams.seed), step)
+        with tf.GradientTape() as tape:
+            loss = self._update_means(
+                data, objectives.divergence_strength(self.hparams, step), seed
+            )
+            if self.hparams.check_numerics:
+                loss = tf.debugging.check_numerics(loss, "the loss is not finite")
+        variables = self.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self.get_metrics_result()
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """The metrics of one batch, with the KL at full weight."""
+        self._update_means(data, 1.0, _seed(self.hparams.seed))
+        return self.get_metrics_result()
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Means per time step in nats: loss (with the weighted KL), elbo, log_prob, kl."""
+        return list(self._means.values())
+
+    def call(self, observed: Any) -> tf.Tensor:
+        """The ELBO of each sequence, [B], so that the model can be called as a layer."""
+        return objectives.elbo(self.infer(observed)[0])
+
+    def _update_means(self, data: Any, strength: Any, seed: Any) -> tf.Tensor:
+        observed, inputs, lengths = _unpack(data)
+        inference, _ = self.infer(observed, inputs, lengths, seed=seed)
+        shape = tf.shape(inference.log_prob)
+        steps = tf.cast(
+            shape[0] * shape[1] if lengths is None else tf.reduce_sum(lengths), tf.float32
+        )
+        log_prob = tf.reduce_sum(inference.log_prob) / steps
+        kl = tf.reduce_sum(inference.kl) / steps
+        loss = strength * kl - log_prob
+        for name, value in zip(self._means, (loss, log_prob - kl, log_prob, kl), strict=True):
+            self._means[name].update_state(value, steps)
+        return loss
+
+    # The compiled parts. `tf.config.run_functions_eagerly(True)` switches compilation off.
+
+    @functools.cached_property
+    def _log_prob(self) -> Any:
+        def log_prob(observed: Any, inputs: Any, lengths: Any, samples: Any, seed: Any) -> Any:
+            def log_weight(sample: Any) -> tf.Tensor:
+                folded = tf.random.experimental.stateless_fold_in(seed, sample)
+                inference, _ = self.infer(observed, inputs, lengths, seed=folded)
+                return objectives.log_weight(inference)
+
+            log_weights = tf.map_fn(log_weight, samples, fn_output_signature=tf.float32)
+            return objectives.importance_weighted_bound(log_weights)
+
+        return tf.function(log_prob, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _generate(self) -> Any:
+        def generate(inputs: Any, state: State, steps: Any, temperature: Any, seed: Any) -> Any:
+            batch = tf.shape(tf.nest.flatten(state)[0])[0]
+            noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
+            noise = self._noise(batch, steps, noise_seed)
+            return self.core.generate(self.context, inputs, state, noise, seed, temperature)
+
+        return tf.function(generate, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _end_state(self) -> Any:
+        def end_state(prefix: Any, seed: Any) -> State:
+            return self.infer(prefix, seed=seed)[1]
+
+        return tf.function(end_state, reduce_retracing=True, autograph=False)
+
+    def _noise(self, batch: Any, time: Any, seed: Any) -> tf.Tensor:
+        """Standard normal [B, T, Z]."""
+        shape = [batch, time, self.core.latent_size]
+        return tf.ensure_shape(
+            tf.random.stateless_normal(shape, _seed(seed)), [None, None, self.core.latent_size]
+        )
+
+    def _make_weights(self) -> None:
+        """Calls everything once, on zeros."""
+        observed = tf.nest.map_structure(lambda x: x[:, None], self._zero_observations)
+        inputs = tf.nest.map_structure(
+            lambda spec: tf.zeros([1, 1, *spec.shape], spec.dtype), self.inputs_spec
+        )
+        self.infer(observed, inputs)
+        first = tf.nest.map_structure(lambda x: x[:, 0], inputs)
+        self.context(first, self.context.initial_state(1))
+
+    @property
+    def _zero_observations(self) -> Any:
+        """Zeros [1, *event_shape]."""
+        return tf.nest.map_structure(
+            lambda dtype, shape: tf.zeros([1, *shape], dtype),
+            self.decoder.event_dtype,
+            self.decoder.event_shape,
+        )
+
+    def _check(self, observed: Any, inputs: Any) -> tuple[Any, Any]:
+        """Both as tensors of the right dtype and shape, or ValueError."""
+        event = tf.nest.map_structure(
+            tf.TensorSpec, self.decoder.event_shape, self.decoder.event_dtype
+        )
+        return (
+            _sequences("observed", observed, event),
+            _sequences("inputs", inputs, self.inputs_spec),
+        )
+
+
+def make_optimizer(hparams: HParams, num_steps: int | None = None) -> keras.optimizers.Optimizer:
+    """Adam (Kingma and Ba 2014, arXiv:1412.6980) with clipped gradients.
+
+    Where `num_steps` is known, the learning rate falls to zero along a cosine over them
+    (Loshchilov and Hutter 2016, arXiv:1608.03983), unless `hparams.learning_rate_decay` is `none`.
+    """
+    rate: Any = hparams.learning_rate
+    if num_steps and hparams.learning_rate_decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, num_steps)
+    return keras.optimizers.Adam(
+        rate, beta_2=hparams.adam_beta_2, global_clipnorm=hparams.clip_gradient_norm or None
+    )
+
+
+def _seed(seed: Any) -> tf.Tensor:
+    """An int, or a stateless seed as it is, to a stateless seed: int32 [2]."""
+    seed = tf.cast(seed, tf.int32)
+    return tf.stack([seed, 0]) if seed.shape.rank == 0 else seed
+
+
+def _unpack(data: Any) -> tuple[Any, Any, Any]:
+    """A batch as Keras hands it over to (observed, inputs, lengths)."""
+    if isinstance(data, tuple) and len(data) == 1:
+        (data,) = data
+    if not isinstance(data, dict) or "observed" not in data:
+        return data, (), None
+    unknown = data.keys() - {"observed", "inputs", "lengths"}
+    if unknown:
+        raise ValueError(f"a batch has observed, inputs and lengths, not {sorted(unknown)}")
+    return data["observed"], data.get("inputs", ()), data.get("lengths")
+
+
+def _sequences(what: str, sequences: Any, specs: Any) -> Any:
+    """Converts a nest to tensors [B, T, ...] and holds them to the specs of one step."""
+
+    def convert(spec: tf.TensorSpec, x: Any) -> tf.Tensor:
+        x = tf.cast(x, spec.dtype)
+        if not x.shape.is_compatible_with([None, None, *spec.shape]):
+            wanted = ", ".join(["B", "T", *map(str, spec.shape)])
+            raise ValueError(f"{what} must have the shape [{wanted}], not {x.shape}")
+        return tf.ensure_shape(x, x.shape[:2] + spec.shape)
+
+    try:
+        tf.nest.assert_same_structure(specs, sequences)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must be a nest like {specs}, not {sequences}") from error
+    return tf.nest.map_structure(convert, specs, sequences)

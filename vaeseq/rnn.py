@@ -1,0 +1,178 @@
+"""The recurrent stack: `step` for one time step, `unroll` for a sequence, one set of weights.
+
+An LSTM (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000), time-major inside:
+
+    i, f, o = sigmoid(x_t W + h_{t-1} U + b)    g = tanh(x_t W + h_{t-1} U + b)
+    c_t = f c_{t-1} + i g                       h_t = o tanh(c_t)
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from vaeseq.hparams import HParams
+from vaeseq.scan import swap_time_batch
+
+
+class LSTMState(NamedTuple):
+    """The state of one layer: h_t and c_t, [B, H]; or those of all steps, [B, T, H]."""
+
+    h: tf.Tensor
+    c: tf.Tensor
+
+
+class LSTM(keras.layers.Layer):
+    """One LSTM layer of `units` cells."""
+
+    def __init__(self, units: int, name: str | None = None):
+        super().__init__(name=name)
+        self.units = units
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the weights for inputs [..., X]; the forget gates start open."""
+        units = self.units
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], 4 * units), initializer="glorot_uniform", name="kernel"
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(units, 4 * units), initializer="orthogonal", name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=(4 * units,), initializer="zeros", name="bias")
+        self.bias.assign(tf.repeat([0.0, 1.0, 0.0, 0.0], units))
+
+    def initial_state(self, batch_size: Any) -> LSTMState:
+        """Zeros."""
+        return LSTMState(*2 * (tf.zeros([batch_size, self.units]),))
+
+    def step(self, inputs: tf.Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
+        """Inputs [B, X] and the state before them to outputs [B, H] and the state after."""
+        h, c, *_ = _cell(self._project(inputs) + state.h @ self.recurrent_kernel, state.c)
+        return h, LSTMState(h, c)
+
+    def unroll(self, inputs: tf.Tensor, state: LSTMState) -> LSTMState:
+        """Inputs [T, B, X] to the states after every step, [T, B, H]; the outputs are their h."""
+        projected = self._project(inputs)  # of all steps, in one matrix product
+        U = tf.convert_to_tensor(self.recurrent_kernel)
+        return LSTMState(*_unroll(projected, U, state.h, state.c))
+
+    def _project(self, inputs: tf.Tensor) -> tf.Tensor:
+        if not self.built:
+            self.build(inputs.shape)
+        return tf.tensordot(inputs, self.kernel, 1) + self.bias
+
+
+def _cell(a: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Pre-activations [B, 4H] and c_{t-1} to h_t, c_t and the gates."""
+    units = c.shape[-1]
+    i, f, o = tf.split(tf.sigmoid(a[:, : 3 * units]), 3, axis=-1)
+    g = tf.tanh(a[:, 3 * units :])
+    c = f * c + i * g
+    return o * tf.tanh(c), c, i, f, o, g
+
+
+@tf.custom_gradient
+def _unroll(projected: tf.Tensor, U: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) -> Any:
+    """Inputs x_t W + b [T, B, 4H] to h_1:T and c_1:T [T, B, H].
+
+    The gradient is what makes the library fast. The automatic one keeps a weight gradient in the
+    backward loop; this loop carries only dh and dc, everything that is the same function of saved
+    values at every step is computed for all steps at once, and the gradient of U is one matrix
+    product over all steps after the loop.
+    """
+    steps, units = tf.shape(projected)[0], c0.shape[-1]
+
+    def arrays(*sizes: int) -> list[tf.TensorArray]:
+        return [tf.TensorArray(h0.dtype, steps, element_shape=[None, s]) for s in sizes]
+
+    def forward(t: Any, h: Any, c: Any, saved: Any) -> Any:
+        h, c, *gates = _cell(projected[t] + h @ U, c)
+        return t + 1, h, c, [a.write(t, x) for a, x in zip(saved, (h, c, *gates), strict=True)]
+
+    *_, saved = tf.while_loop(
+        lambda t, *_: t < steps,
+        forward,
+        (0, h0, c0, arrays(*6 * [units])),
+        maximum_iterations=steps,
+    )
+    hs, cs, i, f, o, g = (array.stack() for array in saved)
+
+    def gradient(dhs: tf.Tensor, dcs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        tanh_c = tf.tanh(cs)
+        c_prev = tf.concat([c0[None], cs[:-1]], 0)
+        h_prev = tf.concat([h0[None], hs[:-1]], 0)
+        # What dc (or dh, for the output gate) is multiplied with for the pre-activations' gradient.
+        by_i, by_f = g * i * (1 - i), c_prev * f * (1 - f)
+        by_o, by_g = tanh_c * o * (1 - o), i * (1 - g * g)
+        dh_to_dc = o * (1 - tanh_c * tanh_c)
+        U_T = tf.transpose(U)  # once: a transposing product at every step costs twice as much
+
+        def backward(t: Any, dh: Any, dc: Any, das: Any) -> Any:
+            dh += dhs[t]
+            dc += dcs[t] + dh * dh_to_dc[t]
+            da = tf.concat([dc * by_i[t], dc * by_f[t], dh * by_o[t], dc * by_g[t]], -1)
+            return t - 1, da @ U_T, dc * f[t], das.write(t, da)
+
+        _, dh0, dc0, das = tf.while_loop(
+            lambda t, *_: t >= 0,
+            backward,
+            (steps - 1, tf.zeros_like(h0), tf.zeros_like(c0), *arrays(4 * units)),
+            maximum_iterations=steps,
+        )
+        da = das.stack()
+        dU = tf.matmul(
+            tf.reshape(h_prev, [-1, units]), tf.reshape(da, [-1, 4 * units]), transpose_a=True
+        )
+        return da, dU, dh0, dc0
+
+    return (hs, cs), gradient
+
+
+class RNN(keras.layers.Layer):
+    """A stack of LSTM layers, one for each of `hparams.rnn_hidden_sizes`.
+
+    Its state is a tuple of `LSTMState`, [B, H_l] each.
+    """
+
+    def __init__(self, hparams: HParams, name: str | None = None):
+        super().__init__(name=name)
+        self.layers = tuple(
+            LSTM(size, name=f"lstm_{i}") for i, size in enumerate(hparams.rnn_hidden_sizes)
+        )
+        self.built = True
+
+    def initial_state(self, batch_size: Any) -> tuple[LSTMState, ...]:
+        """Zeros."""
+        return tuple(layer.initial_state(batch_size) for layer in self.layers)
+
+    def step(self, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, tuple[LSTMState, ...]]:
+        """Inputs [B, X] and the state before them to outputs [B, H] and the state after."""
+        states = []
+        for layer, layer_state in zip(self.layers, state, strict=True):
+            inputs, layer_state = layer.step(inputs, layer_state)
+            states.append(layer_state)
+        return inputs, tuple(states)
+
+    def unroll(self, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, tuple[LSTMState, ...]]:
+        """Inputs [B, T, X] to outputs [B, T, H] and the states after every step, [B, T, H_l]."""
+        outputs, states = swap_time_batch(inputs), []
+        for layer, layer_state in zip(self.layers, state, strict=True):
+            states.append(layer.unroll(outputs, layer_state))
+            outputs = states[-1].h
+        batch_major = tf.nest.map_structure(swap_time_batch, tuple(states))
+        return batch_major[-1].h, batch_major
+
+    def unroll_backward(self, inputs: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """Inputs [B, T, X] to outputs [B, T, H], each a summary of the inputs from t on.
+
+        With `lengths` [B] every row starts at its own end, so padding does not reach it.
+        """
+        initial = self.initial_state(tf.shape(inputs)[0])
+        outputs, _ = self.unroll(_reverse(inputs, lengths), initial)
+        return _reverse(outputs, lengths)
+
+
+def _reverse(sequence: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    if lengths is None:
+        return tf.reverse(sequence, [1])
+    return tf.reverse_sequence(sequence, lengths, seq_axis=1)
