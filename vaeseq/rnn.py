@@ -4,6 +4,8 @@ An LSTM (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000), time-m
 
     i, f, o = sigmoid(x_t W + h_{t-1} U + b)    g = tanh(x_t W + h_{t-1} U + b)
     c_t = f c_{t-1} + i g                       h_t = o tanh(c_t)
+
+The columns of W, U and b stand in the order i, f, o, g.
 """
 
 from typing import Any, NamedTuple
@@ -47,46 +49,53 @@ class LSTM(keras.layers.Layer):
 
     def step(self, inputs: tf.Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
         """Inputs [B, X] and the state before them to outputs [B, H] and the state after."""
-        h, c, *_ = _cell(self._project(inputs) + state.h @ self.recurrent_kernel, state.c)
+        if_, og = self._project(inputs)
+        U_if, U_og = tf.split(self.recurrent_kernel, 2, axis=1)
+        h, c, *_ = _cell(if_ + state.h @ U_if, og + state.h @ U_og, state.c)
         return h, LSTMState(h, c)
 
     def unroll(self, inputs: tf.Tensor, state: LSTMState) -> LSTMState:
         """Inputs [T, B, X] to the states after every step, [T, B, H]; the outputs are their h."""
         projected = self._project(inputs)  # of all steps, in one matrix product
-        U = tf.convert_to_tensor(self.recurrent_kernel)
-        return LSTMState(*_unroll(projected, U, state.h, state.c))
+        U = tf.split(self.recurrent_kernel, 2, axis=1)
+        return LSTMState(*_unroll(*projected, *U, *state))
 
-    def _project(self, inputs: tf.Tensor) -> tf.Tensor:
+    def _project(self, inputs: tf.Tensor) -> list[tf.Tensor]:
+        """x W + b, as its halves [..., 2H] for the gates i, f and o, g."""
         if not self.built:
             self.build(inputs.shape)
-        return tf.tensordot(inputs, self.kernel, 1) + self.bias
+        halves = zip(tf.split(self.kernel, 2, axis=1), tf.split(self.bias, 2), strict=True)
+        return [tf.nn.bias_add(tf.tensordot(inputs, W, 1), b) for W, b in halves]
 
 
-def _cell(a: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Pre-activations [B, 4H] and c_{t-1} to h_t, c_t and the gates."""
-    units = c.shape[-1]
-    i, f, o = tf.split(tf.sigmoid(a[:, : 3 * units]), 3, axis=-1)
-    g = tf.tanh(a[:, 3 * units :])
+def _cell(a_if: tf.Tensor, a_og: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Pre-activations [B, 2H] each and c_{t-1} [B, H] to h_t, c_t and the gates i, f, o, g."""
+    i, f = tf.split(tf.sigmoid(a_if), 2, axis=-1)
+    o, g = tf.split(a_og, 2, axis=-1)
+    o, g = tf.sigmoid(o), tf.tanh(g)
     c = f * c + i * g
     return o * tf.tanh(c), c, i, f, o, g
 
 
 @tf.custom_gradient
-def _unroll(projected: tf.Tensor, U: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) -> Any:
-    """Inputs x_t W + b [T, B, 4H] to h_1:T and c_1:T [T, B, H].
+def _unroll(
+    x_if: tf.Tensor, x_og: tf.Tensor, U_if: tf.Tensor, U_og: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor
+) -> Any:
+    """Inputs x_t W + b [T, B, 2H], for two gates each, to h_1:T and c_1:T [T, B, H].
 
     The gradient is what makes the library fast. The automatic one keeps a weight gradient in the
     backward loop; this loop carries only dh and dc, everything that is the same function of saved
     values at every step is computed for all steps at once, and the gradient of U is one matrix
-    product over all steps after the loop.
+    product over all steps after the loop. The gates come in two halves because a product as small
+    as h U runs on one core, and two of them run on two.
     """
-    steps, units = tf.shape(projected)[0], c0.shape[-1]
+    steps, units = tf.shape(x_if)[0], c0.shape[-1]
 
     def arrays(*sizes: int) -> list[tf.TensorArray]:
         return [tf.TensorArray(h0.dtype, steps, element_shape=[None, s]) for s in sizes]
 
     def forward(t: Any, h: Any, c: Any, saved: Any) -> Any:
-        h, c, *gates = _cell(projected[t] + h @ U, c)
+        h, c, *gates = _cell(x_if[t] + h @ U_if, x_og[t] + h @ U_og, c)
         return t + 1, h, c, [a.write(t, x) for a, x in zip(saved, (h, c, *gates), strict=True)]
 
     *_, saved = tf.while_loop(
@@ -105,25 +114,26 @@ def _unroll(projected: tf.Tensor, U: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) ->
         by_i, by_f = g * i * (1 - i), c_prev * f * (1 - f)
         by_o, by_g = tanh_c * o * (1 - o), i * (1 - g * g)
         dh_to_dc = o * (1 - tanh_c * tanh_c)
-        U_T = tf.transpose(U)  # once: a transposing product at every step costs twice as much
+        # Once: a transposing product at every step costs twice as much.
+        U_if_T, U_og_T = tf.transpose(U_if), tf.transpose(U_og)
 
-        def backward(t: Any, dh: Any, dc: Any, das: Any) -> Any:
+        def backward(t: Any, dh: Any, dc: Any, da_ifs: Any, da_ogs: Any) -> Any:
             dh += dhs[t]
             dc += dcs[t] + dh * dh_to_dc[t]
-            da = tf.concat([dc * by_i[t], dc * by_f[t], dh * by_o[t], dc * by_g[t]], -1)
-            return t - 1, da @ U_T, dc * f[t], das.write(t, da)
+            da_if = tf.concat([dc * by_i[t], dc * by_f[t]], -1)
+            da_og = tf.concat([dh * by_o[t], dc * by_g[t]], -1)
+            dh = da_if @ U_if_T + da_og @ U_og_T
+            return t - 1, dh, dc * f[t], da_ifs.write(t, da_if), da_ogs.write(t, da_og)
 
-        _, dh0, dc0, das = tf.while_loop(
+        _, dh0, dc0, *das = tf.while_loop(
             lambda t, *_: t >= 0,
             backward,
-            (steps - 1, tf.zeros_like(h0), tf.zeros_like(c0), *arrays(4 * units)),
+            (steps - 1, tf.zeros_like(h0), tf.zeros_like(c0), *arrays(2 * units, 2 * units)),
             maximum_iterations=steps,
         )
-        da = das.stack()
-        dU = tf.matmul(
-            tf.reshape(h_prev, [-1, units]), tf.reshape(da, [-1, 4 * units]), transpose_a=True
-        )
-        return da, dU, dh0, dc0
+        das = [array.stack() for array in das]
+        dUs = [tf.tensordot(h_prev, da, [[0, 1], [0, 1]]) for da in das]
+        return *das, *dUs, dh0, dc0
 
     return (hs, cs), gradient
 

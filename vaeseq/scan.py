@@ -50,7 +50,8 @@ def swap_time_batch(x: tf.Tensor) -> tf.Tensor:
 
 
 def last(states: Any, lengths: tf.Tensor | None = None) -> Any:
-    """The last of a nest of states [B, T, ...]; with `lengths` [B] >= 1, each row's own last."""
+    """The last of a nest of states [B, T, ...]; with `lengths` [B], each row's own last."""
     if lengths is None:
         return tf.nest.map_structure(lambda x: x[:, -1], states)
-    return tf.nest.map_structure(lambda x: tf.gather(x, lengths - 1, batch_dims=1), states)
+    at = tf.maximum(lengths - 1, 0)
+    return tf.nest.map_structure(lambda x: tf.gather(x, at, batch_dims=1), states)
