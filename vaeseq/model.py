@@ -179,16 +179,32 @@ class ModelBase(keras.Model):
             raise ValueError(f"cannot generate {batch_size} sequences of {sequence_size} steps")
         if not 0 < temperature < math.inf:
             raise ValueError(f"the temperature must be above 0, not {temperature}")
-        seed = _seed(seed)
         if prefix is not None:
-            state = self._end_state(prefix, seed)
+            state = self._end_state(prefix, _seed(seed))
         if state is None:
             state = self.initial_state(batch_size)
+        return self.extend(state, batch_size, sequence_size, inputs, temperature, seed)[0]
+
+    def extend(
+        self,
+        state: State,
+        batch_size: int,
+        sequence_size: int,
+        inputs: Any = (),
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> tuple[Any, State]:
+        """Draws sequences from a state on, of `batch_size` rows or of one for all of them.
+
+        Returns:
+          Observations, nest of [B, sequence_size, *event_shape], and the state after them: what is
+          too long to be drawn at once can be drawn piece by piece.
+        """
         state = tf.nest.map_structure(
             lambda x: tf.broadcast_to(x, [batch_size, *x.shape[1:]]), state
         )
         heat = None if temperature == 1 else tf.constant(temperature, tf.float32)
-        return self._generate(inputs, state, tf.constant(sequence_size), heat, seed)
+        return self._extend(inputs, state, tf.constant(sequence_size), heat, _seed(seed))
 
     # Training and evaluation by Keras.
 
@@ -251,14 +267,17 @@ class ModelBase(keras.Model):
         return tf.function(log_prob, reduce_retracing=True, autograph=False)
 
     @functools.cached_property
-    def _generate(self) -> Any:
-        def generate(inputs: Any, state: State, steps: Any, temperature: Any, seed: Any) -> Any:
+    def _extend(self) -> Any:
+        def extend(inputs: Any, state: State, steps: Any, temperature: Any, seed: Any) -> Any:
             batch = tf.shape(tf.nest.flatten(state)[0])[0]
             noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
             noise = self._noise(batch, steps, noise_seed)
-            return self.core.generate(self.context, inputs, state, noise, seed, temperature)
+            observed, state = self.core.generate(
+                self.context, inputs, state, noise, seed, temperature
+            )
+            return observed, State(*state)
 
-        return tf.function(generate, reduce_retracing=True, autograph=False)
+        return tf.function(extend, reduce_retracing=True, autograph=False)
 
     @functools.cached_property
     def _end_state(self) -> Any:

@@ -154,7 +154,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         noise: tf.Tensor,
         seed: tf.Tensor,
         temperature: Any = None,
-    ) -> Any:
+    ) -> tuple[Any, tuple[Any, Any]]:
         """Draws observations, feeding each to the context of the next.
 
         Args:
@@ -166,7 +166,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
           temperature: draw observations from p^(1 / temperature); None draws from p.
 
         Returns:
-          Observations, nest of [B, T, *event_shape].
+          Observations, nest of [B, T, *event_shape], and the states after them.
         """
         seeds = tf.vectorized_map(
             lambda t: tf.random.experimental.stateless_fold_in(seed, t),
@@ -183,7 +183,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
             observed = self.decoder.sample(params, seed[0])
             return observed, (context.observe(observed, context_state), state)
 
-        return scan(step, (inputs, noise, seeds[None]), states)[0]
+        return scan(step, (inputs, noise, seeds[None]), states)
 
     def decode(self, features: Any) -> Any:
         """Features [B, T, ...] to the observation params of all steps."""

@@ -1,0 +1,194 @@
+"""What the three programs share: their arguments, their log, their exit codes."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from vaeseq.errors import UsageError, did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with the nearest name of an unknown flag; exits with 2."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in argparse."""
+        known, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            # The command's own parser knows the flags that the user can have meant.
+            known.parser.error(f"unknown argument {unknown[0]!r}{known.parser.nearest(unknown[0])}")
+        return known
+
+    def nearest(self, flag: str) -> str:
+        """The hint to an unknown flag."""
+        flags = [name for action in self._actions for name in action.option_strings]
+        return did_you_mean(flag.partition("=")[0], [name for name in flags if name[:2] == "--"])
+
+    def error(self, message: str) -> NoReturn:
+        """One line on stderr, exit code 2."""
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if choice:
+            known = re.findall(r"[\w-]+", choice[2])
+            message = f"unknown command {choice[1]!r}{did_you_mean(choice[1], known)}"
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def program(name: str, description: str) -> tuple[Parser, Any]:
+    """The parser of a program, and where to add its commands."""
+    parser = Parser(prog=name, description=description)
+    return parser, parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+
+def add_command(commands: Any, name: str, run: Callable[[Any], None], text: str) -> Parser:
+    """A command with the flags that all have."""
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument(
+        "--log-dir", required=True, metavar="DIR", help="the run: all that is kept of a training"
+    )
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def add_training(parser: Parser, num_steps: int) -> None:
+    """The flags of every `train`."""
+    parser.add_argument(
+        "--num-steps",
+        type=positive,
+        default=num_steps,
+        metavar="N",
+        help="the step to train to (%(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=natural, metavar="N", help="of everything random; the hparam of that name"
+    )
+    parser.add_argument(
+        "--hparams", default="", metavar="NAME=VALUE,...", help="changes to the hyperparameters"
+    )
+
+
+def add_sampling(parser: Parser, length: Any, unit: str) -> None:
+    """The flags of every `generate`."""
+    parser.add_argument(
+        "--length",
+        type=positive,
+        default=length,
+        metavar="N",
+        help=f"of a sample, in {unit} (%(default)s)",
+    )
+    parser.add_argument(
+        "--num-samples", type=positive, default=1, metavar="N", help="how many (%(default)s)"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=above_zero,
+        default=1.0,
+        metavar="X",
+        help="below 1 is safer, above 1 wilder (%(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=natural,
+        metavar="N",
+        default=0,
+        help="the same seed, the same samples (%(default)s)",
+    )
+
+
+def add_evaluation(parser: Parser) -> None:
+    """The flags of every `evaluate`."""
+    parser.add_argument(
+        "--log-prob-samples",
+        type=positive,
+        metavar="N",
+        help="samples of the importance-weighted bound; by default what the hyperparameters say",
+    )
+    parser.add_argument(
+        "--seed", type=natural, metavar="N", default=0, help="of these samples (%(default)s)"
+    )
+
+
+def _import_tensorflow_quietly() -> None:
+    """Imports TensorFlow without its notes on the machine, unless the user wants them.
+
+    TF_CPP_MIN_LOG_LEVEL alone does not silence the import (tensorflow/tensorflow#100442).
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+class _AboveBars:
+    """Writes to stderr without tearing a progress bar."""
+
+    def write(self, text: str) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr, end="")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    close = flush  # stderr itself stays open
+
+
+def positive(text: str) -> int:
+    """An int of at least 1."""
+    return _number(int, text, lambda value: value >= 1, "a whole number of at least 1")
+
+
+def natural(text: str) -> int:
+    """An int of at least 0 that fits a seed."""
+    return _number(int, text, lambda value: 0 <= value < 2**31, "a whole number from 0 to 2^31 - 1")
+
+
+def above_zero(text: str) -> float:
+    """A finite float above 0."""
+    return _number(float, text, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def _number(kind: type, text: str, good: Callable[[Any], bool], wanted: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not good(value):
+        raise argparse.ArgumentTypeError(f"must be {wanted}, not {text!r}")
+    return value
+
+
+def main(parser: Parser) -> NoReturn:
+    """Runs the command of the command line: exit code 0, or 2 for what the user can mend."""
+    args = parser.parse_args()
+    _import_tensorflow_quietly()
+    from absl import app, logging  # not needed for --help
+
+    def run(_: Any) -> int:
+        logging.set_verbosity(logging.INFO)
+        handler = logging.get_absl_handler()
+        handler.setFormatter(None)
+        handler.python_handler.stream = _AboveBars()
+        try:
+            args.run(args)
+            sys.stdout.flush()
+        except UsageError as error:
+            print(f"{args.parser.prog}: error: {error}", file=sys.stderr)
+            return 2
+        except BrokenPipeError:  # the reader of stdout, such as `head`, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+    app.run(run, argv=sys.argv[:1])
+    raise AssertionError("absl's app.run exits")

@@ -1,0 +1,49 @@
+"""Train a model of text, generate from it, ask it how probable a text is."""
+
+from typing import Any
+
+from vaeseq import cli
+
+
+def main() -> None:
+    """The console script."""
+    parser, commands = cli.program("vaeseq-text", __doc__)
+    train = cli.add_command(commands, "train", run_command("train"), "train, or go on training")
+    cli.add_training(train, num_steps=5000)
+    train.add_argument(
+        "--train-corpus", metavar="FILE", help="UTF-8 text; by default Shakespeare, if installed"
+    )
+    train.add_argument(
+        "--valid-corpus", metavar="FILE", help="by default the last tenth of the training text"
+    )
+    train.add_argument(
+        "--vocab-corpus",
+        metavar="FILE",
+        help="whose characters to know; by default the training text",
+    )
+
+    generate = cli.add_command(commands, "generate", run_command("generate"), "write text")
+    cli.add_sampling(generate, length=1000, unit="characters")
+    generate.add_argument("--prime", default="", metavar="TEXT", help="go on from this")
+
+    evaluate = cli.add_command(commands, "evaluate", run_command("evaluate"), "score a text")
+    cli.add_evaluation(evaluate)
+    evaluate.add_argument(
+        "--eval-corpus", metavar="FILE", help="by default the run's validation text"
+    )
+    for command in (generate, evaluate):
+        command.add_argument(
+            "--vocab-corpus", metavar="FILE", help="not needed: the run has its vocabulary"
+        )
+    cli.main(parser)
+
+
+def run_command(name: str) -> Any:
+    """The command of that name, whose module is imported only when it runs."""
+
+    def run(args: Any) -> None:
+        from vaeseq.examples.text import commands
+
+        getattr(commands, name)(args)
+
+    return run

@@ -1,0 +1,235 @@
+"""The commands of vaeseq-text."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from vaeseq import make_optimizer
+from vaeseq.errors import UsageError
+from vaeseq.evaluation import Reader, Score
+from vaeseq.examples.text import data
+from vaeseq.examples.text.data import Vocabulary
+from vaeseq.examples.text.hparams import TextHParams
+from vaeseq.examples.text.model import TextModel
+from vaeseq.run import Progress, Report, Run, batches_by_step
+
+PROGRAM = "vaeseq-text"
+
+_REPORT_STEPS = 500
+_VALID_CHARACTERS = 1 << 17  # at most, while training
+_SAMPLE_CHARACTERS = 300
+_STREAM_CHARACTERS = 4096  # at least; shorter texts are read in fewer streams
+_PIECE_CHARACTERS = 500  # generated at once
+
+
+def train(args: Any) -> None:
+    """Begins a run, or goes on with it."""
+    run, model = _resume(args) if Run.exists(args.log_dir) else _begin(args)
+    hparams = model.hparams
+    model.compile(make_optimizer(hparams, args.num_steps))
+    start = run.restore_latest(model)
+    if start >= args.num_steps:
+        logging.info("%s is at step %d: give a larger --num-steps", args.log_dir, start)
+        return
+    logging.info("%s from step %d to %d", args.log_dir, start, args.num_steps)
+    ids, valid = data.load_split(run.path / "corpus")
+    valid = valid[:_VALID_CHARACTERS]
+    reader = Reader(model)
+
+    def batch(step: int) -> np.ndarray:
+        return data.window_batch(ids, step, hparams.batch_size, hparams.sequence_size, hparams.seed)
+
+    def validate() -> dict[str, float]:
+        score = read(reader, valid)
+        sums = {"valid_loss": -score.elbo, "valid_elbo": score.elbo, "valid_kl": score.kl}
+        return {name: total / len(valid) for name, total in sums.items()}
+
+    def sample() -> str:
+        (text,) = write(model, num_samples=1, length=_SAMPLE_CHARACTERS, seed=hparams.seed)
+        tf.summary.text("sample", f"```\n{text}\n```")
+        return text
+
+    report = Report(run, args.num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
+    dataset = batches_by_step(batch, start, args.num_steps)
+    model.fit(dataset, shuffle=False, verbose=0, callbacks=[report, Progress(args.num_steps)])
+    print(sample())
+
+
+def generate(args: Any) -> None:
+    """Prints texts."""
+    _, model = _trained(args)
+    unknown = model.vocabulary.is_oov(model.vocabulary.encode(args.prime)).sum()
+    if unknown:
+        logging.warning("%d characters of --prime are not in the vocabulary", unknown)
+    texts = write(
+        model, args.prime, args.num_samples, args.length, args.temperature, args.seed, progress=True
+    )
+    for index, text in enumerate(texts):
+        if args.num_samples > 1:
+            print(f"#{index + 1:02d}:")
+        print(args.prime + text)
+
+
+def evaluate(args: Any) -> None:
+    """Prints how probable a text is, as one JSON object."""
+    run, model = _trained(args)
+    if args.eval_corpus:
+        text = data.file_text(args.eval_corpus, "--eval-corpus")
+        ids = np.concatenate([model.vocabulary.encode(block) for block in text()])
+    else:
+        _, ids = data.load_split(run.path / "corpus")
+    reader = Reader(model, args.log_prob_samples or model.hparams.log_prob_samples)
+    score = read(reader, ids, seed=args.seed, progress=True)
+    nats = -max(score.bound, score.elbo) / len(ids)
+    result = {
+        "nats_per_char": nats,
+        "bits_per_char": nats / math.log(2),
+        "perplexity": math.exp(nats),
+        "elbo": score.elbo / len(ids),
+        "kl": score.kl / len(ids),
+        "log_prob": score.bound / len(ids),
+        "log_prob_samples": reader.num_samples,
+        "num_chars": len(ids),
+        "oov_share": float(model.vocabulary.is_oov(ids).mean()),
+    }
+    print(json.dumps(result, indent=2))
+
+
+def read(reader: Reader, ids: np.ndarray, seed: int = 0, progress: bool = False) -> Score:
+    """Scores every character of a text once.
+
+    A long text is read as several streams side by side. Each carries its state from its first
+    character to its last, and begins with the state after the window before its first.
+    """
+    hparams = reader.model.hparams
+    streams = max(1, min(hparams.batch_size, len(ids) // _STREAM_CHARACTERS))
+    bounds = [len(ids) * stream // streams for stream in range(streams + 1)]
+    longest, width = max(np.diff(bounds)), hparams.sequence_size
+
+    def window(offset: int) -> tuple[np.ndarray, list[int]]:
+        observed = np.zeros([streams, width], np.int32)
+        lengths = []
+        for row, begin, end in zip(observed, bounds[:-1], bounds[1:], strict=True):
+            characters = ids[max(0, begin + offset) : end][:width]
+            row[: len(characters)] = characters
+            lengths.append(len(characters))
+        return observed, lengths
+
+    state = None
+    if streams > 1:
+        _, state = reader.read([window(-width)], seed=seed)
+        # Nothing stands before the first stream.
+        first = reader.model.initial_state(reader.num_samples)
+        state = tf.nest.map_structure(
+            lambda x, x0: tf.concat([x0, x[reader.num_samples :]], 0), state, first
+        )
+    windows = tqdm(
+        map(window, range(0, longest, width)),
+        total=math.ceil(longest / width),
+        unit="char",
+        unit_scale=streams * width,
+        disable=not progress,
+    )
+    return reader.read(windows, state, seed)[0]
+
+
+def write(
+    model: TextModel,
+    prime: str = "",
+    num_samples: int = 1,
+    length: int = 1000,
+    temperature: float = 1.0,
+    seed: int = 0,
+    progress: bool = False,
+) -> Iterator[str]:
+    """Texts of that length, each going on from `prime`."""
+    state = model.initial_state(1)
+    if prime:
+        _, state = model.infer(model.vocabulary.encode(prime)[None], seed=seed)
+    pieces = []
+    with tqdm(total=num_samples * length, unit="char", disable=not progress) as bar:
+        for start in range(0, length, _PIECE_CHARACTERS):
+            size = min(_PIECE_CHARACTERS, length - start)
+            ids, state = model.extend(
+                state, num_samples, size, temperature=temperature, seed=(seed, start)
+            )
+            pieces.append(ids.numpy())
+            bar.update(num_samples * size)
+    yield from map(model.vocabulary.decode, np.concatenate(pieces, axis=1))
+
+
+def _begin(args: Any) -> tuple[Run, TextModel]:
+    """A new run. Nothing is written before all that the user gave has been checked."""
+    hparams = TextHParams().parse(args.hparams)
+    if args.seed is not None:
+        hparams = hparams.replace(seed=args.seed)
+    texts = {
+        name: data.file_text(getattr(args, name), f"--{name.replace('_', '-')}")
+        for name in _CORPORA
+        if getattr(args, name)
+    }
+    texts.setdefault("train_corpus", data.embedded_shakespeare())
+    counts = {name: data.count(text) for name, text in texts.items()}
+    data.check_length(counts["train_corpus"], hparams.sequence_size, "valid_corpus" in texts)
+    vocabulary = Vocabulary.of_counts(
+        counts.get("vocab_corpus", counts["train_corpus"]), hparams.vocab_size, hparams.oov_buckets
+    )
+    model = _model(hparams, vocabulary)
+    about = {"program": PROGRAM, "hparams": dataclasses.asdict(hparams)}
+    run = Run(args.log_dir, about | {name: getattr(args, name) for name in _CORPORA})
+    run.write("vocabulary.json", vocabulary.to_json())
+    for name in texts.keys() - {"vocab_corpus"}:
+        path = run.path / "corpus" / f"{name}.npy"
+        data.encode_to_file(texts[name], counts[name], vocabulary, path)
+    run.begin()
+    return run, model
+
+
+_CORPORA = ("train_corpus", "valid_corpus", "vocab_corpus")
+
+
+def _resume(args: Any) -> tuple[Run, TextModel]:
+    """A run that has begun, unless the user now asks for something else."""
+    run = Run.open(args.log_dir, PROGRAM)
+    hparams = _hparams(run)
+    wanted = hparams.parse(args.hparams)
+    if args.seed is not None:
+        wanted = wanted.replace(seed=args.seed)
+    asked = {name: getattr(args, name) or run.about.get(name) for name in _CORPORA}
+    if wanted != hparams or any(run.about.get(name) != asked[name] for name in _CORPORA):
+        raise UsageError(
+            f"--log-dir: the run in {args.log_dir} began with other hparams, seed or corpora (see "
+            "its run.json); leave them out to go on with it, or choose another directory"
+        )
+    return run, _model(hparams, _vocabulary(run))
+
+
+def _trained(args: Any) -> tuple[Run, TextModel]:
+    """A run and its best model."""
+    if args.vocab_corpus:
+        logging.info("--vocab-corpus is not needed: the run has its vocabulary")
+    run = Run.open(args.log_dir, PROGRAM)
+    model = _model(_hparams(run), _vocabulary(run))
+    run.restore_best(model)
+    return run, model
+
+
+def _model(hparams: TextHParams, vocabulary: Vocabulary) -> TextModel:
+    keras.utils.set_random_seed(hparams.seed)
+    return TextModel(hparams, vocabulary)
+
+
+def _hparams(run: Run) -> TextHParams:
+    return TextHParams().replace(**run.about["hparams"])
+
+
+def _vocabulary(run: Run) -> Vocabulary:
+    return Vocabulary.from_json(run.read("vocabulary.json"))

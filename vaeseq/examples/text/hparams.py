@@ -1,0 +1,21 @@
+"""Hyperparameters of the text example."""
+
+import dataclasses
+
+from vaeseq.hparams import HParams, hparam
+
+
+@dataclasses.dataclass(frozen=True)
+class TextHParams(HParams):
+    """Defaults chosen by `benchmarks/text_quality.py` on a validation text."""
+
+    vae_type: str = hparam("RNN")
+    latent_size: int = hparam(16, low=1)
+    rnn_hidden_sizes: tuple[int, ...] = hparam((256,), low=1)
+    obs_encoder_fc_layers: tuple[int, ...] = hparam((), low=1)
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((), low=1)
+    learning_rate: float = hparam(4e-3, above=0)
+
+    embed_size: int = hparam(64, low=1)
+    vocab_size: int = hparam(5000, low=2)  # at most: the most frequent characters of the corpus
+    oov_buckets: int = hparam(1, low=1)  # symbols that stand for all other characters
