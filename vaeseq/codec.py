@@ -10,13 +10,11 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
 from vaeseq.networks import MLP, positive_projection
-
-tfd = tfp.distributions
 
 
 class Flatten(keras.layers.Layer):
@@ -70,6 +68,10 @@ class MLPObsDecoder(DistModule):
     def dist(self, params: Any) -> tfd.Distribution:
         """The inner decoder's distribution."""
         return self.decoder.dist(params)
+
+    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
+        """The inner decoder's log-density."""
+        return self.decoder.log_prob(params, event)
 
     def temper(self, params: Any, temperature: Any) -> Any:
         """The inner decoder's tempered params."""
@@ -154,8 +156,12 @@ class BetaDecoder(_ElementwiseDecoder):
         return tuple(self.projection(x) for x in super().call(features))
 
     def dist(self, params: Any) -> tfd.Distribution:
-        """Independent Beta variables; zeros and ones have a finite density."""
-        return self._independent(tfd.Beta(*params, force_probs_to_zero_outside_support=False))
+        """Independent Beta variables."""
+        return self._independent(tfd.Beta(*params))
+
+    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
+        """Log-density in nats; 0 and 1, where it may be infinite, count as 1e-6 inside."""
+        return super().log_prob(params, tf.clip_by_value(event, 1e-6, 1 - 1e-6))
 
     def temper(self, params: Any, temperature: Any) -> Any:
         """Concentrations (c - 1) / temperature + 1, kept positive."""

@@ -5,9 +5,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 
 class DistModule(keras.layers.Layer, abc.ABC):
@@ -21,12 +19,13 @@ class DistModule(keras.layers.Layer, abc.ABC):
     Attributes:
       event_shape: shape of one event, a `tf.TensorShape`, or a nest of such.
       event_dtype: its dtype, or a nest of such.
-      param_size: the number of features that `call` takes, None where any will do.
+      param_size: the number of features that `call` takes; a module that starts with an MLP has
+        none, since any will do.
     """
 
     event_shape: Any
     event_dtype: Any
-    param_size: int | None = None
+    param_size: int
 
     @abc.abstractmethod
     def call(self, features: Any) -> Any:
@@ -46,5 +45,6 @@ class DistModule(keras.layers.Layer, abc.ABC):
 
     def sample(self, params: Any, seed: Any) -> Any:
         """Draws one event for each element of the batch shape; `seed` is stateless, int32 [2]."""
-        event = self.dist(params).sample(seed=seed)
+        event = tf.nest.flatten(self.dist(params).sample(seed=seed))
+        event = tf.nest.pack_sequence_as(self.event_dtype, event)
         return tf.nest.map_structure(tf.cast, event, self.event_dtype)

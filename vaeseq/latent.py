@@ -3,13 +3,11 @@
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
 from vaeseq.networks import MLP, positive_projection
-
-tfd = tfp.distributions
 
 
 class Gaussian(NamedTuple):

@@ -192,7 +192,7 @@ class ModelBase(keras.Model):
         sequence_size: int,
         inputs: Any = (),
         temperature: float = 1.0,
-        seed: int = 0,
+        seed: Any = 0,
     ) -> tuple[Any, State]:
         """Draws sequences from a state on, of `batch_size` rows or of one for all of them.
 
@@ -272,10 +272,10 @@ class ModelBase(keras.Model):
             batch = tf.shape(tf.nest.flatten(state)[0])[0]
             noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
             noise = self._noise(batch, steps, noise_seed)
-            observed, state = self.core.generate(
+            observed, after = self.core.generate(
                 self.context, inputs, state, noise, seed, temperature
             )
-            return observed, State(*state)
+            return observed, State(*after)
 
         return tf.function(extend, reduce_retracing=True, autograph=False)
 

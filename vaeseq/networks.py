@@ -33,9 +33,8 @@ class MLP(keras.layers.Layer):
 
     def __init__(self, hparams: HParams, sizes: Sequence[int], name: str | None = None):
         super().__init__(name=name)
-        *hidden, last = [*sizes] or [None]
-        layers = [keras.layers.Dense(size, hparams.activation) for size in hidden]
-        self.layers = (*layers, keras.layers.Dense(last)) if sizes else ()
+        activations = [hparams.activation] * (len(sizes) - 1) + [None]
+        self.layers = tuple(map(keras.layers.Dense, sizes, activations))
 
     def call(self, features: Any) -> tf.Tensor:
         """Maps features to the last layer's outputs."""

@@ -154,16 +154,12 @@ class Run:
 
 
 def _variables(model: ModelBase, optimizer: bool = True) -> dict[str, Any]:
-    """The variables to save. Their number names them, as Keras's own names are not repeatable."""
-    groups = {"model": model.weights}
+    """The variables to save, numbered: the names that Keras gives are not repeatable."""
+    named = {f"model/{i:03d}/{weight.name}": weight for i, weight in enumerate(model.weights)}
     if optimizer:
         model.optimizer.build(model.trainable_variables)
-        groups["optimizer"] = model.optimizer.variables
-    return {
-        f"{group}/{index:03d}/{variable.name}": variable
-        for group, variables in groups.items()
-        for index, variable in enumerate(variables)
-    }
+        named |= {f"optimizer/{i:03d}": x for i, x in enumerate(model.optimizer.variables)}
+    return named
 
 
 def batches_by_step(batch: Callable[[int], np.ndarray], start: int, stop: int) -> tf.data.Dataset:

@@ -1,0 +1,71 @@
+"""One table of models over which the laws are tested."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vaeseq
+from vaeseq import codec
+
+SMALL = vaeseq.HParams(
+    latent_size=3,
+    rnn_hidden_sizes=(5,),
+    obs_encoder_fc_layers=(6,),
+    obs_decoder_fc_hidden_layers=(7,),
+    latent_decoder_fc_layers=(8,),
+)
+
+
+class Waves(vaeseq.ModelBase):
+    """Real-valued observations [B, T, 2]."""
+
+    def make_encoder(self):
+        return codec.MLPObsEncoder(self.hparams)
+
+    def make_decoder(self):
+        return codec.MLPObsDecoder(self.hparams, codec.NormalDecoder([2]))
+
+
+class Bits(vaeseq.ModelBase):
+    """Binary observations [B, T]."""
+
+    def make_encoder(self):
+        return codec.MLPObsEncoder(self.hparams)
+
+    def make_decoder(self):
+        return codec.MLPObsDecoder(self.hparams, codec.BernoulliDecoder())
+
+
+@pytest.fixture(params=sorted(vaeseq.VAE_TYPES))
+def vae_type(request):
+    return request.param
+
+
+@pytest.fixture
+def waves(vae_type):
+    keras.utils.set_random_seed(1)
+    return Waves(SMALL.replace(vae_type=vae_type))
+
+
+@pytest.fixture
+def bits(vae_type):
+    keras.utils.set_random_seed(1)
+    return Bits(SMALL.replace(vae_type=vae_type))
+
+
+@pytest.fixture
+def observed():
+    return np.random.default_rng(0).normal(size=[4, 6, 2]).astype(np.float32)
+
+
+def assert_close(actual, expected, tolerance=1e-5):
+    """Nests of tensors are close; the message says which is not."""
+    tf.nest.assert_same_structure(actual, expected)
+    pairs = zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True)
+    for index, (x, y) in enumerate(pairs):
+        np.testing.assert_allclose(x, y, tolerance, tolerance, err_msg=f"tensor {index}")

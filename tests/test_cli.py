@@ -1,0 +1,50 @@
+import pytest
+
+from vaeseq import cli
+
+
+@pytest.fixture
+def parser():
+    parser, commands = cli.program("prog", "A program.")
+    train = cli.add_command(commands, "train", lambda args: None, "train")
+    cli.add_training(train, num_steps=10)
+    generate = cli.add_command(commands, "generate", lambda args: None, "generate")
+    cli.add_sampling(generate, length=5, unit="characters")
+    cli.add_evaluation(cli.add_command(commands, "evaluate", lambda args: None, "evaluate"))
+    return parser
+
+
+def test_the_flags_of_2018_are_read(parser):
+    args = parser.parse_args(["train", "--log-dir=d", "--num-steps", "7", "--hparams", "seed=1"])
+    assert (args.log_dir, args.num_steps, args.hparams) == ("d", 7, "seed=1")
+    args = parser.parse_args(["generate", "--log-dir", "d", "--length", "3", "--num-samples", "2"])
+    assert (args.length, args.num_samples, args.temperature) == (3, 2, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "the following arguments are required: COMMAND"),
+        ("trian", "unknown command 'trian'; did you mean 'train'?"),
+        ("train", "required: --log-dir"),
+        (
+            "train --log-dir d --num-step 3",
+            "unknown argument '--num-step'; did you mean '--num-steps'",
+        ),
+        ("train --log-dir d --hparam=seed=1", "did you mean '--hparams'"),
+        ("train --log-dir d --num-steps 0", "must be a whole number of at least 1, not '0'"),
+        ("generate --log-dir d --length 0", "argument --length: must be a whole number"),
+        ("generate --log-dir d --length x", "argument --length: must be a whole number"),
+        ("generate --log-dir d --temperature 0", "must be a number above 0"),
+        ("generate --log-dir d --temperature nan", "must be a number above 0"),
+        ("generate --log-dir d --seed -1", "argument --seed: "),
+        ("evaluate --log-dir d --log-prob-samples 0", "at least 1"),
+        ("train --log-dir d extra", "unknown argument 'extra'"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(parser, capsys, arguments, message):
+    with pytest.raises(SystemExit) as exit:
+        parser.parse_args(arguments.split())
+    assert exit.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err

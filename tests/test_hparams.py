@@ -1,0 +1,81 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaeseq import HParams, UsageError
+from vaeseq.examples.text.hparams import TextHParams
+
+sizes = st.lists(st.integers(1, 2000), max_size=4).map(tuple)
+positive = st.floats(1e-12, 1e6)
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "vae_type": st.sampled_from(["RNN", "ISEQ", "SRNN", "my core"]),
+        "rnn_hidden_sizes": sizes,
+        "learning_rate": positive,
+        "divergence_strength_half": positive,
+        "use_monte_carlo_kl": st.booleans(),
+        "seed": st.integers(0, 2**31 - 1),
+        "activation": st.sampled_from(["relu", "tanh"]),
+    },
+)
+
+
+@given(changes)
+def test_json_round_trip(changes):
+    hparams = TextHParams(**changes)
+    assert TextHParams.from_json(hparams.to_json()) == hparams
+
+
+@given(changes)
+def test_parse_reads_what_is_written_as_name_equals_value(changes):
+    written = ", ".join(
+        f"{name} = {list(value) if isinstance(value, tuple) else value!s}"
+        for name, value in changes.items()
+    )
+    assert HParams().parse(written) == HParams(**changes)
+
+
+def test_parse_of_2018():
+    hparams = HParams().parse("latent_size=8,rnn_hidden_sizes=[512,512],use_monte_carlo_kl=True")
+    assert hparams.rnn_hidden_sizes == (512, 512)
+    assert hparams.latent_size == 8 and hparams.use_monte_carlo_kl
+    assert HParams().parse("") == HParams()
+    assert HParams().parse("rnn_hidden_sizes=7,vae_type='RNN'").rnn_hidden_sizes == (7,)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("latent_sise=8", "did you mean 'latent_size'"),
+        ("latent_size=8.5", "latent_size must be int"),
+        ("latent_size=big", "latent_size must be int"),
+        ("latent_size=true", "latent_size must be int"),
+        ("latent_size=0", "out of range: at least 1"),
+        ("rnn_hidden_sizes=[64,0]", "out of range"),
+        ("learning_rate=0", "out of range: above 0"),
+        ("learning_rate=1e999", "out of range"),
+        ("learning_rate=NaN", "out of range"),
+        ("activation=reluu", "did you mean 'relu'"),
+        ("use_monte_carlo_kl=1", "must be bool"),
+        ("latent_size", "not of the form name=value"),
+        ("latent_size=1,latent_size=2", "given twice"),
+        ("seed=-1", "out of range"),
+    ],
+)
+def test_what_is_wrong_is_said(text, message):
+    with pytest.raises(UsageError, match=message):
+        HParams().parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"seed": "a"}', '{"sed": 1}'])
+def test_from_json_refuses_what_it_did_not_write(text):
+    with pytest.raises(UsageError):
+        HParams.from_json(text)
+
+
+def test_hparams_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        HParams().seed = 1

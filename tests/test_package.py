@@ -1,0 +1,73 @@
+"""The house: which part may import which, what is public, how quick the programs answer."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import vaeseq
+
+ROOT = Path(vaeseq.__file__).parent
+LAYERS = [  # a module imports only from its own line or those above
+    {"errors"},
+    {"hparams", "scan"},
+    {"rnn", "networks", "dist_module"},
+    {"codec", "latent", "context"},
+    {"vae"},
+    {"objectives"},
+    {"model"},
+    {"evaluation", "run"},
+    {"cli"},
+    {"examples"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+
+def imported_parts(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith("vaeseq."):
+                yield name.split(".")[1:]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    own = path.relative_to(ROOT).with_suffix("").parts
+    if own == ("__init__",):
+        return
+    for part in imported_parts(path):
+        if part[0] not in RANK:
+            assert own[0] == "examples" and part[0] in vaeseq.__all__, part
+            continue
+        assert RANK[part[0]] <= RANK[own[0]], f"{'.'.join(own)} imports {'.'.join(part)}"
+        if own[0] == "examples" and part[0] == "examples" and len(own) > 2:
+            assert part[1] == own[1], "examples do not import each other"
+
+
+def test_all_names_are_public_and_there():
+    assert vaeseq.__all__ == sorted(vaeseq.__all__)
+    for name in vaeseq.__all__:
+        assert getattr(vaeseq, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = vaeseq.nothing
+
+
+@pytest.mark.parametrize("program", ["text"])
+def test_help_needs_no_tensorflow(program):
+    code = (
+        f"import sys; sys.argv = ['x', '--help']; from vaeseq.examples.{program} import app\n"
+        "try: app.main()\n"
+        "except SystemExit: assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    print(f"--help took {time.perf_counter() - start:.2f} s")

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaeseq import UsageError
+from vaeseq.examples.text import data
+from vaeseq.examples.text.data import Vocabulary
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+def as_file(tmp_path, content):
+    path = tmp_path / "corpus"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return data.file_text(path, "--train-corpus")
+
+
+@given(texts)
+def test_decode_is_the_inverse_of_encode(text):
+    vocabulary = Vocabulary.of_counts(data.count(lambda: iter([text])), 10**6, 1)
+    ids = vocabulary.encode(text)
+    assert vocabulary.decode(ids) == text
+    assert not vocabulary.is_oov(ids).any() and ids.max(initial=0) < vocabulary.size
+    again = Vocabulary.from_json(vocabulary.to_json())
+    assert again.characters == vocabulary.characters and (again.encode(text) == ids).all()
+
+
+def test_the_most_frequent_characters_are_kept_and_the_others_fall_into_buckets():
+    vocabulary = Vocabulary.of_counts(data.count(lambda: iter(["aaabbbcd", "dé"])), 3, 2)
+    assert vocabulary.characters == ("a", "b", "d")
+    assert vocabulary.encode("abd").tolist() == [0, 1, 2]
+    assert vocabulary.encode("cé").tolist() == [3 + ord("c") % 2, 3 + ord("é") % 2]
+    assert vocabulary.decode([0, 3, 4]) == "a\ufffd\ufffd"
+
+
+def test_a_file_of_any_unicode_is_read_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "_BLOCK_BYTES", 5)
+    text = "naïve 日本語 \U0001f3b5\r\nend"
+    assert "".join(as_file(tmp_path, text)()) == text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"abc\0def", "binary"),
+        (b"abcdefgh\xff", "not UTF-8 text: invalid start byte at byte 8"),
+        ("日本".encode()[:-1], "not UTF-8 text: .* at byte 3"),
+    ],
+)
+def test_what_is_not_a_text_is_refused(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(data, "_BLOCK_BYTES", 4)
+    with pytest.raises(UsageError, match=message):
+        list(as_file(tmp_path, content)())
+
+
+def test_a_missing_file_or_a_folder_is_refused(tmp_path):
+    for path in (tmp_path / "missing", tmp_path):
+        with pytest.raises(UsageError, match="--train-corpus: cannot read"):
+            list(data.file_text(path, "--train-corpus")())
+
+
+@pytest.mark.parametrize("text", ["a", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "abcdefghi"])
+def test_a_text_too_short_or_without_change_is_refused(text):
+    with pytest.raises(UsageError, match="--train-corpus"):
+        data.check_length(data.count(lambda: iter([text])), window=10, has_valid=False)
+
+
+def test_encoded_files_are_the_text_and_split_nine_to_one(tmp_path):
+    text = as_file(tmp_path, "abcdefghij" * 20)
+    counts = data.count(text)
+    vocabulary = Vocabulary.of_counts(counts, 100, 1)
+    folder = tmp_path / "run" / "corpus"
+    folder.parent.mkdir()
+    data.encode_to_file(text, counts, vocabulary, folder / "train_corpus.npy")
+    train, valid = data.load_split(folder)
+    assert len(train) == 180 and len(valid) == 20 and train.dtype == np.uint8
+    assert vocabulary.decode(np.concatenate([train, valid])) == "abcdefghij" * 20
+    data.encode_to_file(text, counts, vocabulary, folder / "valid_corpus.npy")
+    assert [len(ids) for ids in data.load_split(folder)] == [200, 200]
+
+
+def test_windows_are_a_function_of_seed_and_step_and_reach_both_ends():
+    ids = np.arange(12)
+    draw = lambda step, seed=0: data.window_batch(ids, step, 4, 10, seed)  # noqa: E731
+    assert (draw(3) == draw(3)).all()
+    assert any((draw(0) != draw(step)).any() for step in range(1, 5))
+    assert any((draw(0) != draw(0, seed)).any() for seed in range(1, 5))
+    starts = np.unique([draw(step)[:, 0] for step in range(30)])
+    assert starts.tolist() == [0, 1, 2]
+
+
+def test_plays_become_plain_text():
+    markdown = "# Macbeth\n\n_Enter **x**_\n\n**First Witch**  \nWhen shall we  \nmeet?\n\n\n\n"
+    assert data._plain(markdown) == "Macbeth\n\nEnter x\n\nFirst Witch:\nWhen shall we\nmeet?\n\n"
