@@ -97,15 +97,11 @@ class _ElementwiseDecoder(DistModule):
         return tfd.Independent(elements, len(self.event_shape)) if self.event_shape else elements
 
 
-class BernoulliDecoder(_ElementwiseDecoder):
-    """Features are the logits of Bernoulli variables."""
+class _LogitDecoder(_ElementwiseDecoder):
+    """Discrete elements whose params are logits."""
 
     def __init__(self, event_shape: Sequence[int] = (), dtype: Any = "int32", **kwargs: Any):
         super().__init__(event_shape, dtype, **kwargs)
-
-    def dist(self, params: Any) -> tfd.Distribution:
-        """Independent Bernoulli variables."""
-        return self._independent(tfd.Bernoulli(*params, dtype=self.event_dtype))
 
     def temper(self, params: Any, temperature: Any) -> Any:
         """Divides the logits."""
@@ -113,17 +109,19 @@ class BernoulliDecoder(_ElementwiseDecoder):
         return (logits / temperature,)
 
 
-class BinomialDecoder(_ElementwiseDecoder):
-    """Features are the logits of Binomial(total_count) variables."""
+class BernoulliDecoder(_LogitDecoder):
+    """Features are the logits of Bernoulli variables."""
 
-    def __init__(
-        self,
-        total_count: int,
-        event_shape: Sequence[int] = (),
-        dtype: Any = "int32",
-        **kwargs: Any,
-    ):
-        super().__init__(event_shape, dtype, **kwargs)
+    def dist(self, params: Any) -> tfd.Distribution:
+        """Independent Bernoulli variables."""
+        return self._independent(tfd.Bernoulli(*params, dtype=self.event_dtype))
+
+
+class BinomialDecoder(_LogitDecoder):
+    """Features are the logits of Binomial(total_count) variables; tempered are their trials."""
+
+    def __init__(self, total_count: int, event_shape: Sequence[int] = (), **kwargs: Any):
+        super().__init__(event_shape, **kwargs)
         self.total_count = total_count
 
     def dist(self, params: Any) -> tfd.Distribution:
@@ -134,14 +132,27 @@ class BinomialDecoder(_ElementwiseDecoder):
         """Log-probability in nats; counts may be integers."""
         return super().log_prob(params, tf.cast(event, tf.float32))
 
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """Tempers each of the trials."""
-        (logits,) = params
-        return (logits / temperature,)
+
+class CategoricalDecoder(_LogitDecoder):
+    """Features are the logits of variables with values in range(num_classes)."""
+
+    def __init__(self, num_classes: int, event_shape: Sequence[int] = (), **kwargs: Any):
+        super().__init__(event_shape, **kwargs)
+        self.num_classes = num_classes
+        self.param_size *= num_classes
+
+    def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Features [N, param_size] to logits [N, *event_shape, num_classes]."""
+        shape = [tf.shape(features)[0], *self.event_shape, self.num_classes]
+        return (tf.reshape(features, shape),)
+
+    def dist(self, params: Any) -> tfd.Distribution:
+        """Independent categorical variables."""
+        return self._independent(tfd.Categorical(*params, dtype=self.event_dtype))
 
 
-class BetaDecoder(_ElementwiseDecoder):
-    """Features are the two concentrations of Beta variables, before their positive projection."""
+class _PositiveDecoder(_ElementwiseDecoder):
+    """Real elements with two params, of which `projection` makes positive what must be."""
 
     _params_per_element = 2
 
@@ -150,6 +161,10 @@ class BetaDecoder(_ElementwiseDecoder):
     ):
         super().__init__(event_shape, "float32", **kwargs)
         self.projection = positive_projection(projection)
+
+
+class BetaDecoder(_PositiveDecoder):
+    """Features are the two concentrations of Beta variables, before their positive projection."""
 
     def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Features to the positive concentrations of 1 and of 0."""
@@ -168,16 +183,8 @@ class BetaDecoder(_ElementwiseDecoder):
         return tuple(tf.maximum((c - 1) / temperature + 1, 1e-4) for c in params)
 
 
-class NormalDecoder(_ElementwiseDecoder):
+class NormalDecoder(_PositiveDecoder):
     """Features are the mean and, before its positive projection, the deviation of Normals."""
-
-    _params_per_element = 2
-
-    def __init__(
-        self, event_shape: Sequence[int] = (), projection: str = "softplus", **kwargs: Any
-    ):
-        super().__init__(event_shape, "float32", **kwargs)
-        self.projection = positive_projection(projection)
 
     def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Features to means and positive deviations."""
@@ -192,35 +199,6 @@ class NormalDecoder(_ElementwiseDecoder):
         """The variance times the temperature."""
         loc, scale = params
         return loc, scale * tf.sqrt(temperature)
-
-
-class CategoricalDecoder(_ElementwiseDecoder):
-    """Features are the logits of variables with values in range(num_classes)."""
-
-    def __init__(
-        self,
-        num_classes: int,
-        event_shape: Sequence[int] = (),
-        dtype: Any = "int32",
-        **kwargs: Any,
-    ):
-        super().__init__(event_shape, dtype, **kwargs)
-        self.num_classes = num_classes
-        self.param_size *= num_classes
-
-    def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Features [N, param_size] to logits [N, *event_shape, num_classes]."""
-        shape = [tf.shape(features)[0], *self.event_shape, self.num_classes]
-        return (tf.reshape(features, shape),)
-
-    def dist(self, params: Any) -> tfd.Distribution:
-        """Independent categorical variables."""
-        return self._independent(tfd.Categorical(*params, dtype=self.event_dtype))
-
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """Divides the logits."""
-        (logits,) = params
-        return (logits / temperature,)
 
 
 class JointDecoder(DistModule):

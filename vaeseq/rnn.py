@@ -49,23 +49,24 @@ class LSTM(keras.layers.Layer):
 
     def step(self, inputs: tf.Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
         """Inputs [B, X] and the state before them to outputs [B, H] and the state after."""
-        if_, og = self._project(inputs)
-        U_if, U_og = tf.split(self.recurrent_kernel, 2, axis=1)
-        h, c, *_ = _cell(if_ + state.h @ U_if, og + state.h @ U_og, state.c)
+        self._build_for(inputs)
+        a = tf.nn.bias_add(inputs @ self.kernel, self.bias) + state.h @ self.recurrent_kernel
+        a_if, a_og = tf.split(a, 2, axis=-1)
+        h, c, *_ = _cell(a_if, a_og, state.c)
         return h, LSTMState(h, c)
 
     def unroll(self, inputs: tf.Tensor, state: LSTMState) -> LSTMState:
         """Inputs [T, B, X] to the states after every step, [T, B, H]; the outputs are their h."""
-        projected = self._project(inputs)  # of all steps, in one matrix product
-        U = tf.split(self.recurrent_kernel, 2, axis=1)
-        return LSTMState(*_unroll(*projected, *U, *state))
+        self._build_for(inputs)
+        W, U = (tf.split(w, 2, axis=1) for w in (self.kernel, self.recurrent_kernel))
+        b = tf.split(self.bias, 2)
+        # The inputs of all steps in one matrix product.
+        x = [tf.nn.bias_add(tf.tensordot(inputs, W[half], 1), b[half]) for half in (0, 1)]
+        return LSTMState(*_unroll(*x, *U, *state))
 
-    def _project(self, inputs: tf.Tensor) -> list[tf.Tensor]:
-        """x W + b, as its halves [..., 2H] for the gates i, f and o, g."""
+    def _build_for(self, inputs: tf.Tensor) -> None:
         if not self.built:
             self.build(inputs.shape)
-        halves = zip(tf.split(self.kernel, 2, axis=1), tf.split(self.bias, 2), strict=True)
-        return [tf.nn.bias_add(tf.tensordot(inputs, W, 1), b) for W, b in halves]
 
 
 def _cell(a_if: tf.Tensor, a_og: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, ...]:

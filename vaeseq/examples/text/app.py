@@ -7,9 +7,14 @@ from vaeseq import cli
 
 def main() -> None:
     """The console script."""
-    parser, commands = cli.program("vaeseq-text", __doc__)
+    cli.main(parser())
+
+
+def parser() -> cli.Parser:
+    """The program's command line."""
+    program, commands = cli.program("vaeseq-text", __doc__)
     train = cli.add_command(commands, "train", run_command("train"), "train, or go on training")
-    cli.add_training(train, num_steps=5000)
+    cli.add_training(train, num_steps=3000)
     train.add_argument(
         "--train-corpus", metavar="FILE", help="UTF-8 text; by default Shakespeare, if installed"
     )
@@ -35,7 +40,7 @@ def main() -> None:
         command.add_argument(
             "--vocab-corpus", metavar="FILE", help="not needed: the run has its vocabulary"
         )
-    cli.main(parser)
+    return program
 
 
 def run_command(name: str) -> Any:

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import math
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -59,7 +61,7 @@ def train(args: Any) -> None:
 
     report = Report(run, args.num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
     dataset = batches_by_step(batch, start, args.num_steps)
-    model.fit(dataset, shuffle=False, verbose=0, callbacks=[report, Progress(args.num_steps)])
+    model.fit(dataset, shuffle=False, verbose=0, callbacks=[Progress(args.num_steps), report])
     print(sample())
 
 
@@ -81,11 +83,18 @@ def generate(args: Any) -> None:
 def evaluate(args: Any) -> None:
     """Prints how probable a text is, as one JSON object."""
     run, model = _trained(args)
-    if args.eval_corpus:
-        text = data.file_text(args.eval_corpus, "--eval-corpus")
-        ids = np.concatenate([model.vocabulary.encode(block) for block in text()])
-    else:
-        _, ids = data.load_split(run.path / "corpus")
+    with tempfile.TemporaryDirectory() as folder:
+        if args.eval_corpus:
+            text = data.file_text(args.eval_corpus, "--eval-corpus")
+            file = Path(folder, "ids.npy")
+            data.encode_to_file(text, data.count(text), model.vocabulary, file)
+            ids = np.load(file, mmap_mode="r")
+        else:
+            _, ids = data.load_split(run.path / "corpus")
+        _print_score(model, ids, args)
+
+
+def _print_score(model: TextModel, ids: np.ndarray, args: Any) -> None:
     reader = Reader(model, args.log_prob_samples or model.hparams.log_prob_samples)
     score = read(reader, ids, seed=args.seed, progress=True)
     nats = -max(score.bound, score.elbo) / len(ids)

@@ -131,7 +131,8 @@ class Vocabulary:
         self.size = known + oov_buckets
         table = known + np.arange(_CODE_POINTS) % oov_buckets
         table[_code_points("".join(self.characters))] = np.arange(known)
-        self._ids = table.astype(np.min_scalar_type(self.size - 1))
+        self.dtype = np.min_scalar_type(self.size - 1)  # of ids
+        self._ids = table.astype(self.dtype)
         self._glyphs = np.array([*self.characters, *[_OOV_GLYPH] * oov_buckets])
 
     @classmethod
@@ -168,15 +169,11 @@ def encode_to_file(text: Text, counts: np.ndarray, vocabulary: Vocabulary, path:
     """Writes the ids of a text, whose characters were counted, to an .npy file, block by block."""
     path.parent.mkdir(exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    ids = np.lib.format.open_memmap(
-        unfinished, "w+", np.min_scalar_type(vocabulary.size - 1), (int(counts.sum()),)
-    )
-    start = 0
-    for block in text():
-        encoded = vocabulary.encode(block)
-        ids[start : start + len(encoded)] = encoded
-        start += len(encoded)
-    ids.flush()
+    header = {"descr": vocabulary.dtype.str, "fortran_order": False, "shape": (int(counts.sum()),)}
+    with open(unfinished, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in text():
+            vocabulary.encode(block).tofile(file)
     os.replace(unfinished, path)
 
 

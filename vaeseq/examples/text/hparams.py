@@ -14,7 +14,9 @@ class TextHParams(HParams):
     rnn_hidden_sizes: tuple[int, ...] = hparam((256,), low=1)
     obs_encoder_fc_layers: tuple[int, ...] = hparam((), low=1)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((), low=1)
-    learning_rate: float = hparam(4e-3, above=0)
+    learning_rate: float = hparam(8e-3, above=0)
+    divergence_strength_start: float = hparam(0.1, above=0, high=1)
+    divergence_strength_half: float = hparam(200.0, above=0)
 
     embed_size: int = hparam(64, low=1)
     vocab_size: int = hparam(5000, low=2)  # at most: the most frequent characters of the corpus

@@ -1,0 +1,60 @@
+"""Generating 32 x 1000 characters with 3 LSTM layers of 512.
+
+    python -m benchmarks.generate
+
+Yardstick in the same run: the matrix products of the same steps alone, one after another as the
+recurrence must do them.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+
+from benchmarks.timing import medians, print_table
+from benchmarks.train_step import HPARAMS_2018
+from vaeseq.examples.text.data import Vocabulary
+from vaeseq.examples.text.model import TextModel
+
+BATCH, LENGTH = 32, 1000
+
+
+def products(model):
+    """x W for every weight matrix of a step, in the order in which a step does them."""
+    weights = [w.value for w in model.weights if len(w.shape) == 2 and "embeddings" not in w.name]
+
+    @tf.function(autograph=False)
+    def run(scale):
+        def body(t, total):
+            for weight in weights:
+                x = tf.fill([BATCH, weight.shape[0]], total)
+                total = 1e-3 * (x @ weight)[0, 0]
+            return t + 1, total
+
+        return tf.while_loop(lambda t, _: t < LENGTH, body, (0, scale))[1]
+
+    return lambda: run(tf.constant(1.0)).numpy()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    model = TextModel(HPARAMS_2018, Vocabulary(map(chr, range(33, 133))))
+    contenders = {
+        "vaeseq generate": lambda: model.generate(BATCH, LENGTH).numpy(),
+        "matrix products alone": products(model),
+    }
+    seconds = medians(contenders, args.rounds)
+    unit = seconds["matrix products alone"]
+    rows = [
+        [name, f"{s:.2f}", f"{BATCH * LENGTH / s:,.0f}", f"{s / unit:.2f}"]
+        for name, s in seconds.items()
+    ]
+    print_table([f"{BATCH} x {LENGTH} characters", "s", "characters/s", "x products"], rows)
+
+
+if __name__ == "__main__":
+    main()

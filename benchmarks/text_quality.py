@@ -1,0 +1,91 @@
+"""Validation nats per character against wall time, with the defaults of vaeseq-text.
+
+    python -m benchmarks.text_quality --data tinyshakespeare.txt
+
+The split is the literature's: the last tenth is held out. A run's length is set from the measured
+speed, since the learning rate falls over its whole length; the time shown is that of the training,
+with its tracing, without validation. Latent cores show a bound and the ELBO.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+from benchmarks.timing import print_table
+from vaeseq import make_optimizer
+from vaeseq.evaluation import Reader
+from vaeseq.examples.text import data
+from vaeseq.examples.text.commands import read
+from vaeseq.examples.text.hparams import TextHParams
+from vaeseq.examples.text.model import TextModel
+from vaeseq.run import batches_by_step
+
+_CALIBRATION_STEPS = 40
+
+
+def make(hparams, vocabulary, num_steps):
+    keras.utils.set_random_seed(hparams.seed)
+    model = TextModel(hparams, vocabulary)
+    model.compile(make_optimizer(hparams, num_steps))
+    return model
+
+
+def fit(model, ids, steps):
+    """Trains; returns the seconds it took."""
+    hparams = model.hparams
+    sizes = hparams.batch_size, hparams.sequence_size
+
+    def batch(step):
+        return data.window_batch(ids, step, *sizes, hparams.seed)
+
+    start = time.perf_counter()
+    model.fit(batches_by_step(batch, 0, steps), shuffle=False, verbose=0)
+    return time.perf_counter() - start
+
+
+def row(hparams, vocabulary, train, valid, seconds):
+    model = make(hparams, vocabulary, None)
+    tracing = fit(model, train, 1)
+    per_step = fit(model, train, _CALIBRATION_STEPS) / _CALIBRATION_STEPS
+    steps = max(1, int((seconds - tracing) / per_step))
+    model = make(hparams, vocabulary, steps)
+    took = fit(model, train, steps)
+    score = read(Reader(model, hparams.log_prob_samples), valid)
+    elbo = read(Reader(model), valid).elbo
+    return [
+        hparams.vae_type,
+        f"{seconds}",
+        f"{took:.0f}",
+        f"{steps}",
+        f"{-score.bound / len(valid):.4f}",
+        f"{-elbo / len(valid):.4f}",
+        f"{score.kl / len(valid):.4f}",
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="tinyshakespeare.txt, or another text")
+    parser.add_argument("--runs", nargs="+", default=["RNN:95", "RNN:600", "ISEQ:600", "SRNN:600"])
+    parser.add_argument("--hparams", default="", help="changes to the defaults")
+    args = parser.parse_args()
+    text = data.file_text(args.data, "--data")
+    vocabulary = data.Vocabulary.of_counts(data.count(text), 5000, 1)
+    ids = vocabulary.encode("".join(text()))
+    train, valid = ids[: len(ids) * 9 // 10], ids[len(ids) * 9 // 10 :]
+    rows = []
+    for run in args.runs:
+        vae_type, _, seconds = run.partition(":")
+        hparams = TextHParams().parse(args.hparams).replace(vae_type=vae_type)
+        rows.append(row(hparams, vocabulary, train, valid, int(seconds)))
+        print(rows[-1], flush=True)
+    header = ["core", "budget, s", "trained, s", "steps", "bound, nats/char", "-ELBO", "KL"]
+    print_table(header, rows)
+
+
+if __name__ == "__main__":
+    main()

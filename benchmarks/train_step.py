@@ -1,0 +1,169 @@
+"""One training step of the text model of VAE-Seq (2018): 3 LSTM layers of 512, batch 32 x 40.
+
+    python -m benchmarks.train_step
+
+Yardsticks in the same run: keras.layers.LSTM, PyTorch's nn.LSTM where it is installed, and the
+matrix products alone that the three layers need. The ratio is to our RNN.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's threads must not spin on our cores
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.timing import medians, print_table
+from vaeseq.examples.text.data import Vocabulary
+from vaeseq.examples.text.hparams import TextHParams
+from vaeseq.examples.text.model import TextModel
+
+BATCH, TIME, UNITS, LAYERS, SYMBOLS = 32, 40, 512, 3, 101
+HPARAMS_2018 = TextHParams(
+    rnn_hidden_sizes=(UNITS,) * LAYERS,
+    embed_size=100,
+    obs_encoder_fc_layers=(64, 32),
+    obs_decoder_fc_hidden_layers=(64,),
+    latent_size=16,
+    latent_decoder_fc_layers=(256,),
+    batch_size=BATCH,
+    sequence_size=TIME,
+)
+
+
+def ours(vae_type, observed, jit_compile=False):
+    model = TextModel(HPARAMS_2018.replace(vae_type=vae_type), Vocabulary(map(chr, range(33, 133))))
+    model.compile()
+    model.optimizer.build(model.trainable_variables)
+    step = tf.function(model.train_step, autograph=False, jit_compile=jit_compile)
+    return lambda: step(observed)["loss"].numpy()
+
+
+def of_keras(observed):
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(SYMBOLS, 100),
+            keras.layers.Dense(64, "relu"),
+            keras.layers.Dense(32),
+            *(keras.layers.LSTM(UNITS, return_sequences=True) for _ in range(LAYERS)),
+            keras.layers.Dense(64, "relu"),
+            keras.layers.Dense(SYMBOLS),
+        ]
+    )
+    model.build(observed.shape)
+    optimizer = keras.optimizers.Adam(global_clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(autograph=False)
+    def step():
+        with tf.GradientTape() as tape:
+            logits = model(observed[:, :-1])
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(observed[:, 1:], logits)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return lambda: step().numpy()
+
+
+def of_torch(observed):
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(os.cpu_count())
+    observed = torch.tensor(observed.numpy()).long()
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.Sequential(
+                nn.Embedding(SYMBOLS, 100), nn.Linear(100, 64), nn.ReLU(), nn.Linear(64, 32)
+            )
+            self.rnn = nn.LSTM(32, UNITS, LAYERS, batch_first=True)
+            self.decoder = nn.Sequential(nn.Linear(UNITS, 64), nn.ReLU(), nn.Linear(64, SYMBOLS))
+
+        def forward(self, x):
+            return self.decoder(self.rnn(self.encoder(x))[0])
+
+    model = Model()
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step():
+        optimizer.zero_grad()
+        logits = model(observed[:, :-1])
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), observed[:, 1:].flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def products():
+    """The matrix products of the layers, each shape as often as a step needs it."""
+    rows, gates = BATCH * TIME, 4 * UNITS
+    h, U = tf.random.normal([BATCH, UNITS]), tf.random.normal([UNITS, gates])
+    da, U_T = tf.random.normal([BATCH, gates]), tf.transpose(U)
+    H, dA = tf.random.normal([rows, UNITS]), tf.random.normal([rows, gates])
+
+    def repeat(times, x, weight):
+        """x W, each time of another x, so that nothing can be left out."""
+
+        def body(t, total):
+            return t + 1, total + (x + total[:, :1]) @ weight
+
+        zeros = tf.zeros([BATCH, weight.shape[1]])
+        return tf.while_loop(lambda t, _: t < times, body, (0, zeros))[1]
+
+    @tf.function(autograph=False)
+    def step(scale):
+        results = [repeat(TIME, scale * h, U), repeat(TIME, scale * da, U_T)]
+        results += [tf.matmul(scale * H, dA, transpose_a=True)]  # dU
+        return [tf.reduce_sum(x) for x in results]
+
+    @tf.function(autograph=False)
+    def inputs(scale):
+        x, dx = (scale * H) @ U, (scale * dA) @ U_T
+        return [tf.reduce_sum(y) for y in (x, dx, tf.matmul(scale * H, dA, transpose_a=True))]
+
+    one = tf.constant(1.0)
+
+    def run():
+        # The first layer's inputs are narrow; their products are left out of the limit.
+        return [step(one) for _ in range(LAYERS)], [inputs(one) for _ in range(LAYERS - 1)]
+
+    return run
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=11)
+    args = parser.parse_args()
+    ids = np.random.default_rng(0).integers(SYMBOLS, size=[BATCH, TIME])
+    observed = tf.constant(ids, tf.int32)
+    contenders = {
+        "vaeseq RNN": ours("RNN", observed),
+        "vaeseq ISEQ": ours("ISEQ", observed),
+        "vaeseq SRNN": ours("SRNN", observed),
+        "vaeseq RNN, XLA": ours("RNN", observed, jit_compile=True),
+        "keras.layers.LSTM": of_keras(observed),
+        "matrix products of the RNN alone": products(),
+    }
+    try:
+        contenders["PyTorch nn.LSTM"] = of_torch(observed)
+    except ImportError:
+        print("PyTorch is not installed: its row is left out")
+    seconds = medians(contenders, args.rounds)
+    unit = seconds["vaeseq RNN"]
+    rows = [[name, f"{s:.3f}", f"{s / unit:.2f}"] for name, s in seconds.items()]
+    print_table(["one training step", "s", "x RNN"], rows)
+    print(f"RNN / keras.layers.LSTM: {unit / seconds['keras.layers.LSTM']:.2f}")
+
+
+if __name__ == "__main__":
+    main()

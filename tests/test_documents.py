@@ -1,0 +1,42 @@
+"""What the documents say is true: their Python runs, their commands parse."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from vaeseq.examples.text import app
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+
+
+def blocks(language):
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for match in re.finditer(rf"```{language}\n(.*?)```", text, re.DOTALL):
+            yield pytest.param(
+                match[1], id=f"{document.name}:{text[: match.start()].count(chr(10))}"
+            )
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_runs(code):
+    exec(compile(code, "a document", "exec"), {"__name__": "document"})
+
+
+@pytest.mark.parametrize("commands", blocks("sh"))
+def test_commands_are_understood(commands):
+    for command in re.split(r"\n|&&", commands.replace("\\\n", " ")):
+        words = shlex.split(command, comments=True)
+        if words[:1] == ["vaeseq-text"]:
+            app.parser().parse_args(words[1:])
+        elif words[:2] == ["python", "-m"]:
+            assert (ROOT / (words[2].replace(".", "/") + ".py")).exists(), command
+
+
+def test_links_lead_somewhere():
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
