@@ -21,12 +21,12 @@ def blocks(language):
             )
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", list(blocks("python")))
 def test_python_runs(code):
     exec(compile(code, "a document", "exec"), {"__name__": "document"})
 
 
-@pytest.mark.parametrize("commands", blocks("sh"))
+@pytest.mark.parametrize("commands", list(blocks("sh")))
 def test_commands_are_understood(commands):
     for command in re.split(r"\n|&&", commands.replace("\\\n", " ")):
         words = shlex.split(command, comments=True)

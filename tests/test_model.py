@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import vaeseq
 from tests.conftest import SMALL, Bits, Waves, assert_close
-from vaeseq import codec, objectives
+from vaeseq import codec
 from vaeseq.context import Accumulate
 
 
@@ -176,5 +176,21 @@ def test_joint_observations_inputs_and_histories(vae_type):
     assert np.abs(model.log_prob(observed, inputs + 1) - model.log_prob(observed, inputs)).max() > 0
 
 
-def test_calling_the_model_gives_the_elbo(waves, observed):
-    assert_close(waves(observed), objectives.elbo(waves.infer(observed)[0]))
+def test_calling_the_model_infers(waves, observed):
+    assert_close(waves(observed).log_prob, waves.infer(observed)[0].log_prob)
+
+
+def test_dropout_is_of_training_alone_and_a_function_of_seed_and_step(vae_type, observed):
+    def losses(rate):
+        keras.utils.set_random_seed(0)
+        model = Waves(SMALL.replace(vae_type=vae_type, dropout=rate))
+        model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+        trained = [float(model.train_on_batch(observed, return_dict=True)["loss"])]
+        model.reset_metrics()
+        trained.append(float(model.train_on_batch(observed, return_dict=True)["loss"]))
+        model.reset_metrics()
+        return trained, model.evaluate(observed, verbose=0, return_dict=True)["loss"]
+
+    (dropped, evaluated), (again, _), (plain, expected) = losses(0.5), losses(0.5), losses(0.0)
+    assert dropped == again and dropped[0] != dropped[1] and dropped != plain
+    assert evaluated == pytest.approx(expected, rel=1e-6)

@@ -14,7 +14,7 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
-from vaeseq.networks import MLP, positive_projection
+from vaeseq.networks import MLP, concat, positive_projection
 
 
 class Flatten(keras.layers.Layer):
@@ -46,24 +46,37 @@ class EncoderSequence(keras.layers.Layer):
 
 
 class MLPObsEncoder(EncoderSequence):
-    """Flattens observations and puts them through `hparams.obs_encoder_fc_layers`."""
+    """Puts observations through `hparams.obs_encoder_fc_layers`, then drops some features out.
 
-    def __init__(self, hparams: HParams, name: str | None = None):
-        super().__init__([Flatten(), MLP(hparams, hparams.obs_encoder_fc_layers)], name=name)
+    Args:
+      hparams: the hyperparameters.
+      first: layer that makes features of observations; by default `Flatten`.
+    """
+
+    def __init__(
+        self, hparams: HParams, first: keras.layers.Layer | None = None, name: str | None = None
+    ):
+        mlp = MLP(hparams, hparams.obs_encoder_fc_layers)
+        dropout = keras.layers.Dropout(hparams.dropout)
+        super().__init__([first or Flatten(), mlp, dropout], name=name)
 
 
 class MLPObsDecoder(DistModule):
-    """Features, through `hparams.obs_decoder_fc_hidden_layers`, to the params of `decoder`."""
+    """Features, through `hparams.obs_decoder_fc_hidden_layers`, to the params of `decoder`.
+
+    Some of the features are dropped out (Zaremba, Sutskever, Vinyals 2014, arXiv:1409.2329).
+    """
 
     def __init__(self, hparams: HParams, decoder: DistModule, name: str | None = None):
         super().__init__(name=name)
+        self.dropout = keras.layers.Dropout(hparams.dropout)
         self.mlp = MLP(hparams, (*hparams.obs_decoder_fc_hidden_layers, decoder.param_size))
         self.decoder = decoder
         self.event_shape, self.event_dtype = decoder.event_shape, decoder.event_dtype
 
     def call(self, features: Any) -> Any:
         """Any nest of features [N, ...] to the params of the inner decoder."""
-        return self.decoder(self.mlp(features))
+        return self.decoder(self.mlp(self.dropout(concat(features))))
 
     def dist(self, params: Any) -> tfd.Distribution:
         """The inner decoder's distribution."""

@@ -39,7 +39,7 @@ class HParams:
     obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((256,), low=1)
     latent_decoder_fc_layers: tuple[int, ...] = hparam((256,), low=1)
     rnn_hidden_sizes: tuple[int, ...] = hparam((32,), low=1)
-    rnn_dropout: float = hparam(0.0, low=0, high=0.95)  # of the inputs of every recurrent layer
+    dropout: float = hparam(0.0, low=0, high=0.95)  # of what MLP codecs give and take
     activation: str = hparam("relu", choices=("relu", "elu", "tanh", "gelu", "silu"))
     positive_projection: str = hparam("softplus", choices=("softplus", "exp"))
 

@@ -5,6 +5,7 @@ import math
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vaeseq import objectives, vae
@@ -209,13 +210,16 @@ class ModelBase(keras.Model):
     # Training and evaluation by Keras.
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One update; the noise is a function of (seed, step)."""
+        """One update; everything random in it is a function of (seed, step)."""
         step = self.optimizer.iterations
         seed = tf.random.experimental.stateless_fold_in(_seed(self.hparams.seed), step)
-        with tf.GradientTape() as tape:
-            loss = self._update_means(
-                data, objectives.divergence_strength(self.hparams, step), seed
+        for index, state in enumerate(self._seed_states):
+            state.assign(
+                tf.cast(tf.random.experimental.stateless_fold_in(seed, index), state.dtype)
             )
+        with tf.GradientTape() as tape:
+            strength = objectives.divergence_strength(self.hparams, step)
+            loss = self._update_means(data, strength, seed, training=True)
             if self.hparams.check_numerics:
                 loss = tf.debugging.check_numerics(loss, "the loss is not finite")
         variables = self.trainable_variables
@@ -225,7 +229,7 @@ class ModelBase(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The metrics of one batch, with the KL at full weight."""
-        self._update_means(data, 1.0, _seed(self.hparams.seed))
+        self._update_means(data, 1.0, _seed(self.hparams.seed), training=False)
         return self.get_metrics_result()
 
     @property
@@ -233,13 +237,19 @@ class ModelBase(keras.Model):
         """Means per time step in nats: loss (with the weighted KL), elbo, log_prob, kl."""
         return list(self._means.values())
 
-    def call(self, observed: Any) -> tf.Tensor:
-        """The ELBO of each sequence, [B], so that the model can be called as a layer."""
-        return objectives.elbo(self.infer(observed)[0])
+    def call(
+        self, observed: Any, inputs: Any = (), lengths: Any = None, *, seed: Any = 0
+    ) -> Inference:
+        """The inference of observed sequences.
 
-    def _update_means(self, data: Any, strength: Any, seed: Any) -> tf.Tensor:
+        As a call of the model, so that layers which behave differently in training, such as
+        dropout and batch normalization, know of it.
+        """
+        return self.infer(observed, inputs, lengths, seed=seed)[0]
+
+    def _update_means(self, data: Any, strength: Any, seed: Any, training: bool) -> tf.Tensor:
         observed, inputs, lengths = _unpack(data)
-        inference, _ = self.infer(observed, inputs, lengths, seed=seed)
+        inference = self(observed, inputs, lengths, seed=seed, training=training)
         shape = tf.shape(inference.log_prob)
         steps = tf.cast(
             shape[0] * shape[1] if lengths is None else tf.reduce_sum(lengths), tf.float32
@@ -293,6 +303,13 @@ class ModelBase(keras.Model):
             tf.random.stateless_normal(shape, _seed(seed)), [None, None, self.core.latent_size]
         )
 
+    @property
+    def _seed_states(self) -> list[Any]:
+        """The states of the random generators of Keras layers, such as dropout."""
+        weights = {id(weight) for weight in self.weights}
+        metrics = {id(weight) for metric in self.metrics for weight in metric.variables}
+        return [x for x in self.variables if id(x) not in weights | metrics]
+
     def _make_weights(self) -> None:
         """Calls everything once, on zeros."""
         observed = tf.nest.map_structure(lambda x: x[:, None], self._zero_observations)
@@ -345,8 +362,9 @@ def _seed(seed: Any) -> tf.Tensor:
 
 def _unpack(data: Any) -> tuple[Any, Any, Any]:
     """A batch as Keras hands it over to (observed, inputs, lengths)."""
-    if isinstance(data, tuple) and len(data) == 1:
-        (data,) = data
+    if isinstance(data, tuple):  # (x,), or (x, None, None) from `train_on_batch`
+        data = tuple(x for x in data if x is not None)
+        data = data[0] if len(data) == 1 else data
     if not isinstance(data, dict) or "observed" not in data:
         return data, (), None
     unknown = data.keys() - {"observed", "inputs", "lengths"}
@@ -368,5 +386,6 @@ def _sequences(what: str, sequences: Any, specs: Any) -> Any:
     try:
         tf.nest.assert_same_structure(specs, sequences)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{what} must be a nest like {specs}, not {sequences}") from error
+        shapes = tf.nest.map_structure(np.shape, sequences)
+        raise ValueError(f"{what} must be a nest like {specs}, not of shapes {shapes}") from error
     return tf.nest.map_structure(convert, specs, sequences)

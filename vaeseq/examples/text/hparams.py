@@ -14,6 +14,7 @@ class TextHParams(HParams):
     rnn_hidden_sizes: tuple[int, ...] = hparam((256,), low=1)
     obs_encoder_fc_layers: tuple[int, ...] = hparam((), low=1)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((), low=1)
+    dropout: float = hparam(0.15, low=0, high=0.95)
     learning_rate: float = hparam(8e-3, above=0)
     divergence_strength_start: float = hparam(0.1, above=0, high=1)
     divergence_strength_half: float = hparam(200.0, above=0)

@@ -5,7 +5,6 @@ import keras
 from vaeseq import ModelBase, codec
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
-from vaeseq.networks import MLP
 
 
 class TextModel(ModelBase):
@@ -20,8 +19,7 @@ class TextModel(ModelBase):
     def make_encoder(self) -> keras.layers.Layer:
         """An embedding of the character, through an MLP."""
         embed = keras.layers.Embedding(self.vocabulary.size, self.hparams.embed_size)
-        mlp = MLP(self.hparams, self.hparams.obs_encoder_fc_layers)
-        return codec.EncoderSequence([embed, mlp])
+        return codec.MLPObsEncoder(self.hparams, first=embed)
 
     def make_decoder(self) -> codec.MLPObsDecoder:
         """A logit for every symbol of the vocabulary."""
