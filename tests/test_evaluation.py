@@ -34,7 +34,7 @@ def test_particles_raise_the_bound_towards_the_likelihood(vae_type):
     scores = [Reader(model, samples).read(windows(observed, 3))[0] for samples in (1, 8, 64)]
     bounds = [score.bound for score in scores]
     assert bounds == sorted(bounds)
-    assert all(score.elbo <= score.bound + 20 for score in scores)
+    assert scores[-1].elbo < scores[-1].bound
     whole = float(np.sum(model.log_prob(observed, num_samples=2000)))
     assert bounds[-1] == pytest.approx(whole, rel=0.05)
 

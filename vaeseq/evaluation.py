@@ -68,7 +68,11 @@ class Reader:
         K = self.num_samples
         repeat = lambda x: tf.repeat(x, K, axis=0)  # noqa: E731
         inference, state = self.model.infer(
-            tf.nest.map_structure(repeat, observed), (), repeat(lengths), state=state, seed=seeds[0]
+            tf.nest.map_structure(repeat, observed),
+            None,
+            repeat(lengths),
+            state=state,
+            seed=seeds[0],
         )
         log_weights = tf.reshape(objectives.log_weight(inference), [-1, K])  # [B, K]
         bound = objectives.importance_weighted_bound(tf.transpose(log_weights))

@@ -2,12 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
-from vaeseq.networks import MLP, positive_projection
+from vaeseq.networks import MLP, concat, positive_projection
 
 
 class Gaussian(NamedTuple):
@@ -49,3 +50,32 @@ class LatentDecoder(DistModule):
     def dist(self, params: Gaussian) -> tfd.Distribution:
         """The diagonal Gaussian with these params."""
         return params.dist()
+
+
+class LatentTransition(LatentDecoder):
+    """Features of t and z_{t-1} to a `Gaussian` of z_t.
+
+    The first layer is a sum of two linear maps. That of the features does not wait for z_{t-1}, so
+    `share` takes it for all steps at once and only small products are left to step through time.
+    """
+
+    def __init__(self, hparams: HParams, name: str | None = None):
+        super().__init__(hparams, name=name)
+        first, *others = (*hparams.latent_decoder_fc_layers, 2 * hparams.latent_size)
+        self.of_features = keras.layers.Dense(first)
+        self.of_latents = keras.layers.Dense(first, use_bias=False)
+        self.activation = keras.activations.get(hparams.activation if others else None)
+        self.mlp = MLP(hparams, others)
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the weights of the map of z_{t-1}; the other layers build themselves."""
+        self.of_latents.build(input_shape[1])
+
+    def share(self, features: Any) -> tf.Tensor:
+        """A nest of features [..., D_i] to their share of the first layer."""
+        return self.of_features(concat(features))
+
+    def call(self, features: tuple[tf.Tensor, tf.Tensor]) -> Gaussian:
+        """The share of t's features, and z_{t-1}, to the mean and deviation of z_t."""
+        share, z_before = features
+        return super().call(self.activation(share + self.of_latents(z_before)))

@@ -92,7 +92,7 @@ class ModelBase(keras.Model):
     def infer(
         self,
         observed: Any,
-        inputs: Any = (),
+        inputs: Any = None,
         lengths: Any = None,
         *,
         state: State | None = None,
@@ -102,8 +102,8 @@ class ModelBase(keras.Model):
 
         Args:
           observed: nest of [B, T, *event_shape].
-          inputs: nest of [B, T, ...], as `inputs_spec` says.
-          lengths: int [B] >= 1, where rows end early.
+          inputs: nest of [B, T, ...], as `inputs_spec` says; None where there are none.
+          lengths: int [B], where rows end early.
           state: where an earlier call ended; None starts anew.
           seed: int, or stateless int32 [2], of the latents' noise.
 
@@ -127,7 +127,7 @@ class ModelBase(keras.Model):
     def log_prob(
         self,
         observed: Any,
-        inputs: Any = (),
+        inputs: Any = None,
         lengths: Any = None,
         *,
         num_samples: int | None = None,
@@ -147,7 +147,7 @@ class ModelBase(keras.Model):
         self,
         batch_size: int = 1,
         sequence_size: int | None = None,
-        inputs: Any = (),
+        inputs: Any = None,
         prefix: Any = None,
         temperature: float = 1.0,
         seed: int = 0,
@@ -172,10 +172,9 @@ class ModelBase(keras.Model):
         Raises:
           ValueError: for a size below 1 or a temperature not above 0.
         """
-        given = tf.nest.flatten(inputs)
-        sequence_size = sequence_size or (
-            given[0].shape[1] if given else self.hparams.sequence_size
-        )
+        if sequence_size is None:
+            given = () if inputs is None else tf.nest.flatten(inputs)
+            sequence_size = given[0].shape[1] if given else self.hparams.sequence_size
         if batch_size < 1 or sequence_size < 1:
             raise ValueError(f"cannot generate {batch_size} sequences of {sequence_size} steps")
         if not 0 < temperature < math.inf:
@@ -191,7 +190,7 @@ class ModelBase(keras.Model):
         state: State,
         batch_size: int,
         sequence_size: int,
-        inputs: Any = (),
+        inputs: Any = None,
         temperature: float = 1.0,
         seed: Any = 0,
     ) -> tuple[Any, State]:
@@ -205,6 +204,7 @@ class ModelBase(keras.Model):
             lambda x: tf.broadcast_to(x, [batch_size, *x.shape[1:]]), state
         )
         heat = None if temperature == 1 else tf.constant(temperature, tf.float32)
+        inputs = _sequences("inputs", inputs, self.inputs_spec)
         return self._extend(inputs, state, tf.constant(sequence_size), heat, _seed(seed))
 
     # Training and evaluation by Keras.
@@ -238,7 +238,7 @@ class ModelBase(keras.Model):
         return list(self._means.values())
 
     def call(
-        self, observed: Any, inputs: Any = (), lengths: Any = None, *, seed: Any = 0
+        self, observed: Any, inputs: Any = None, lengths: Any = None, *, seed: Any = 0
     ) -> Inference:
         """The inference of observed sequences.
 
@@ -366,15 +366,17 @@ def _unpack(data: Any) -> tuple[Any, Any, Any]:
         data = tuple(x for x in data if x is not None)
         data = data[0] if len(data) == 1 else data
     if not isinstance(data, dict) or "observed" not in data:
-        return data, (), None
+        return data, None, None
     unknown = data.keys() - {"observed", "inputs", "lengths"}
     if unknown:
         raise ValueError(f"a batch has observed, inputs and lengths, not {sorted(unknown)}")
-    return data["observed"], data.get("inputs", ()), data.get("lengths")
+    return data["observed"], data.get("inputs"), data.get("lengths")
 
 
 def _sequences(what: str, sequences: Any, specs: Any) -> Any:
     """Converts a nest to tensors [B, T, ...] and holds them to the specs of one step."""
+
+    sequences = () if sequences is None else sequences
 
     def convert(spec: tf.TensorSpec, x: Any) -> tf.Tensor:
         x = tf.cast(x, spec.dtype)

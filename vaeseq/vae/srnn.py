@@ -21,7 +21,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.latent import Gaussian, LatentDecoder
+from vaeseq.latent import Gaussian, LatentTransition
 from vaeseq.networks import concat, over_time
 from vaeseq.rnn import RNN
 from vaeseq.scan import scan
@@ -38,8 +38,8 @@ class SRNN(VAECore):
         super().__init__(*args, **kwargs)
         self.d_rnn = RNN(self.hparams, name="d_rnn")
         self.e_rnn = RNN(self.hparams, name="e_rnn")
-        self.p = LatentDecoder(self.hparams, name="p")
-        self.q = LatentDecoder(self.hparams, name="q")
+        self.p = LatentTransition(self.hparams, name="p")
+        self.q = LatentTransition(self.hparams, name="q")
 
     def initial_state(self, batch_size: Any) -> Any:
         """d_0 and z_0, zeros."""
@@ -64,7 +64,7 @@ class SRNN(VAECore):
         """d_t of c_t and d_{t-1}; z_t; p(x_t | d_t, z_t)."""
         d_state, z_before = state
         d, d_state = self.d_rnn.step(concat(context), d_state)
-        prior, posterior, z = self._latents(z_before, d, noise, evidence, latents)
+        prior, posterior, z = self._latents(z_before, *self._shares(d, evidence), noise, latents)
         return Step(self.decoder((d, z)), z, prior, posterior), (d_state, z)
 
     def unroll(
@@ -83,21 +83,28 @@ class SRNN(VAECore):
             prior, posterior, z = self._latents(z_before, *inputs)
             return (prior, posterior, z), z
 
-        (prior, posterior, z), _ = scan(step, (d, noise, evidence, latents), z_0)
+        inputs = (*self._shares(d, evidence), noise, latents)
+        (prior, posterior, z), _ = scan(step, inputs, z_0)
         return Step(self.decode((d, z)), z, prior, posterior), (d_states, z)
+
+    def _shares(
+        self, d: tf.Tensor, evidence: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """What d_t, and e_t where there is evidence, say of z_t to p and to q."""
+        return self.p.share(d), None if evidence is None else self.q.share((d, evidence))
 
     def _latents(
         self,
         z_before: tf.Tensor,
-        d: tf.Tensor,
+        p_share: tf.Tensor,
+        q_share: tf.Tensor | None,
         noise: tf.Tensor,
-        evidence: tf.Tensor | None,
         latents: tf.Tensor | None,
     ) -> tuple[Gaussian, Gaussian, tf.Tensor]:
         """The prior and posterior of z_t, and z_t."""
-        prior = posterior = self.p((d, z_before))
-        if evidence is not None:
-            posterior = self.q((d, evidence, z_before))
+        prior = posterior = self.p((p_share, z_before))
+        if q_share is not None:
+            posterior = self.q((q_share, z_before))
             if self.hparams.srnn_use_res_q:
                 posterior = Gaussian(prior.loc + posterior.loc, posterior.scale)
         return prior, posterior, posterior.reparameterize(noise) if latents is None else latents
