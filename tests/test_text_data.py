@@ -21,7 +21,7 @@ def test_decode_is_the_inverse_of_encode(text):
     vocabulary = Vocabulary.of_counts(data.count(lambda: iter([text])), 10**6, 1)
     ids = vocabulary.encode(text)
     assert vocabulary.decode(ids) == text
-    assert not vocabulary.is_oov(ids).any() and ids.max(initial=0) < vocabulary.size
+    assert vocabulary.count_oov(ids) == 0 and ids.max(initial=0) < vocabulary.size
     again = Vocabulary.from_json(vocabulary.to_json())
     assert again.characters == vocabulary.characters and (again.encode(text) == ids).all()
 
@@ -75,8 +75,9 @@ def test_encoded_files_are_the_text_and_split_nine_to_one(tmp_path):
     folder.parent.mkdir()
     data.encode_to_file(text, counts, vocabulary, folder / "train_corpus.npy")
     train, valid = data.load_split(folder)
-    assert len(train) == 180 and len(valid) == 20 and train.dtype == np.uint8
-    assert vocabulary.decode(np.concatenate([train, valid])) == "abcdefghij" * 20
+    assert len(train) == 180 and len(valid) == 20 and train[:].dtype == np.uint8
+    assert (train[7:180][:3] == train[7:10]).all() and len(valid[18:99]) == 2
+    assert vocabulary.decode(np.concatenate([train[:], valid[:]])) == "abcdefghij" * 20
     data.encode_to_file(text, counts, vocabulary, folder / "valid_corpus.npy")
     assert [len(ids) for ids in data.load_split(folder)] == [200, 200]
 

@@ -42,8 +42,8 @@ def train(args: Any) -> None:
         logging.info("%s is at step %d: give a larger --num-steps", args.log_dir, start)
         return
     logging.info("%s from step %d to %d", args.log_dir, start, args.num_steps)
-    ids, valid = data.load_split(run.path / "corpus")
-    valid = valid[:_VALID_CHARACTERS]
+    ids, held_out = data.load_split(run.path / "corpus")
+    valid = held_out[:_VALID_CHARACTERS]
     reader = Reader(model)
 
     def batch(step: int) -> np.ndarray:
@@ -68,7 +68,7 @@ def train(args: Any) -> None:
 def generate(args: Any) -> None:
     """Prints texts."""
     _, model = _trained(args)
-    unknown = model.vocabulary.is_oov(model.vocabulary.encode(args.prime)).sum()
+    unknown = model.vocabulary.count_oov(model.vocabulary.encode(args.prime))
     if unknown:
         logging.warning("%d characters of --prime are not in the vocabulary", unknown)
     texts = write(
@@ -88,13 +88,13 @@ def evaluate(args: Any) -> None:
             text = data.file_text(args.eval_corpus, "--eval-corpus")
             file = Path(folder, "ids.npy")
             data.encode_to_file(text, data.count(text), model.vocabulary, file)
-            ids = np.load(file, mmap_mode="r")
+            ids = data.IdFile(file)
         else:
             _, ids = data.load_split(run.path / "corpus")
         _print_score(model, ids, args)
 
 
-def _print_score(model: TextModel, ids: np.ndarray, args: Any) -> None:
+def _print_score(model: TextModel, ids: data.IdFile, args: Any) -> None:
     reader = Reader(model, args.log_prob_samples or model.hparams.log_prob_samples)
     score = read(reader, ids, seed=args.seed, progress=True)
     nats = -max(score.bound, score.elbo) / len(ids)
@@ -107,12 +107,14 @@ def _print_score(model: TextModel, ids: np.ndarray, args: Any) -> None:
         "log_prob": score.bound / len(ids),
         "log_prob_samples": reader.num_samples,
         "num_chars": len(ids),
-        "oov_share": float(model.vocabulary.is_oov(ids).mean()),
+        "oov_share": model.vocabulary.count_oov(ids) / len(ids),
     }
     print(json.dumps(result, indent=2))
 
 
-def read(reader: Reader, ids: np.ndarray, seed: int = 0, progress: bool = False) -> Score:
+def read(
+    reader: Reader, ids: np.ndarray | data.IdFile, seed: int = 0, progress: bool = False
+) -> Score:
     """Scores every character of a text once.
 
     A long text is read as several streams side by side. Each carries its state from its first

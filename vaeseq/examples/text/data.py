@@ -1,4 +1,4 @@
-"""Texts of any size as memory-mapped files of character ids."""
+"""Texts of any size as files of character ids."""
 
 import codecs
 import importlib.util
@@ -101,14 +101,34 @@ def _split(length: int) -> int:
     return length * 9 // 10
 
 
-def load_split(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Memory-mapped ids of the training and the validation text."""
-    train = np.load(folder / "train_corpus.npy", mmap_mode="r", allow_pickle=False)
-    valid = folder / "valid_corpus.npy"
+class IdFile:
+    """The ids in an .npy file from `start` to `stop`, as an array that can be sliced.
+
+    Slices are read from the file. A memory map would do as well, but the pages that it has touched
+    count as memory of the program, and grow with the file.
+    """
+
+    def __init__(self, path: Path, start: int = 0, stop: int | None = None):
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        self._path, self._dtype, self._offset = path, mapped.dtype, mapped.offset
+        self._range = range(len(mapped))[start:stop]
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        wanted = self._range[part]
+        offset = self._offset + wanted.start * self._dtype.itemsize
+        return np.fromfile(self._path, self._dtype, len(wanted), offset=offset)
+
+
+def load_split(folder: Path) -> tuple[IdFile, IdFile]:
+    """The ids of the training and of the validation text."""
+    train, valid = folder / "train_corpus.npy", folder / "valid_corpus.npy"
     if valid.exists():
-        return train, np.load(valid, mmap_mode="r", allow_pickle=False)
-    at = _split(len(train))
-    return train[:at], train[at:]
+        return IdFile(train), IdFile(valid)
+    at = _split(len(IdFile(train)))
+    return IdFile(train, 0, at), IdFile(train, at)
 
 
 def _code_points(text: str) -> np.ndarray:
@@ -150,9 +170,10 @@ class Vocabulary:
         """The text of ids [N]."""
         return "".join(self._glyphs[np.asarray(ids)])
 
-    def is_oov(self, ids: np.ndarray) -> np.ndarray:
-        """Which of the ids are those of unknown characters."""
-        return ids >= len(self.characters)
+    def count_oov(self, ids: np.ndarray | IdFile) -> int:
+        """How many of the ids are those of unknown characters."""
+        blocks = (ids[at : at + _BLOCK_BYTES] for at in range(0, len(ids), _BLOCK_BYTES))
+        return sum(int(np.count_nonzero(block >= len(self.characters))) for block in blocks)
 
     def to_json(self) -> str:
         """A JSON object that `from_json` reads."""
@@ -177,7 +198,9 @@ def encode_to_file(text: Text, counts: np.ndarray, vocabulary: Vocabulary, path:
     os.replace(unfinished, path)
 
 
-def window_batch(ids: np.ndarray, step: int, batch: int, length: int, seed: int) -> np.ndarray:
+def window_batch(
+    ids: np.ndarray | IdFile, step: int, batch: int, length: int, seed: int
+) -> np.ndarray:
     """Windows at random places, int32 [batch, length]: a function of (seed, step)."""
     starts = np.random.default_rng((seed, step)).integers(len(ids) - length + 1, size=batch)
     return np.stack([ids[start : start + length] for start in starts]).astype(np.int32)
