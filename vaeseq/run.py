@@ -267,10 +267,13 @@ class Progress(keras.callbacks.Callback):
 
 
 def draw_curves(metrics: list[dict[str, float]], path: Path) -> None:
-    """Draws every metric against the steps, those of training and validation together."""
+    """Draws every metric against the steps, those of training and validation together.
+
+    What is always 0, such as the KL of a core without latents, is left out.
+    """
     groups: dict[str, list[str]] = {}
     for name in metrics[-1]:
-        if name not in ("step", "seconds"):
+        if name not in ("step", "seconds") and any(line.get(name) for line in metrics):
             groups.setdefault(name.removeprefix("valid_"), []).append(name)
     figure = Figure(figsize=(4 * len(groups), 3), layout="constrained")
     steps = [line["step"] for line in metrics]
