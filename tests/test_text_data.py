@@ -34,6 +34,10 @@ def test_the_most_frequent_characters_are_kept_and_the_others_fall_into_buckets(
     assert vocabulary.decode([0, 3, 4]) == "a\ufffd\ufffd"
 
 
+def test_a_lone_surrogate_is_an_unknown_character():
+    assert Vocabulary("ab").encode("a\udcffb").tolist() == [0, 2, 1]
+
+
 def test_a_file_of_any_unicode_is_read_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "_BLOCK_BYTES", 5)
     text = "naïve 日本語 \U0001f3b5\r\nend"

@@ -172,6 +172,7 @@ def _number(kind: type, text: str, good: Callable[[Any], bool], wanted: str) -> 
 def main(parser: Parser) -> NoReturn:
     """Runs the command of the command line: exit code 0, or 2 for what the user can mend."""
     args = parser.parse_args()
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any text, any terminal
     _import_tensorflow_quietly()
     from absl import app, logging  # not needed for --help
 

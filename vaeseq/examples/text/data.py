@@ -132,7 +132,8 @@ def load_split(folder: Path) -> tuple[IdFile, IdFile]:
 
 
 def _code_points(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    # A command line that is not UTF-8 brings lone surrogates: unknown characters like others.
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 class Vocabulary:
