@@ -66,11 +66,9 @@ def test_the_step_is_an_lstm_of_keras():
     (ours,) = rnn.layers
     theirs = keras.layers.LSTM(6, return_sequences=True)
     theirs.build(inputs.shape)
-    i, f, o, g = (np.split(weight, 4, axis=-1) for weight in ours.get_weights()), 0, 0, 0
-    kernel, recurrent, bias = i
-    order = lambda parts: np.concatenate([parts[k] for k in (0, 1, 3, 2)], -1)  # noqa: E731
-    theirs.set_weights([order(kernel), order(recurrent), order(bias)])
-    del f, o, g
+    i_f_g_o = [0, 1, 3, 2]  # the order of Keras; ours is i, f, o, g
+    parts = (np.split(weight, 4, axis=-1) for weight in ours.get_weights())
+    theirs.set_weights([np.concatenate([part[k] for k in i_f_g_o], -1) for part in parts])
     assert_close(outputs, theirs(inputs))
 
 
