@@ -1,4 +1,4 @@
-"""The one exception that means: the user can mend this."""
+"""The exceptions that a program tells in one line, without a traceback."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,6 +9,18 @@ class UsageError(ValueError):
 
     The programs print it as one line on stderr and exit with 2.
     """
+
+
+class Stopped(RuntimeError):
+    """What ends a training that was under way, through no mistake of the command line.
+
+    A loss that is not finite, a full disk, a lost worker. The programs print it as one line on
+    stderr and exit with 1; the newest checkpoint stands.
+    """
+
+
+class LostWorker(Stopped):
+    """One of several workers that train together has gone; the others cannot go on alone."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,0 +1,69 @@
+import os
+
+import pytest
+
+from vaeseq import UsageError, files
+
+
+def test_a_file_is_there_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "folder" / "file"
+    with files.whole(path) as file:
+        file.write(b"old")
+    with pytest.raises(KeyboardInterrupt), files.whole(path) as file:
+        file.write(b"half of the n")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old" and os.listdir(path.parent) == ["file"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(os, "fsync", lambda _: order.append("fsync"))
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda *a: (order.append("replace"), replace(*a)))
+    with files.whole(tmp_path / "file") as file:
+        file.write(b"x")
+    assert order == ["fsync", "replace", "fsync"], "the file, its name, the folder"
+
+
+def test_writing_does_not_follow_a_planted_link(tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("precious")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "file.unfinished").symlink_to(outside)
+    with files.whole(tmp_path / "run" / "file") as file:
+        file.write(b"x")
+    assert outside.read_text() == "precious"
+
+
+def test_links_that_lead_out_loops_and_pipes_are_refused(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "outside").write_text("secret")
+    (run / "out").symlink_to("../outside")
+    (run / "folder").symlink_to(tmp_path)
+    (run / "loop").symlink_to("loop")
+    os.mkfifo(run / "pipe")
+    (run / "own").write_text("text")
+    (run / "in").symlink_to("own")
+    for name in ("out", "folder/outside", "../outside", "loop", "pipe"):
+        with pytest.raises(UsageError):
+            files.read_text(run, name)
+    assert files.read_text(run, "in") == "text"
+
+
+def test_only_so_much_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_MOST_BYTES", 3)
+    (tmp_path / "file").write_text("abcd")
+    with pytest.raises(UsageError, match="more than 3 bytes"):
+        files.read_text(tmp_path, "file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[" * 100_000, "NaN", '{"a": Infinity}', "1" * 10_000, '{"a": "text"}', "[]", "\0"],
+)
+def test_json_that_is_none_or_not_of_the_schema_is_one_error(text):
+    schema = {"type": "object", "properties": {"a": {"type": "number"}}}
+    with pytest.raises(UsageError, match="cannot read here"):
+        files.parse_json(text, schema, "here")
+    assert files.parse_json('{"a": 1}', schema, "here") == {"a": 1}

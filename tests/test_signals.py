@@ -1,0 +1,46 @@
+import os
+import signal
+
+import pytest
+
+from vaeseq.signals import Interrupted, at_once, interruptible, raise_if_interrupted
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_an_exception_with_the_shells_exit_code(number, code):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted) as interrupted, interruptible():
+        os.kill(os.getpid(), number)
+    assert interrupted.value.exit_code == code and isinstance(interrupted.value, KeyboardInterrupt)
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_after_the_first_signal_ctrl_c_is_the_systems_and_sigterm_changes_nothing():
+    with interruptible():
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_other_code_swallows_is_raised_again():
+    class Swallows:
+        def __del__(self):  # Python only prints what is raised here
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with interruptible(), interruptible():
+        raise_if_interrupted()
+        Swallows()
+        with pytest.raises(Interrupted):
+            raise_if_interrupted()
+    raise_if_interrupted()
+
+
+def test_handlers_that_library_code_has_replaced_come_back():
+    with interruptible():
+        with at_once():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
