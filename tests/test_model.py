@@ -9,6 +9,7 @@ import vaeseq
 from tests.conftest import SMALL, Bits, Waves, assert_close
 from vaeseq import codec
 from vaeseq.context import Accumulate
+from vaeseq.errors import Stopped
 
 
 def test_fit_evaluate_and_callbacks_are_those_of_keras(waves, observed, tmp_path):
@@ -61,18 +62,45 @@ def test_metrics_are_per_step_of_what_counts(observed):
     assert result["elbo"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_clipping_bounds_the_gradient_and_cosine_ends_at_zero():
-    optimizer = vaeseq.make_optimizer(SMALL.replace(learning_rate=0.5), num_steps=10)
+def test_gradients_are_clipped_and_the_rate_is_a_function_of_the_step():
+    hparams = SMALL.replace(learning_rate=0.5, learning_rate_decay_steps=10, learning_rate_end=0.1)
+    optimizer = vaeseq.make_optimizer(hparams)
     assert optimizer.global_clipnorm == 1
-    assert float(optimizer._learning_rate(0)) == 0.5 and float(optimizer._learning_rate(10)) == 0
-    flat = vaeseq.make_optimizer(SMALL.replace(learning_rate_decay="none"), num_steps=10)
+    rates = [float(optimizer._learning_rate(step)) for step in (0, 5, 10, 99)]
+    assert rates == pytest.approx([0.5, 0.275, 0.05, 0.05])
+    flat = vaeseq.make_optimizer(SMALL.replace(learning_rate_decay_steps=0))
     assert float(flat.learning_rate) == pytest.approx(SMALL.learning_rate)
 
 
-def test_a_loss_that_is_not_finite_stops_training(waves, observed):
+def test_a_loss_that_is_not_finite_stops_before_the_update(waves, observed):
     waves.compile()
-    with pytest.raises(tf.errors.InvalidArgumentError, match="the loss is not finite"):
+    weights = waves.get_weights()
+    with pytest.raises(Stopped, match=r"step 1: observed, log_prob, .*not finite; nothing was"):
         waves.fit(observed * np.nan, verbose=0)
+    assert_close(waves.get_weights(), weights, 0)
+    assert waves.trained_steps == 0
+
+
+def test_a_gradient_that_is_not_finite_stops_by_its_name(observed):
+    @tf.custom_gradient
+    def broken(x):
+        return x, lambda dy: dy * np.nan
+
+    class Broken(Waves):
+        def make_decoder(self):
+            decoder = super().make_decoder()
+            call = decoder.call
+            decoder.call = lambda features: call(broken(features))
+            return decoder
+
+    model = Broken(SMALL.replace(vae_type="RNN"))
+    model.compile()
+    with pytest.raises(Stopped, match=r"step 1: the gradient of \S+, the gradient of"):
+        model.fit(observed, verbose=0)
+    lax = Broken(SMALL.replace(vae_type="RNN", check_numerics=False))
+    lax.compile()
+    lax.fit(observed, verbose=0)
+    assert lax.trained_steps == 1 and np.isnan(lax.get_weights()[0]).any()
 
 
 def test_generate_has_the_events_shape_and_repeats_with_its_seed(waves):

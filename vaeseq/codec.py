@@ -15,6 +15,7 @@ from tensorflow_probability import distributions as tfd
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
 from vaeseq.networks import MLP, concat, positive_projection
+from vaeseq.replicas import own_rows
 
 
 class Flatten(keras.layers.Layer):
@@ -29,6 +30,18 @@ class Flatten(keras.layers.Layer):
             ],
             axis=-1,
         )
+
+
+class Dropout(keras.layers.Dropout):
+    """As in Keras, but where several replicas share a batch, each drops what one would drop."""
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Zeros for some of the inputs in training, and the others scaled up."""
+        if not training or self.rate == 0:
+            return inputs
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        drawn = own_rows(lambda shape: tf.random.stateless_uniform(shape, seed), tf.shape(inputs))
+        return tf.where(drawn >= self.rate, inputs / (1 - self.rate), 0.0)
 
 
 class EncoderSequence(keras.layers.Layer):
@@ -57,7 +70,7 @@ class MLPObsEncoder(EncoderSequence):
         self, hparams: HParams, first: keras.layers.Layer | None = None, name: str | None = None
     ):
         mlp = MLP(hparams, hparams.obs_encoder_fc_layers)
-        dropout = keras.layers.Dropout(hparams.dropout)
+        dropout = Dropout(hparams.dropout)
         super().__init__([first or Flatten(), mlp, dropout], name=name)
 
 
@@ -69,7 +82,7 @@ class MLPObsDecoder(DistModule):
 
     def __init__(self, hparams: HParams, decoder: DistModule, name: str | None = None):
         super().__init__(name=name)
-        self.dropout = keras.layers.Dropout(hparams.dropout)
+        self.dropout = Dropout(hparams.dropout)
         self.mlp = MLP(hparams, (*hparams.obs_decoder_fc_hidden_layers, decoder.param_size))
         self.decoder = decoder
         self.event_shape, self.event_dtype = decoder.event_shape, decoder.event_dtype

@@ -23,6 +23,10 @@ def hparam(
     return dataclasses.field(default=default, metadata=limits)
 
 
+_MOST_UNITS = 1 << 20  # of a layer: what is above is a mistake, or an attack
+_MOST_LAYERS = 64
+
+
 @dataclasses.dataclass(frozen=True)
 class HParams:
     """Hyperparameters of a model and its training; examples subclass it with their own.
@@ -32,13 +36,13 @@ class HParams:
 
     # The core, a key of `vaeseq.VAE_TYPES`, and the size of z_t.
     vae_type: str = hparam("SRNN")
-    latent_size: int = hparam(4, low=1)
+    latent_size: int = hparam(4, low=1, high=_MOST_UNITS)
 
     # Networks.
-    obs_encoder_fc_layers: tuple[int, ...] = hparam((256, 128), low=1)
-    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((256,), low=1)
-    latent_decoder_fc_layers: tuple[int, ...] = hparam((256,), low=1)
-    rnn_hidden_sizes: tuple[int, ...] = hparam((32,), low=1)
+    obs_encoder_fc_layers: tuple[int, ...] = hparam((256, 128), low=1, high=_MOST_UNITS)
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((256,), low=1, high=_MOST_UNITS)
+    latent_decoder_fc_layers: tuple[int, ...] = hparam((256,), low=1, high=_MOST_UNITS)
+    rnn_hidden_sizes: tuple[int, ...] = hparam((32,), low=1, high=_MOST_UNITS)
     dropout: float = hparam(0.0, low=0, high=0.95)  # of what MLP codecs give and take
     activation: str = hparam("relu", choices=("relu", "elu", "tanh", "gelu", "silu"))
     positive_projection: str = hparam("softplus", choices=("softplus", "exp"))
@@ -49,16 +53,17 @@ class HParams:
     divergence_strength_half: float = hparam(500.0, above=0)
     use_monte_carlo_kl: bool = hparam(False)
     srnn_use_res_q: bool = hparam(True)
-    log_prob_samples: int = hparam(16, low=1)
+    log_prob_samples: int = hparam(16, low=1, high=1 << 12)
 
     # Training.
     learning_rate: float = hparam(1e-3, above=0)
-    learning_rate_decay: str = hparam("cosine", choices=("cosine", "none"))
+    learning_rate_decay_steps: int = hparam(0, low=0)  # falls until then; 0: it does not
+    learning_rate_end: float = hparam(0.1, low=0, high=1)  # what is left of it after that
     adam_beta_2: float = hparam(0.99, low=0, high=0.999999)
     clip_gradient_norm: float = hparam(1.0, low=0)  # of all gradients together; 0 is off
     check_numerics: bool = hparam(True)
-    batch_size: int = hparam(32, low=1)
-    sequence_size: int = hparam(64, low=1)
+    batch_size: int = hparam(32, low=1, high=1 << 16)
+    sequence_size: int = hparam(64, low=1, high=1 << 20)
     seed: int = hparam(0, low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
@@ -115,6 +120,8 @@ def _checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:
     """`value` as the type `kind` of the field, or UsageError."""
     if typing.get_origin(kind) is tuple:
         items = value if isinstance(value, (list, tuple)) else (value,)
+        if len(items) > _MOST_LAYERS:
+            raise UsageError(f"hparams: {field.name} has more than {_MOST_LAYERS} items")
         return tuple(_checked(field, typing.get_args(kind)[0], item) for item in items)
     if kind is float and type(value) is int:
         value = float(value)

@@ -2,13 +2,14 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import objectives, vae
+from vaeseq import finite, objectives, replicas, vae
 from vaeseq.context import Context, EncodeObserved
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
@@ -58,9 +59,7 @@ class ModelBase(keras.Model):
         self.encoded_size = self.encoder(self._zero_observations).shape[-1]
         self.context = self.make_context()
         self.core = vae.make(self.hparams, self.encoder, self.decoder)
-        self._means = {
-            name: keras.metrics.Mean(name) for name in ("loss", "elbo", "log_prob", "kl")
-        }
+        self._means = {name: _Mean(name) for name in ("loss", "elbo", "log_prob", "kl")}
         self._make_weights()
         self.built = True
 
@@ -83,11 +82,19 @@ class ModelBase(keras.Model):
     def compile(self, optimizer: Any = None, jit_compile: bool = False, **kwargs: Any) -> None:
         """As in Keras, without a loss; by default with the optimizer of the hyperparameters.
 
-        XLA is off: on CPU it gains nothing over the fused recurrence.
+        XLA is off: on CPU it gains nothing over the fused recurrence, and it leaves out the
+        assertions of `hparams.check_numerics`.
         """
-        super().compile(
-            optimizer=optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs
-        )
+        with self.distribute_strategy.scope():
+            super().compile(
+                optimizer=optimizer or make_optimizer(self.hparams),
+                jit_compile=jit_compile,
+                **kwargs,
+            )
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+        if self._replicated:  # train_step has summed the gradients already, before they are clipped
+            self.optimizer._all_reduce_sum_gradients = lambda gradients: gradients
 
     def infer(
         self,
@@ -209,28 +216,84 @@ class ModelBase(keras.Model):
 
     # Training and evaluation by Keras.
 
+    train_function: Any
+    test_function: Any
+
+    @property
+    def trained_steps(self) -> int:
+        """How many updates the optimizer has made."""
+        return int(self.optimizer.iterations.numpy())
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One update; everything random in it is a function of (seed, step)."""
+        """One update; everything random in it is a function of (seed, step).
+
+        Raises:
+          Stopped: in `fit`, before the update, where the loss or a gradient is not finite.
+        """
         step = self.optimizer.iterations
         seed = tf.random.experimental.stateless_fold_in(_seed(self.hparams.seed), step)
         for index, state in enumerate(self._seed_states):
             state.assign(
                 tf.cast(tf.random.experimental.stateless_fold_in(seed, index), state.dtype)
             )
-        with tf.GradientTape() as tape:
-            strength = objectives.divergence_strength(self.hparams, step)
-            loss = self._update_means(data, strength, seed, training=True)
-            if self.hparams.check_numerics:
-                loss = tf.debugging.check_numerics(loss, "the loss is not finite")
+        strength = objectives.divergence_strength(self.hparams, step)
         variables = self.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self.get_metrics_result()
+        with tf.GradientTape() as tape:
+            log_prob, kl, num_steps = self._means_of(data, seed, training=True)
+            loss = strength * kl - log_prob
+        log_prob, kl, *gradients = replicas.total([log_prob, kl, *tape.gradient(loss, variables)])
+        suspects = {"observed": data, "log_prob": log_prob, "kl": kl}
+        checks = []
+        if self.hparams.check_numerics:
+            checks = [finite.checked(suspects, variables, gradients, step + 1)]
+        with tf.control_dependencies(checks):
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            return self._update_means(strength, log_prob, kl, num_steps)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The metrics of one batch, with the KL at full weight."""
-        self._update_means(data, 1.0, _seed(self.hparams.seed), training=False)
-        return self.get_metrics_result()
+        log_prob, kl, num_steps = self._means_of(data, _seed(self.hparams.seed), training=False)
+        log_prob, kl = replicas.total([log_prob, kl])
+        return self._update_means(1.0, log_prob, kl, num_steps)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """As in Keras, with one line for what stops a training; see `_replicate`."""
+        if self.train_function is None or force:
+            if self._replicated:
+                self.train_function = self._replicate(self.train_step)
+            else:
+                super().make_train_function(force)
+            self.train_function = finite.telling(self.train_function)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """As in Keras; see `_replicate`."""
+        if not self._replicated:
+            super().make_test_function(force)
+        elif self.test_function is None or force:
+            self.test_function = self._replicate(self.test_step)
+
+    def _maybe_symbolic_build(self, *_: Any, **__: Any) -> None:
+        """Nothing: the constructor makes the weights. Keras's fails for several workers."""
+
+    @property
+    def _replicated(self) -> bool:
+        return self.distribute_strategy.num_replicas_in_sync > 1
+
+    def _replicate(self, step: Callable[[Any], Any]) -> Any:
+        """A step on the next batch of a distributed iterator, run by all replicas together.
+
+        Its results are those of any replica: all are the same. Keras 3.15 averages them over an
+        axis that they do not have.
+        """
+        strategy = self.distribute_strategy
+
+        def function(iterator: Any) -> Any:
+            results = strategy.run(step, args=(next(iterator),))
+            return tf.nest.map_structure(
+                lambda result: strategy.experimental_local_results(result)[0], results
+            )
+
+        return tf.function(function, reduce_retracing=True, autograph=False)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -247,19 +310,26 @@ class ModelBase(keras.Model):
         """
         return self.infer(observed, inputs, lengths, seed=seed)[0]
 
-    def _update_means(self, data: Any, strength: Any, seed: Any, training: bool) -> tf.Tensor:
+    def _means_of(self, data: Any, seed: Any, training: bool) -> tuple[Any, Any, tf.Tensor]:
+        """Log-probability and KL of this replica's rows per time step of the global batch.
+
+        Their sum over the replicas is that of the batch. Also the number of time steps in it.
+        """
         observed, inputs, lengths = _unpack(data)
         inference = self(observed, inputs, lengths, seed=seed, training=training)
         shape = tf.shape(inference.log_prob)
-        steps = tf.cast(
+        own = tf.cast(
             shape[0] * shape[1] if lengths is None else tf.reduce_sum(lengths), tf.float32
         )
-        log_prob = tf.reduce_sum(inference.log_prob) / steps
-        kl = tf.reduce_sum(inference.kl) / steps
-        loss = strength * kl - log_prob
-        for name, value in zip(self._means, (loss, log_prob - kl, log_prob, kl), strict=True):
-            self._means[name].update_state(value, steps)
-        return loss
+        (num_steps,) = replicas.total([own])
+        log_prob = tf.reduce_sum(inference.log_prob) / num_steps
+        return log_prob, tf.reduce_sum(inference.kl) / num_steps, num_steps
+
+    def _update_means(self, strength: Any, log_prob: Any, kl: Any, num_steps: Any) -> Any:
+        values = (strength * kl - log_prob, log_prob - kl, log_prob, kl)
+        for mean, value in zip(self._means.values(), values, strict=True):
+            mean.update_state(value, num_steps)
+        return self.get_metrics_result()
 
     # The compiled parts. `tf.config.run_functions_eagerly(True)` switches compilation off.
 
@@ -298,10 +368,11 @@ class ModelBase(keras.Model):
 
     def _noise(self, batch: Any, time: Any, seed: Any) -> tf.Tensor:
         """Standard normal [B, T, Z]."""
-        shape = [batch, time, self.core.latent_size]
-        return tf.ensure_shape(
-            tf.random.stateless_normal(shape, _seed(seed)), [None, None, self.core.latent_size]
+        size = self.core.latent_size
+        noise = replicas.own_rows(
+            lambda shape: tf.random.stateless_normal(shape, _seed(seed)), [batch, time, size]
         )
+        return tf.ensure_shape(noise, [None, None, size])
 
     @property
     def _seed_states(self) -> list[Any]:
@@ -340,15 +411,33 @@ class ModelBase(keras.Model):
         )
 
 
-def make_optimizer(hparams: HParams, num_steps: int | None = None) -> keras.optimizers.Optimizer:
+class _Mean(keras.metrics.Mean):
+    """A mean of values on which all replicas agree: each keeps its own, and they are the same."""
+
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any,
+        dtype: Any = None,
+        aggregation: str = "only_first_replica",
+        name: str | None = None,
+    ) -> Any:
+        """As in Keras, which would sum over the replicas."""
+        return super().add_variable(shape, initializer, dtype, "only_first_replica", name)
+
+
+def make_optimizer(hparams: HParams) -> keras.optimizers.Optimizer:
     """Adam (Kingma and Ba 2014, arXiv:1412.6980) with clipped gradients.
 
-    Where `num_steps` is known, the learning rate falls to zero along a cosine over them
-    (Loshchilov and Hutter 2016, arXiv:1608.03983), unless `hparams.learning_rate_decay` is `none`.
+    The learning rate is a function of the step and the hyperparameters alone: along a cosine
+    (Loshchilov and Hutter 2016, arXiv:1608.03983) it falls until `learning_rate_decay_steps`,
+    and stays there at `learning_rate_end` of what it was.
     """
     rate: Any = hparams.learning_rate
-    if num_steps and hparams.learning_rate_decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, num_steps)
+    if hparams.learning_rate_decay_steps:
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate, hparams.learning_rate_decay_steps, hparams.learning_rate_end
+        )
     return keras.optimizers.Adam(
         rate, beta_2=hparams.adam_beta_2, global_clipnorm=hparams.clip_gradient_norm or None
     )

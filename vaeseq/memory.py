@@ -1,0 +1,34 @@
+"""A model is held to the machine's memory before anything of its size is allocated."""
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import tensorflow as tf
+
+from vaeseq.errors import UsageError
+
+_COPIES = 4  # of the weights in training: themselves, the gradients, and two moments of Adam
+
+
+def check(make: Callable[[], keras.Model]) -> None:
+    """Holds the model that `make` makes to the machine's memory; only its shapes are made.
+
+    Raises:
+      UsageError: where training it would take more.
+    """
+    with ThreadPoolExecutor(1) as thread:  # Keras keeps what it has not initialized by thread
+        needed = _COPIES * thread.submit(_weight_bytes, make).result()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise UsageError(
+            f"hparams: the model needs {needed / 2**30:,.1f} GB to train, and this machine has "
+            f"{memory / 2**30:,.1f}; make its layers smaller"
+        )
+
+
+def _weight_bytes(make: Callable[[], keras.Model]) -> int:
+    with keras.StatelessScope(initialize_variables=False), tf.Graph().as_default():
+        return sum(math.prod(x.shape) * tf.as_dtype(x.dtype).size for x in make().weights)
