@@ -16,21 +16,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from benchmarks.timing import print_table
-from vaeseq import make_optimizer
 from vaeseq.evaluation import Reader
 from vaeseq.examples.text import data
 from vaeseq.examples.text.commands import read
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
-from vaeseq.run import batches_by_step
+from vaeseq.training import batches_by_step
 
 _CALIBRATION_STEPS = 40
 
 
-def make(hparams, vocabulary, num_steps):
+def make(hparams, vocabulary):
     keras.utils.set_random_seed(hparams.seed)
     model = TextModel(hparams, vocabulary)
-    model.compile(make_optimizer(hparams, num_steps))
+    model.compile()
     return model
 
 
@@ -48,11 +47,11 @@ def fit(model, ids, steps):
 
 
 def row(hparams, vocabulary, train, valid, seconds):
-    model = make(hparams, vocabulary, None)
+    model = make(hparams, vocabulary)
     tracing = fit(model, train, 1)
     per_step = fit(model, train, _CALIBRATION_STEPS) / _CALIBRATION_STEPS
     steps = max(1, int((seconds - tracing) / per_step))
-    model = make(hparams, vocabulary, steps)
+    model = make(hparams.replace(learning_rate_decay_steps=steps), vocabulary)
     took = fit(model, train, steps)
     score = read(Reader(model, hparams.log_prob_samples), valid)
     elbo = read(Reader(model), valid).elbo

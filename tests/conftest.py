@@ -1,6 +1,7 @@
-"""One table of models over which the laws are tested."""
+"""One table of models over which the laws are tested, and a small run of vaeseq-text."""
 
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -10,7 +11,9 @@ import pytest
 import tensorflow as tf
 
 import vaeseq
+from benchmarks.kill_matrix import VERSE
 from vaeseq import codec
+from vaeseq.examples.text import app
 
 SMALL = vaeseq.HParams(
     latent_size=3,
@@ -19,6 +22,10 @@ SMALL = vaeseq.HParams(
     obs_decoder_fc_hidden_layers=(7,),
     latent_decoder_fc_layers=(8,),
 )
+
+
+# Hyperparameters of vaeseq-text.
+TINY = "rnn_hidden_sizes=[8],embed_size=4,batch_size=6,sequence_size=10"
 
 
 class Waves(vaeseq.ModelBase):
@@ -61,6 +68,27 @@ def bits(vae_type):
 @pytest.fixture
 def observed():
     return np.random.default_rng(0).normal(size=[4, 6, 2]).astype(np.float32)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A short text."""
+    path = tmp_path / "corpus.txt"
+    path.write_text(VERSE * 20, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def main(monkeypatch, capsys):
+    """Runs the program in this process; returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["vaeseq-text", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            app.main()
+        return exit.value.code or 0, *capsys.readouterr()
+
+    return run
 
 
 def assert_close(actual, expected, tolerance=1e-5):

@@ -22,7 +22,8 @@ def blocks(language):
 
 
 @pytest.mark.parametrize("code", list(blocks("python")))
-def test_python_runs(code):
+def test_python_runs(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "a document", "exec"), {"__name__": "document"})
 
 

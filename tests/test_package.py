@@ -13,13 +13,16 @@ import vaeseq
 ROOT = Path(vaeseq.__file__).parent
 LAYERS = [  # a module imports only from its own line or those above
     {"errors"},
-    {"hparams", "scan"},
+    {"hparams", "scan", "replicas", "signals", "files", "finite", "memory"},
     {"rnn", "networks", "dist_module"},
     {"codec", "latent", "context"},
     {"vae"},
     {"objectives"},
     {"model"},
-    {"evaluation", "run"},
+    {"checkpoint"},
+    {"evaluation", "run", "workers"},
+    {"callbacks"},
+    {"training"},
     {"cli"},
     {"examples"},
 ]

@@ -22,7 +22,7 @@ def test_decode_is_the_inverse_of_encode(text):
     ids = vocabulary.encode(text)
     assert vocabulary.decode(ids) == text
     assert vocabulary.count_oov(ids) == 0 and ids.max(initial=0) < vocabulary.size
-    again = Vocabulary.from_json(vocabulary.to_json())
+    again = Vocabulary.from_json(vocabulary.to_json(), "here")
     assert again.characters == vocabulary.characters and (again.encode(text) == ids).all()
 
 
@@ -77,13 +77,13 @@ def test_encoded_files_are_the_text_and_split_nine_to_one(tmp_path):
     vocabulary = Vocabulary.of_counts(counts, 100, 1)
     folder = tmp_path / "run" / "corpus"
     folder.parent.mkdir()
-    data.encode_to_file(text, counts, vocabulary, folder / "train_corpus.npy")
-    train, valid = data.load_split(folder)
+    data.encode_to_file(text, vocabulary, folder / "corpus/train_corpus.ids")
+    train, valid = data.load_split(folder.joinpath, vocabulary)
     assert len(train) == 180 and len(valid) == 20 and train[:].dtype == np.uint8
     assert (train[7:180][:3] == train[7:10]).all() and len(valid[18:99]) == 2
     assert vocabulary.decode(np.concatenate([train[:], valid[:]])) == "abcdefghij" * 20
-    data.encode_to_file(text, counts, vocabulary, folder / "valid_corpus.npy")
-    assert [len(ids) for ids in data.load_split(folder)] == [200, 200]
+    data.encode_to_file(text, vocabulary, folder / "corpus/valid_corpus.ids")
+    assert [len(ids) for ids in data.load_split(folder.joinpath, vocabulary)] == [200, 200]
 
 
 def test_windows_are_a_function_of_seed_and_step_and_reach_both_ends():

@@ -14,8 +14,11 @@ _PUBLIC = {
     "HParams": "vaeseq.hparams",
     "Inference": "vaeseq.vae.core",
     "ModelBase": "vaeseq.model",
+    "Report": "vaeseq.callbacks",
+    "Run": "vaeseq.run",
     "State": "vaeseq.model",
     "Step": "vaeseq.vae.core",
+    "Stopped": "vaeseq.errors",
     "UsageError": "vaeseq.errors",
     "VAECore": "vaeseq.vae.core",
     "VAE_TYPES": "vaeseq.vae",
@@ -23,18 +26,23 @@ _PUBLIC = {
     "context": "vaeseq.context",
     "make_optimizer": "vaeseq.model",
     "objectives": "vaeseq.objectives",
+    "train": "vaeseq.training",
+    "workers": "vaeseq.workers",
 }
 
 __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vaeseq import codec, context, objectives
+    from vaeseq import codec, context, objectives, workers
+    from vaeseq.callbacks import Report
     from vaeseq.context import Context
     from vaeseq.dist_module import DistModule
-    from vaeseq.errors import UsageError
+    from vaeseq.errors import Stopped, UsageError
     from vaeseq.hparams import HParams
     from vaeseq.model import ModelBase, State, make_optimizer
+    from vaeseq.run import Run
+    from vaeseq.training import train
     from vaeseq.vae import VAE_TYPES
     from vaeseq.vae.core import Inference, Step, VAECore
 

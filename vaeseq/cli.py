@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from vaeseq.errors import UsageError, did_you_mean
+from vaeseq.errors import Stopped, UsageError, did_you_mean
+from vaeseq.signals import interruptible
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,6 +70,21 @@ def add_training(parser: Parser, num_steps: int) -> None:
     parser.add_argument(
         "--hparams", default="", metavar="NAME=VALUE,...", help="changes to the hyperparameters"
     )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes that train together on this machine (%(default)s); for several machines "
+        "set TF_CONFIG",
+    )
+    parser.add_argument(
+        "--keep",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="how many of the newest checkpoints are kept, beside the best (%(default)s)",
+    )
 
 
 def add_sampling(parser: Parser, length: Any, unit: str) -> None:
@@ -117,9 +133,8 @@ def _import_tensorflow_quietly() -> None:
 
     TF_CPP_MIN_LOG_LEVEL alone does not silence the import (tensorflow/tensorflow#100442).
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     stderr = os.dup(2)
     try:
         with open(os.devnull, "wb") as null:
@@ -170,26 +185,38 @@ def _number(kind: type, text: str, good: Callable[[Any], bool], wanted: str) -> 
 
 
 def main(parser: Parser) -> NoReturn:
-    """Runs the command of the command line: exit code 0, or 2 for what the user can mend."""
+    """Runs the command of the command line.
+
+    Exit code 0, 2 for what the user can mend, 1 for what ended a training, and 130 or 143 for
+    Ctrl-C or SIGTERM.
+    """
     args = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any text, any terminal
-    _import_tensorflow_quietly()
-    from absl import app, logging  # not needed for --help
+    try:
+        with interruptible():
+            _import_tensorflow_quietly()
+            from absl import app  # not needed for --help
 
-    def run(_: Any) -> int:
-        logging.set_verbosity(logging.INFO)
-        handler = logging.get_absl_handler()
-        handler.setFormatter(None)
-        handler.python_handler.stream = _AboveBars()
-        try:
-            args.run(args)
-            sys.stdout.flush()
-        except UsageError as error:
-            print(f"{args.parser.prog}: error: {error}", file=sys.stderr)
-            return 2
-        except BrokenPipeError:  # the reader of stdout, such as `head`, has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-
-    app.run(run, argv=sys.argv[:1])
+            app.run(lambda _: _exit_code(args), argv=sys.argv[:1])
+    except KeyboardInterrupt as interrupted:
+        sys.exit(getattr(interrupted, "exit_code", 130))
     raise AssertionError("absl's app.run exits")
+
+
+def _exit_code(args: Any) -> int:
+    """Runs the command; what it raises becomes one line."""
+    from absl import logging
+
+    logging.set_verbosity(logging.INFO)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(None)
+    handler.python_handler.stream = _AboveBars()
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except (UsageError, Stopped) as error:
+        _AboveBars().write(f"{args.parser.prog}: error: {error}\n")
+        return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -3,32 +3,57 @@
 run.json            program, version, hyperparameters, and what the program adds
 metrics.jsonl       one line a report
 curves.png          the same as a picture
-checkpoints/        step-*.safetensors, the latest; best.safetensors, by validation
+checkpoints/        step-*.safetensors, the newest; best.safetensors, by validation;
+                    final.safetensors, where the end of the training is better still
 samples/            what the model generated at each report
 tensorboard/        scalars, samples and histograms of the weights
+lock                held while a process trains
+
+A checkpoint is the state right after a step, before any report on it: the weights, the variables
+of the optimizer and of the metrics, and the step. With every batch and every random number a
+function of (seed, step), a training goes on from it as if it had never stopped.
 """
 
+import contextlib
+import errno
 import json
+import math
 import os
-import time
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-import keras
+import filelock
 import numpy as np
-import safetensors
-import safetensors.numpy
-import tensorflow as tf
 from absl import logging
-from matplotlib.figure import Figure
-from tqdm import tqdm
 
-from vaeseq.errors import UsageError
+from vaeseq import checkpoint, files
+from vaeseq.errors import LostWorker, Stopped, UsageError
 from vaeseq.model import ModelBase
+from vaeseq.signals import interruptible, raise_if_interrupted, was_interrupted
 
-_CHECKPOINTS_KEPT = 2
+_BEST, _FINAL = "checkpoints/best.safetensors", "checkpoints/final.safetensors"
+_NUMBERED = re.compile(r"checkpoints/step-(\d{9,15})\.safetensors")
+
+_ABOUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "vaeseq": {"type": "string"},
+        "program": {"type": "string"},
+        "hparams": {"type": "object"},
+    },
+    "required": ["program", "hparams"],
+}
+_METRICS: dict[str, Any] = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"},
+    "properties": {"step": {"type": "integer", "minimum": 1}},
+    "additionalProperties": {"type": ["number", "null"]},
+    "required": ["step", "seconds"],
+    "maxProperties": 100,
+}
 
 
 class Run:
@@ -37,252 +62,350 @@ class Run:
     Args:
       path: where. Nothing is written before a method does.
       about: what `run.json` says: at least the `program` and its `hparams`.
+      keep: how many of the newest checkpoints are kept, beside the best.
     """
 
-    def __init__(self, path: str | os.PathLike[str], about: dict[str, Any]):
-        self.path, self.about = Path(path), about
+    def __init__(self, path: str | os.PathLike[str], about: dict[str, Any], keep: int = 2):
+        self.path, self.about, self.keep = Path(path), about, keep
+        self.seconds = 0.0  # of training behind the model
+        self._lock = filelock.FileLock(self.path / "lock", timeout=0)
 
-    def begin(self) -> None:
-        """Writes `run.json`; from now on `open` finds the run."""
-        about = {"vaeseq": version("vaeseq"), **self.about}
-        self.write("run.json", json.dumps(about, indent=2))
+    @contextlib.contextmanager
+    def beginning(self) -> Iterator[None]:
+        """Within, the files of a new run are written; then `run.json`, and `open` finds the run.
+
+        Raises:
+          UsageError: where there is a run already, or nothing can be written.
+        """
+        with _usage(self.path), self.locked():
+            if self.exists(self.path):
+                raise UsageError(f"--log-dir: another process has just begun a run in {self.path}")
+            yield
+            self.write(
+                "run.json", json.dumps({"vaeseq": version("vaeseq"), **self.about}, indent=2)
+            )
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], program: str) -> Self:
-        """A run that `program` has begun, or UsageError."""
-        file = Path(path, "run.json")
-        try:
-            about = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        program: str,
+        schema: dict[str, Any] | None = None,
+        keep: int = 2,
+    ) -> Self:
+        """A run that `program` has begun.
+
+        Args:
+          path: where.
+          program: its name.
+          schema: JSON Schema of the properties of `run.json` that the program adds.
+          keep: see the class.
+
+        Raises:
+          UsageError: where there is none, or what is there is not as it should be.
+        """
+        if not cls.exists(path):
             raise UsageError(
                 f"--log-dir: there is no run in {path}; start one with `{program} train`"
-            ) from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise UsageError(f"--log-dir: cannot read {file}: {error}") from error
-        if not isinstance(about, dict) or about.get("program") != program:
+            )
+        schema = {**_ABOUT, "properties": {**_ABOUT["properties"], **(schema or {})}}
+        with _naming_the_flag():
+            about = files.read_json(Path(path), "run.json", schema)
+        if about["program"] != program:
             raise UsageError(f"--log-dir: {path} holds a run of another program, not of {program}")
-        return cls(path, about)
+        return cls(path, about, keep)
 
     @staticmethod
     def exists(path: str | os.PathLike[str]) -> bool:
         """Whether a run has begun there."""
-        return Path(path, "run.json").exists()
+        return os.path.lexists(Path(path, "run.json"))
+
+    def file(self, name: str) -> Path:
+        """The path of a part of the run; UsageError where links lead out of the directory."""
+        with _naming_the_flag():
+            return files.inside(self.path, name)
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file of the run, whole or not at all."""
-        path = self.path / name
-        unfinished = path.with_name(path.name + ".unfinished")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(text, encoding="utf-8")
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise UsageError(f"--log-dir: cannot write {path}: {error.strerror}") from error
+        with files.whole(self.file(name)) as file:
+            file.write(text.encode("utf-8"))
 
     def read(self, name: str) -> str:
         """A text file of the run."""
-        path = self.path / name
+        with _naming_the_flag():
+            return files.read_text(self.path, name)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """No other process trains in the directory meanwhile.
+
+        The lock is the operating system's: it ends with the process, however that ends.
+
+        Raises:
+          UsageError: where another process does.
+        """
+        with _usage(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.file("lock")
+            try:
+                held = self._lock.acquire()
+            except filelock.Timeout as error:
+                raise UsageError(
+                    f"--log-dir: another process is training in {self.path}; wait for it, stop it, "
+                    "or choose another directory"
+                ) from error
+        with held:
+            yield
+
+    @contextlib.contextmanager
+    def training(self, model: ModelBase) -> Iterator[int]:
+        """Takes a compiled model to the newest valid checkpoint, and sees that none is lost.
+
+        Within, no other process trains in the directory; Ctrl-C and SIGTERM save the model
+        before they end the training (`vaeseq.signals.Interrupted`, a `KeyboardInterrupt`).
+
+        Yields:
+          The step to go on from.
+
+        Raises:
+          UsageError: where another process trains there, or none of its checkpoints is valid.
+          Stopped: where the training cannot go on, such as for a full disk; the newest checkpoint
+            stands.
+        """
+        with interruptible(), self.locked():
+            files.remove_unfinished(self.path)
+            step = self.restore_latest(model)
+            try:
+                yield step
+                raise_if_interrupted()
+            except BaseException as error:
+                self._end(model, error)
+                raise
+
+    def _end(self, model: ModelBase, error: BaseException) -> None:
+        """Saves what can be saved, and tells a failure in one line."""
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--log-dir: cannot read {path}: {error}") from error
+            if isinstance(error, KeyboardInterrupt | LostWorker) or was_interrupted():
+                if model.trained_steps > self._newest():  # or it is what was read or saved last
+                    self.save(model)
+                logging.info("saved at step %d; the same command goes on", model.trained_steps)
+                raise_if_interrupted()
+        except OSError as failure:
+            error = failure
+        newest = f"the newest checkpoint in {self.path} is that of step {self._newest()}"
+        if isinstance(error, Stopped):
+            raise type(error)(f"{error}; {newest}") from error.__cause__
+        if isinstance(error, OSError):
+            where = f"{error.filename}: " if error.filename else ""
+            what = "the disk is full" if error.errno in _FULL else error.strerror or str(error)
+            raise Stopped(f"{where}{what}; {newest}") from error
 
-    def save(self, model: ModelBase, step: int) -> None:
-        """Writes the newest checkpoint, and removes all but the last few."""
-        self._save_as(f"step-{step:09d}.safetensors", _variables(model), step)
-        for old in self._numbered()[:-_CHECKPOINTS_KEPT]:
-            old.unlink()
+    def save(self, model: ModelBase) -> None:
+        """Writes the state of a model as its step's checkpoint, and removes all but the newest."""
+        arrays = {name: np.asarray(x.numpy()) for name, x in _state(model).items()}
+        checkpoint.save(self.file(_numbered(model.trained_steps)), arrays | self._clock(model))
+        for step in self._steps()[self.keep :]:
+            self.file(_numbered(step)).unlink()
 
-    def save_best(self, model: ModelBase, step: int) -> None:
-        """Writes the checkpoint that generates and is evaluated: the weights alone."""
-        self._save_as("best.safetensors", _variables(model, optimizer=False), step)
+    def save_best(self, model: ModelBase, final: bool = False) -> None:
+        """Writes the weights that generate and are evaluated.
+
+        Args:
+          model: the model.
+          final: only as long as the training ends here; see `go_on`.
+        """
+        arrays = {name: np.asarray(x.numpy()) for name, x in _weights(model).items()}
+        checkpoint.save(self.file(_FINAL if final else _BEST), arrays | self._clock(model))
 
     def restore_latest(self, model: ModelBase) -> int:
-        """Loads the newest checkpoint, if any, into a compiled model; returns its step."""
-        numbered = self._numbered()
-        return self._restore(numbered[-1], _variables(model)) if numbered else 0
+        """Takes a compiled model to the newest valid checkpoint, and the run back to its step.
+
+        Returns:
+          The step: 0 where there is no checkpoint at all.
+
+        Raises:
+          UsageError: where there are some, but none is valid.
+        """
+        self._name_foreign_files()
+        invalid: list[Path] = []
+        reason = ""
+        for step in self._steps():
+            path = self.file(_numbered(step))
+            try:
+                clock = _load(path, _state(model))
+                if clock["run/step"] != step:
+                    raise checkpoint.Invalid(f"it is of step {clock['run/step']}")
+            except checkpoint.Invalid as error:
+                logging.warning("passed over %s: %s", path, error)
+                invalid.append(path)
+                reason = reason or str(error)
+                continue
+            for other in invalid:
+                other.replace(other.with_suffix(".invalid"))
+            self._forget_after(step)
+            self.seconds = float(clock["run/seconds"])
+            return step
+        if invalid:
+            raise UsageError(
+                f"--log-dir: no checkpoint in {self.path} is valid: {reason}; remove its folder "
+                "`checkpoints` to begin again"
+            )
+        self._forget_after(0)
+        return 0
+
+    def restore(self, model: ModelBase, step: int) -> None:
+        """Takes a compiled model to the checkpoint of a step, which must be valid; 0 is no change.
+
+        Raises:
+          UsageError: where it is not.
+        """
+        if step:
+            path = self.file(_numbered(step))
+            try:
+                _load(path, _state(model))
+            except checkpoint.Invalid as error:
+                raise UsageError(f"--log-dir: cannot read {path}: {error}") from error
 
     def restore_best(self, model: ModelBase) -> int:
-        """Loads the best weights, or the newest where none was validated; returns their step."""
-        best = self._checkpoints / "best.safetensors"
-        for path in [best] if best.exists() else self._numbered()[-1:]:
-            return self._restore(path, _variables(model, optimizer=False))
-        raise UsageError(f"--log-dir: {self.path} has no checkpoint yet; train it first")
+        """Loads the best weights, or the newest where those are missing; returns their step."""
+        for name in (_FINAL, _BEST, *map(_numbered, self._steps())):
+            path = self.file(name)
+            try:
+                if path.exists():
+                    return int(_load(path, _weights(model))["run/step"])
+            except checkpoint.Invalid as error:
+                logging.warning("passed over %s: %s", path, error)
+        raise UsageError(f"--log-dir: {self.path} has no valid checkpoint; train it first")
+
+    def best_is_valid(self, model: ModelBase) -> bool:
+        """Whether the best checkpoint is there and can be read."""
+        try:
+            checkpoint.load(self.file(_BEST), _shapes(_weights(model)))
+        except checkpoint.Invalid:
+            return False
+        return True
 
     def log(self, metrics: dict[str, float]) -> None:
-        """Appends a line to metrics.jsonl."""
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics) + "\n")
+        """Appends a line to metrics.jsonl; what is not finite is null there."""
+        line = {name: x if math.isfinite(x) else None for name, x in metrics.items()}
+        with open(self.file("metrics.jsonl"), "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            files.sync(file)
 
     def metrics(self) -> list[dict[str, float]]:
-        """The lines of metrics.jsonl."""
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
+        """The lines of metrics.jsonl, without those that a crash has torn; steps rise."""
+        if not self.file("metrics.jsonl").exists():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines: list[dict[str, float]] = []
+        for text in self._metrics_text().splitlines():
+            try:
+                line = files.parse_json(text, _METRICS, "metrics.jsonl")
+            except UsageError:
+                continue
+            if not lines or line["step"] > lines[-1]["step"]:
+                lines.append({name: math.nan if x is None else x for name, x in line.items()})
+        return lines
 
-    @property
-    def _checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+    def go_on(self, every: int) -> list[dict[str, float]]:
+        """Takes back what was done only because the training ended: reports off the regular steps.
 
-    def _numbered(self) -> list[Path]:
-        return sorted(self._checkpoints.glob("step-*.safetensors"))
+        So a training that is cut into pieces leaves what one in a single piece leaves.
 
-    def _save_as(self, name: str, variables: dict[str, Any], step: int) -> None:
-        path = self._checkpoints / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        tensors = {name: np.asarray(variable) for name, variable in variables.items()}
-        safetensors.numpy.save_file(tensors, unfinished, metadata={"step": str(step)})
-        os.replace(unfinished, path)
+        Returns:
+          The metrics that stay.
+        """
+        kept = [line for line in self.metrics() if line["step"] % every == 0]
+        self._write_metrics(kept)
+        self.file(_FINAL).unlink(missing_ok=True)
+        return kept
 
-    def _restore(self, path: Path, variables: dict[str, Any]) -> int:
-        """Loads exactly these variables, or UsageError."""
-        try:
-            with safetensors.safe_open(path, "numpy") as file:
-                found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-                for name, variable in variables.items():
-                    if found.get(name) != list(variable.shape):
-                        raise UsageError(
-                            f"--log-dir: {path} is of another model: {name} is "
-                            f"{found.get(name)}, not {list(variable.shape)}"
-                        )
-                    variable.assign(file.get_tensor(name))
-                return int(file.metadata()["step"])
-        except (OSError, safetensors.SafetensorError) as error:
-            raise UsageError(f"--log-dir: cannot read {path}: {error}") from error
+    def _forget_after(self, step: int) -> None:
+        """Takes back the reports on later steps, which will be made again."""
+        lines = self.metrics()
+        if lines and lines[-1]["step"] > step:
+            logging.warning("the checkpoint of step %d is missing", lines[-1]["step"])
+        self._write_metrics([line for line in lines if line["step"] <= step])
 
+    def _write_metrics(self, lines: list[dict[str, float]]) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines).replace("NaN", "null")
+        if self.file("metrics.jsonl").exists() and text != self._metrics_text():
+            self.write("metrics.jsonl", text)
 
-def _variables(model: ModelBase, optimizer: bool = True) -> dict[str, Any]:
-    """The variables to save, numbered: the names that Keras gives are not repeatable."""
-    named = {f"model/{i:03d}/{weight.name}": weight for i, weight in enumerate(model.weights)}
-    if optimizer:
-        model.optimizer.build(model.trainable_variables)
-        named |= {f"optimizer/{i:03d}": x for i, x in enumerate(model.optimizer.variables)}
-    return named
+    def _metrics_text(self) -> str:
+        return files.read_text(self.path, "metrics.jsonl", errors="replace")
 
+    def _steps(self) -> list[int]:
+        """The steps of the checkpoints, newest first."""
+        matches = [_NUMBERED.fullmatch(name) for name in self._checkpoint_names()]
+        return sorted((int(match[1]) for match in matches if match), reverse=True)
 
-def batches_by_step(batch: Callable[[int], np.ndarray], start: int, stop: int) -> tf.data.Dataset:
-    """The batches `batch(step)` for start <= step < stop: each a function of its step alone."""
-    spec = tf.TensorSpec.from_tensor(tf.constant(batch(start)))
+    def _newest(self) -> int:
+        return max(self._steps(), default=0)
 
-    def load(step: tf.Tensor) -> tf.Tensor:
-        loaded = tf.numpy_function(lambda step: batch(int(step)), [step], spec.dtype)
-        return tf.ensure_shape(loaded, spec.shape)
+    def _checkpoint_names(self) -> list[str]:
+        return [f"checkpoints/{path.name}" for path in (self.path / "checkpoints").glob("*")]
 
-    return tf.data.Dataset.range(start, stop).map(load).prefetch(8)
+    def _name_foreign_files(self) -> None:
+        for name in sorted(self._checkpoint_names()):
+            own = _NUMBERED.fullmatch(name) or name in (_BEST, _FINAL) or name.endswith(".invalid")
+            if not own:
+                logging.warning("passed over %s: not a name of a checkpoint", self.path / name)
 
-
-class Report(keras.callbacks.Callback):
-    """Every so many steps: validates, saves, logs, samples, draws the curves.
-
-    Args:
-      run: where to.
-      num_steps: the last step.
-      every: steps from one report to the next.
-      validate: returns metrics of the validation data, named `valid_*`; the checkpoint with the
-        lowest `best_metric` is kept as the best.
-      sample: returns a text to show, and has its say on TensorBoard by `tf.summary`.
-    """
-
-    def __init__(
-        self,
-        run: Run,
-        num_steps: int,
-        every: int,
-        validate: Callable[[], dict[str, float]],
-        best_metric: str,
-        sample: Callable[[], str],
-    ):
-        super().__init__()
-        self.run, self.num_steps, self.every = run, num_steps, every
-        self.validate, self.best_metric, self.sample = validate, best_metric, sample
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Takes up the count where an earlier training ended."""
-        before = self.run.metrics()
-        self.seconds = before[-1]["seconds"] if before else 0.0
-        self.best = min((line[self.best_metric] for line in before), default=np.inf)
-        self.start = int(self.model.optimizer.iterations)
-        self.writer = tf.summary.create_file_writer(str(self.run.path / "tensorboard"))
-        self.since = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Reports where it is time."""
-        step = self.start + batch + 1
-        if step % self.every and step != self.num_steps:
-            return
-        self.seconds += time.perf_counter() - self.since  # of training alone
-        metrics = {name: float(value) for name, value in logs.items()}
-        self._report(
-            {"step": step, "seconds": round(self.seconds, 3), **metrics, **self.validate()}
-        )
-        self.model.reset_metrics()
-        self.since = time.perf_counter()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Closes TensorBoard's file."""
-        self.writer.close()
-
-    def _report(self, metrics: dict[str, float]) -> None:
-        step = int(metrics["step"])
-        self.run.save(self.model, step)
-        if metrics[self.best_metric] < self.best:
-            self.best = metrics[self.best_metric]
-            self.run.save_best(self.model, step)
-        self.run.log(metrics)
-        with self.writer.as_default(step):
-            for name, value in metrics.items():
-                tf.summary.scalar(name, value)
-            for name, variable in _variables(self.model, optimizer=False).items():
-                tf.summary.histogram(name, variable.value)
-            text = self.sample()
-        self.writer.flush()
-        self.run.write(f"samples/step-{step:09d}.txt", text)
-        draw_curves(self.run.metrics(), self.run.path / "curves.png")
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        logging.info("%s", shown)
+    def _clock(self, model: ModelBase) -> dict[str, np.ndarray]:
+        return {
+            "run/step": np.asarray(model.trained_steps, np.int64),
+            "run/seconds": np.asarray(self.seconds, np.float64),
+        }
 
 
-class Progress(keras.callbacks.Callback):
-    """A bar on stderr with the rate and the time left."""
-
-    def __init__(self, num_steps: int):
-        super().__init__()
-        self.num_steps = num_steps
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Starts where an earlier training ended."""
-        start = int(self.model.optimizer.iterations)
-        self.bar = tqdm(total=self.num_steps, initial=start, unit="step", dynamic_ncols=True)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """One step on."""
-        self.bar.set_postfix(loss=f"{float(logs['loss']):.4f}", refresh=False)
-        self.bar.update()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Leaves the bar as it is."""
-        self.bar.close()
+_CLOCK: checkpoint.Shapes = {"run/step": ((), "int64"), "run/seconds": ((), "float64")}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def draw_curves(metrics: list[dict[str, float]], path: Path) -> None:
-    """Draws every metric against the steps, those of training and validation together.
+@contextlib.contextmanager
+def _usage(path: Path) -> Iterator[None]:
+    """A directory that cannot be written when a run begins is the user's mistake."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        raise UsageError(f"--log-dir: cannot write {where}: {error.strerror}") from error
 
-    What is always 0, such as the KL of a core without latents, is left out.
-    """
-    groups: dict[str, list[str]] = {}
-    for name in metrics[-1]:
-        if name not in ("step", "seconds") and any(line.get(name) for line in metrics):
-            groups.setdefault(name.removeprefix("valid_"), []).append(name)
-    figure = Figure(figsize=(4 * len(groups), 3), layout="constrained")
-    steps = [line["step"] for line in metrics]
-    for axes, (title, names) in zip(
-        np.ravel(figure.subplots(1, len(groups))), groups.items(), strict=True
-    ):
-        for name in names:
-            label = "validation" if name.startswith("valid_") else "training"
-            axes.plot(steps, [line.get(name, np.nan) for line in metrics], ".-", label=label)
-        axes.set(title=title, xlabel="step", ylabel="nats")
-        axes.legend()
-    figure.savefig(path, dpi=100)
+
+@contextlib.contextmanager
+def _naming_the_flag() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"--log-dir: {error}") from error
+
+
+def _numbered(step: int) -> str:
+    return f"checkpoints/step-{step:09d}.safetensors"
+
+
+def _weights(model: ModelBase) -> dict[str, Any]:
+    """The weights by number and name: the names that Keras gives are not all different."""
+    return {f"model/{i:03d}/{weight.name}": weight for i, weight in enumerate(model.weights)}
+
+
+def _state(model: ModelBase) -> dict[str, Any]:
+    """All variables that a training changes, but for what is a function of (seed, step)."""
+    means = [x for metric in model.metrics for x in metric.variables]
+    return {
+        **_weights(model),
+        **{f"optimizer/{i:03d}": x for i, x in enumerate(model.optimizer.variables)},
+        **{f"metrics/{i:03d}": x for i, x in enumerate(means)},
+    }
+
+
+def _shapes(variables: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
+    return {name: (tuple(x.shape), x.dtype) for name, x in variables.items()}
+
+
+def _load(path: Path, variables: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Gives variables their values in a checkpoint, all or none; returns its clock."""
+    arrays = checkpoint.load(path, {**_shapes(variables), **_CLOCK})
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return {name: arrays[name] for name in _CLOCK}

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from vaeseq import make_optimizer
+from vaeseq import memory, training, workers
+from vaeseq.callbacks import Report
 from vaeseq.errors import UsageError
 from vaeseq.evaluation import Reader, Score
 from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
-from vaeseq.run import Progress, Report, Run, batches_by_step
+from vaeseq.run import Run
 
 PROGRAM = "vaeseq-text"
 
@@ -34,15 +35,22 @@ _PIECE_CHARACTERS = 500  # generated at once
 
 def train(args: Any) -> None:
     """Begins a run, or goes on with it."""
-    run, model = _resume(args) if Run.exists(args.log_dir) else _begin(args)
+    with workers.joined(args.workers, args.main) as strategy:
+        if workers.is_chief(strategy):
+            run = (_resume if Run.exists(args.log_dir) else _begin)(args, strategy)
+        workers.agreed(strategy, 0)  # the others wait for the run to begin
+        if not workers.is_chief(strategy):
+            run = Run.open(args.log_dir, PROGRAM, _ABOUT)
+        make = _maker(run)
+        with strategy.scope():
+            model = make()
+            model.compile()
+        _train(run, model, args.num_steps)
+
+
+def _train(run: Run, model: TextModel, num_steps: int) -> None:
     hparams = model.hparams
-    model.compile(make_optimizer(hparams, args.num_steps))
-    start = run.restore_latest(model)
-    if start >= args.num_steps:
-        logging.info("%s is at step %d: give a larger --num-steps", args.log_dir, start)
-        return
-    logging.info("%s from step %d to %d", args.log_dir, start, args.num_steps)
-    ids, held_out = data.load_split(run.path / "corpus")
+    ids, held_out = data.load_split(run.file, model.vocabulary)
     valid = held_out[:_VALID_CHARACTERS]
     reader = Reader(model)
 
@@ -59,10 +67,9 @@ def train(args: Any) -> None:
         tf.summary.text("sample", f"```\n{text}\n```")
         return text
 
-    report = Report(run, args.num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
-    dataset = batches_by_step(batch, start, args.num_steps)
-    model.fit(dataset, shuffle=False, verbose=0, callbacks=[Progress(args.num_steps), report])
-    print(sample())
+    report = Report(run, num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
+    if training.train(model, batch, report) and workers.is_chief(model.distribute_strategy):
+        print(sample())
 
 
 def generate(args: Any) -> None:
@@ -86,11 +93,11 @@ def evaluate(args: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if args.eval_corpus:
             text = data.file_text(args.eval_corpus, "--eval-corpus")
-            file = Path(folder, "ids.npy")
-            data.encode_to_file(text, data.count(text), model.vocabulary, file)
-            ids = data.IdFile(file)
+            file = Path(folder, "text.ids")
+            data.encode_to_file(text, model.vocabulary, file)
+            ids = data.IdFile(file, model.vocabulary)
         else:
-            _, ids = data.load_split(run.path / "corpus")
+            _, ids = data.load_split(run.file, model.vocabulary)
         _print_score(model, ids, args)
 
 
@@ -177,11 +184,12 @@ def write(
     yield from map(model.vocabulary.decode, np.concatenate(pieces, axis=1))
 
 
-def _begin(args: Any) -> tuple[Run, TextModel]:
+def _begin(args: Any, strategy: tf.distribute.Strategy) -> Run:
     """A new run. Nothing is written before all that the user gave has been checked."""
     hparams = TextHParams().parse(args.hparams)
     if args.seed is not None:
         hparams = hparams.replace(seed=args.seed)
+    workers.share(strategy, hparams.batch_size)
     texts = {
         name: data.file_text(getattr(args, name), f"--{name.replace('_', '-')}")
         for name in _CORPORA
@@ -193,24 +201,32 @@ def _begin(args: Any) -> tuple[Run, TextModel]:
     vocabulary = Vocabulary.of_counts(
         counts.get("vocab_corpus", counts["train_corpus"]), hparams.vocab_size, hparams.oov_buckets
     )
-    model = _model(hparams, vocabulary)
+    memory.check(lambda: TextModel(hparams, vocabulary))
+    if hparams.learning_rate_decay_steps not in (0, args.num_steps):
+        logging.info(
+            "the learning rate falls until step %d; where the training is to end at step %d, "
+            "--hparams learning_rate_decay_steps=%d does better",
+            *(hparams.learning_rate_decay_steps, args.num_steps, args.num_steps),
+        )
     about = {"program": PROGRAM, "hparams": dataclasses.asdict(hparams)}
-    run = Run(args.log_dir, about | {name: getattr(args, name) for name in _CORPORA})
-    run.write("vocabulary.json", vocabulary.to_json())
-    for name in texts.keys() - {"vocab_corpus"}:
-        path = run.path / "corpus" / f"{name}.npy"
-        data.encode_to_file(texts[name], counts[name], vocabulary, path)
-    run.begin()
-    return run, model
+    about |= {name: getattr(args, name) for name in _CORPORA}
+    run = Run(args.log_dir, about, args.keep)
+    with run.beginning():
+        run.write("vocabulary.json", vocabulary.to_json())
+        for name in texts.keys() - {"vocab_corpus"}:
+            data.encode_to_file(texts[name], vocabulary, run.file(data.ids_name(name)))
+    return run
 
 
 _CORPORA = ("train_corpus", "valid_corpus", "vocab_corpus")
+_ABOUT = {name: {"type": ["string", "null"]} for name in _CORPORA}
 
 
-def _resume(args: Any) -> tuple[Run, TextModel]:
+def _resume(args: Any, strategy: tf.distribute.Strategy) -> Run:
     """A run that has begun, unless the user now asks for something else."""
-    run = Run.open(args.log_dir, PROGRAM)
+    run = Run.open(args.log_dir, PROGRAM, _ABOUT, args.keep)
     hparams = _hparams(run)
+    workers.share(strategy, hparams.batch_size)
     wanted = hparams.parse(args.hparams)
     if args.seed is not None:
         wanted = wanted.replace(seed=args.seed)
@@ -220,22 +236,29 @@ def _resume(args: Any) -> tuple[Run, TextModel]:
             f"--log-dir: the run in {args.log_dir} began with other hparams, seed or corpora (see "
             "its run.json); leave them out to go on with it, or choose another directory"
         )
-    return run, _model(hparams, _vocabulary(run))
+    return run
 
 
 def _trained(args: Any) -> tuple[Run, TextModel]:
     """A run and its best model."""
     if args.vocab_corpus:
         logging.info("--vocab-corpus is not needed: the run has its vocabulary")
-    run = Run.open(args.log_dir, PROGRAM)
-    model = _model(_hparams(run), _vocabulary(run))
+    run = Run.open(args.log_dir, PROGRAM, _ABOUT)
+    model = _maker(run)()
     run.restore_best(model)
     return run, model
 
 
-def _model(hparams: TextHParams, vocabulary: Vocabulary) -> TextModel:
-    keras.utils.set_random_seed(hparams.seed)
-    return TextModel(hparams, vocabulary)
+def _maker(run: Run) -> Callable[[], TextModel]:
+    """Makes the run's model, which fits into memory."""
+    hparams, vocabulary = _hparams(run), _vocabulary(run)
+
+    def make() -> TextModel:
+        keras.utils.set_random_seed(hparams.seed)
+        return TextModel(hparams, vocabulary)
+
+    memory.check(make)
+    return make
 
 
 def _hparams(run: Run) -> TextHParams:
@@ -243,4 +266,4 @@ def _hparams(run: Run) -> TextHParams:
 
 
 def _vocabulary(run: Run) -> Vocabulary:
-    return Vocabulary.from_json(run.read("vocabulary.json"))
+    return Vocabulary.from_json(run.read("vocabulary.json"), str(run.path / "vocabulary.json"))

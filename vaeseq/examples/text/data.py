@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from vaeseq import files
 from vaeseq.errors import UsageError
 
 Text = Callable[[], Iterator[str]]  # each call yields the text once, in blocks
@@ -102,33 +103,51 @@ def _split(length: int) -> int:
 
 
 class IdFile:
-    """The ids in an .npy file from `start` to `stop`, as an array that can be sliced.
+    """The ids in a file from `start` to `stop`, as an array that can be sliced.
 
-    Slices are read from the file. A memory map would do as well, but the pages that it has touched
-    count as memory of the program, and grow with the file.
+    The file has nothing but the ids, in the dtype of the vocabulary. Slices are read from it: a
+    memory map would do as well, but the pages that it has touched count as memory of the program,
+    and grow with the file.
+
+    Raises:
+      UsageError: where the file is not one of this vocabulary.
     """
 
-    def __init__(self, path: Path, start: int = 0, stop: int | None = None):
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        self._path, self._dtype, self._offset = path, mapped.dtype, mapped.offset
-        self._range = range(len(mapped))[start:stop]
+    def __init__(
+        self, path: Path, vocabulary: "Vocabulary", start: int = 0, stop: int | None = None
+    ):
+        self._path, self._vocabulary = path, vocabulary
+        try:
+            length, rest = divmod(path.stat().st_size, vocabulary.dtype.itemsize)
+        except OSError as error:
+            raise UsageError(f"--log-dir: cannot read {path}: {error.strerror}") from error
+        if rest or not length:
+            raise UsageError(f"--log-dir: {path} is cut short")
+        self._range = range(length)[start:stop]
 
     def __len__(self) -> int:
         return len(self._range)
 
     def __getitem__(self, part: slice) -> np.ndarray:
-        wanted = self._range[part]
-        offset = self._offset + wanted.start * self._dtype.itemsize
-        return np.fromfile(self._path, self._dtype, len(wanted), offset=offset)
+        wanted, dtype = self._range[part], self._vocabulary.dtype
+        ids = np.fromfile(self._path, dtype, len(wanted), offset=wanted.start * dtype.itemsize)
+        if len(ids) < len(wanted) or np.any(ids >= self._vocabulary.size):
+            raise UsageError(f"--log-dir: {self._path} has changed, or is of another vocabulary")
+        return ids
 
 
-def load_split(folder: Path) -> tuple[IdFile, IdFile]:
-    """The ids of the training and of the validation text."""
-    train, valid = folder / "train_corpus.npy", folder / "valid_corpus.npy"
+def ids_name(corpus: str) -> str:
+    """The file of a corpus in a run."""
+    return f"corpus/{corpus}.ids"
+
+
+def load_split(file: Callable[[str], Path], vocabulary: "Vocabulary") -> tuple[IdFile, IdFile]:
+    """The ids of the training and of the validation text; `file` finds the parts of a run."""
+    train, valid = (file(ids_name(name)) for name in ("train_corpus", "valid_corpus"))
     if valid.exists():
-        return IdFile(train), IdFile(valid)
-    at = _split(len(IdFile(train)))
-    return IdFile(train, 0, at), IdFile(train, at)
+        return IdFile(train, vocabulary), IdFile(valid, vocabulary)
+    at = _split(len(IdFile(train, vocabulary)))
+    return IdFile(train, vocabulary, 0, at), IdFile(train, vocabulary, at)
 
 
 def _code_points(text: str) -> np.ndarray:
@@ -182,21 +201,34 @@ class Vocabulary:
         return json.dumps(content, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The vocabulary that `to_json` wrote."""
-        return cls(**json.loads(text))
+    def from_json(cls, text: str, where: str) -> Self:
+        """The vocabulary that `to_json` wrote; UsageError, naming `where`, if it did not."""
+        content = files.parse_json(text, _SCHEMA, where)
+        if len(set(content["characters"])) < len(content["characters"]):
+            raise UsageError(f"cannot read {where}: a character is there twice")
+        return cls(**content)
 
 
-def encode_to_file(text: Text, counts: np.ndarray, vocabulary: Vocabulary, path: Path) -> None:
-    """Writes the ids of a text, whose characters were counted, to an .npy file, block by block."""
-    path.parent.mkdir(exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    header = {"descr": vocabulary.dtype.str, "fortran_order": False, "shape": (int(counts.sum()),)}
-    with open(unfinished, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "characters": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 1},
+            "maxItems": _CODE_POINTS,
+        },
+        "oov_buckets": {"type": "integer", "minimum": 1, "maximum": 1 << 16},
+    },
+    "required": ["characters", "oov_buckets"],
+    "additionalProperties": False,
+}
+
+
+def encode_to_file(text: Text, vocabulary: Vocabulary, path: Path) -> None:
+    """Writes the ids of a text block by block."""
+    with files.whole(path) as file:
         for block in text():
-            vocabulary.encode(block).tofile(file)
-    os.replace(unfinished, path)
+            file.write(vocabulary.encode(block).tobytes())
 
 
 def window_batch(
