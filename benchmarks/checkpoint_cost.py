@@ -1,0 +1,77 @@
+"""What checkpoints cost: the share of a training's time that saving takes.
+
+    python -m benchmarks.checkpoint_cost
+
+The yardstick is the training itself, without reports, which validate and sample.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from benchmarks.timing import print_table
+from vaeseq.callbacks import Report
+from vaeseq.examples.text.commands import _REPORT_STEPS
+from vaeseq.examples.text.data import Vocabulary
+from vaeseq.examples.text.hparams import TextHParams
+from vaeseq.examples.text.model import TextModel
+from vaeseq.run import Run
+from vaeseq.training import train
+
+
+class TimedRun(Run):
+    """A run that notes what its saves take."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.times = []
+
+    def save(self, model):
+        start = time.perf_counter()
+        super().save(model)
+        self.times.append(time.perf_counter() - start)
+
+
+def row(name, hparams, steps):
+    def batch(step):
+        shape = [hparams.batch_size, hparams.sequence_size]
+        return np.random.default_rng(step).integers(65, size=shape, dtype=np.int32)
+
+    keras.utils.set_random_seed(0)
+    model = TextModel(hparams, Vocabulary(map(chr, range(64))))
+    model.compile()
+    with tempfile.TemporaryDirectory() as folder:
+        run = TimedRun(folder, {"program": "benchmark", "hparams": {}})
+        train(model, batch, Report(run, steps, _REPORT_STEPS, lambda: {"valid": 0.0}, "valid", str))
+        files = list(run.file("checkpoints").glob("step-*"))
+        size = max(path.stat().st_size for path in files)
+    return [
+        name,
+        f"{size / 1e6:.1f}",
+        f"{1000 * statistics.median(run.times):.0f}",
+        f"{len(run.times)}",
+        f"{run.seconds:.0f}",
+        f"{sum(run.times) / run.seconds:.2%}",
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=1000)
+    args = parser.parse_args()
+    rows = [
+        row("1 x 256, the default", TextHParams(), args.steps),
+        row("3 x 512, of 2018", TextHParams(rnn_hidden_sizes=(512,) * 3), args.steps // 4),
+    ]
+    print_table(["model", "MB", "ms a save", "saves", "training, s", "share of its time"], rows)
+
+
+if __name__ == "__main__":
+    main()
