@@ -36,7 +36,7 @@ HPARAMS_2018 = TextHParams(
 
 def ours(vae_type, observed, jit_compile=False):
     model = TextModel(HPARAMS_2018.replace(vae_type=vae_type), Vocabulary(map(chr, range(33, 133))))
-    model.compile()
+    model.compile(jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
     step = tf.function(model.train_step, autograph=False, jit_compile=jit_compile)
     return lambda: step(observed)["loss"].numpy()

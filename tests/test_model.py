@@ -81,6 +81,13 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(waves, observed):
     assert waves.trained_steps == 0
 
 
+def test_a_training_step_compiles_with_xla(observed):
+    model = Waves(SMALL.replace(vae_type="RNN"))
+    model.compile(jit_compile=True)
+    model.fit(observed, verbose=0)
+    assert model.trained_steps == 1
+
+
 def test_a_gradient_that_is_not_finite_stops_by_its_name(observed):
     @tf.custom_gradient
     def broken(x):

@@ -82,8 +82,8 @@ class ModelBase(keras.Model):
     def compile(self, optimizer: Any = None, jit_compile: bool = False, **kwargs: Any) -> None:
         """As in Keras, without a loss; by default with the optimizer of the hyperparameters.
 
-        XLA is off: on CPU it gains nothing over the fused recurrence, and it leaves out the
-        assertions of `hparams.check_numerics`.
+        XLA is off: on CPU it gains nothing over the fused recurrence, and with it
+        `hparams.check_numerics` does nothing: compiled code has no assertions.
         """
         with self.distribute_strategy.scope():
             super().compile(
@@ -244,7 +244,7 @@ class ModelBase(keras.Model):
         log_prob, kl, *gradients = replicas.total([log_prob, kl, *tape.gradient(loss, variables)])
         suspects = {"observed": data, "log_prob": log_prob, "kl": kl}
         checks = []
-        if self.hparams.check_numerics:
+        if self.hparams.check_numerics and not self.jit_compile:
             checks = [finite.checked(suspects, variables, gradients, step + 1)]
         with tf.control_dependencies(checks):
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
