@@ -212,6 +212,14 @@ def test_a_final_report_that_was_interrupted_is_made_up_for(tmp_path):
     assert [line["step"] for line in run.metrics()] == [3, 4]
 
 
+def test_asking_for_fewer_steps_than_there_are_takes_nothing_back(tmp_path):
+    run = make_run(tmp_path)
+    fit(run, compiled(), 4)
+    fit(run, compiled(), 2)
+    assert [line["step"] for line in run.metrics()] == [3, 4]
+    assert run.restore_best(compiled()) == 4
+
+
 def test_checkpoints_between_reports_change_nothing(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(callbacks, "_SECONDS_BETWEEN_SAVES", 0.0)
     monkeypatch.setattr(callbacks, "_MOST_OF_TIME", math.inf)

@@ -99,7 +99,7 @@ class Report(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Takes up where an earlier training ended, be it between a step and the report on it."""
         step = self.model.trained_steps
-        ends = step == self.num_steps
+        ends = step >= self.num_steps
         self.lines = self.run.metrics() if ends else self.run.go_on(self.every)
         self.best = np.inf
         if self.run.best_is_valid(self.model):

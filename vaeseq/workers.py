@@ -126,7 +126,7 @@ def agreed(strategy: tf.distribute.Strategy, value: int) -> int:
         return value
 
     @tf.function(autograph=False)
-    def share(value: tf.Tensor) -> tf.Tensor:
+    def of_chief(value: tf.Tensor) -> tf.Tensor:
         def own() -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             is_first = tf.equal(context.replica_id_in_sync_group, 0)
@@ -137,7 +137,7 @@ def agreed(strategy: tf.distribute.Strategy, value: int) -> int:
         return strategy.experimental_local_results(strategy.run(own))[0]
 
     with telling_of_lost_workers():
-        return int(share(tf.constant(value, tf.int64)))
+        return int(of_chief(tf.constant(value, tf.int64)))
 
 
 @contextlib.contextmanager
