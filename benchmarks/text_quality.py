@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from benchmarks.timing import print_table
-from vaeseq.evaluation import Reader
+from vaeseq import evaluation
 from vaeseq.examples.text import data
 from vaeseq.examples.text.commands import read
 from vaeseq.examples.text.hparams import TextHParams
@@ -53,15 +53,15 @@ def row(hparams, vocabulary, train, valid, seconds):
     steps = max(1, int((seconds - tracing) / per_step))
     model = make(hparams.replace(learning_rate_decay_steps=steps), vocabulary)
     took = fit(model, train, steps)
-    score = read(Reader(model, hparams.log_prob_samples), valid)
-    elbo = read(Reader(model), valid).elbo
+    samples = hparams.log_prob_samples
+    score = evaluation.score(model, samples, lambda reader: read(reader, valid))
     return [
         hparams.vae_type,
         f"{seconds}",
         f"{took:.0f}",
         f"{steps}",
         f"{-score.bound / len(valid):.4f}",
-        f"{-elbo / len(valid):.4f}",
+        f"{-score.elbo / len(valid):.4f}",
         f"{score.kl / len(valid):.4f}",
     ]
 

@@ -1,5 +1,6 @@
 """One table of models over which the laws are tested, and a small run of vaeseq-text."""
 
+import functools
 import os
 import sys
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 import vaeseq
 from benchmarks.kill_matrix import VERSE
 from vaeseq import codec
-from vaeseq.examples.text import app
+from vaeseq.examples.text import app as text_app
 
 SMALL = vaeseq.HParams(
     latent_size=3,
@@ -79,16 +80,22 @@ def corpus(tmp_path):
 
 
 @pytest.fixture
-def main(monkeypatch, capsys):
-    """Runs the program in this process; returns exit code, stdout and stderr."""
+def run_program(monkeypatch, capsys):
+    """Runs a program in this process; returns exit code, stdout and stderr."""
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vaeseq-text", *map(str, arguments)])
+    def run(app, *arguments):
+        monkeypatch.setattr(sys, "argv", [app.__name__, *map(str, arguments)])
         with pytest.raises(SystemExit) as exit:
             app.main()
         return exit.value.code or 0, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def main(run_program):
+    """Runs vaeseq-text."""
+    return functools.partial(run_program, text_app)
 
 
 def assert_close(actual, expected, tolerance=1e-5):

@@ -6,11 +6,11 @@ from vaeseq import cli
 @pytest.fixture
 def parser():
     parser, commands = cli.program("prog", "A program.")
-    train = cli.add_command(commands, "train", lambda args: None, "train")
+    train = cli.add_command(commands, "nowhere", "train", "train")
     cli.add_training(train, num_steps=10)
-    generate = cli.add_command(commands, "generate", lambda args: None, "generate")
+    generate = cli.add_command(commands, "nowhere", "generate", "generate")
     cli.add_sampling(generate, length=5, unit="characters")
-    cli.add_evaluation(cli.add_command(commands, "evaluate", lambda args: None, "evaluate"))
+    cli.add_evaluation(cli.add_command(commands, "nowhere", "evaluate", "evaluate"))
     return parser
 
 

@@ -232,3 +232,9 @@ def test_dropout_is_of_training_alone_and_a_function_of_seed_and_step(vae_type, 
     (dropped, evaluated), (again, _), (plain, expected) = losses(0.5), losses(0.5), losses(0.0)
     assert dropped == again and dropped[0] != dropped[1] and dropped != plain
     assert evaluated == pytest.approx(expected, rel=1e-6)
+
+
+def test_without_heat_all_draws_are_the_mode_latents_included(waves):
+    cold = [waves.generate(2, 12, temperature=1e-9, seed=seed) for seed in (1, 2)]
+    np.testing.assert_allclose(*cold, atol=1e-3)
+    assert np.ptp(cold[0].numpy(), axis=0).max() < 1e-3

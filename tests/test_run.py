@@ -38,7 +38,8 @@ def fit(run, model, stop, every=3, batch=batch):
     def validate():
         return {"valid_loss": abs(model.trained_steps - 4.0)}
 
-    train(model, batch, Report(run, stop, every, validate, "valid_loss", lambda: "a sample"))
+    report = Report(run, stop, every, validate, "valid_loss", lambda: {".txt": b"a sample"})
+    train(model, batch, report)
 
 
 def compiled(vae_type="RNN", seed=1, **changes):
@@ -157,7 +158,7 @@ def test_interrupted_anywhere_it_goes_on_as_if_nothing_had_happened(
     tmp_path, monkeypatch, where, whole
 ):
     run, model = make_run(tmp_path), compiled()
-    parts = {"validate": lambda: {"valid_loss": 1.0}, "sample": lambda: "a sample"}
+    parts = {"validate": lambda: {"valid_loss": 1.0}, "sample": lambda: {".txt": b"a sample"}}
     if where in parts:
         parts[where] = interrupt_once(parts[where], 1)
     elif where not in ("step", "end"):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY, VERSE
+from vaeseq import sampling
 from vaeseq.evaluation import Reader
 from vaeseq.examples.text import commands, data
 from vaeseq.examples.text.data import Vocabulary
@@ -151,6 +152,6 @@ def test_streams_read_every_character_once_with_the_text_before_it(monkeypatch):
 
 def test_writing_in_pieces_gives_the_length_asked(monkeypatch):
     model = TextModel(TextHParams().parse(TINY), Vocabulary("abc"))
-    monkeypatch.setattr(commands, "_PIECE_CHARACTERS", 7)
+    monkeypatch.setattr(sampling, "_STEPS_AT_ONCE", 7)
     texts = list(commands.write(model, "ab", num_samples=3, length=17))
     assert [len(text) for text in texts] == [17] * 3 and set("".join(texts)) <= set("abc\ufffd")

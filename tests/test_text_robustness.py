@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.kill_matrix import matrix
 from tests.conftest import TINY, VERSE
+from vaeseq import sampling
 from vaeseq.evaluation import Reader
 from vaeseq.examples.text import app, commands
 from vaeseq.examples.text.model import TextModel
@@ -62,7 +63,7 @@ def test_everything_is_traced_once(main, tmp_path, corpus, monkeypatch):
         count(owner, name)
     monkeypatch.setattr(commands, "_REPORT_STEPS", 2)
     monkeypatch.setattr(commands, "_STREAM_CHARACTERS", 50)  # several streams
-    monkeypatch.setattr(commands, "_PIECE_CHARACTERS", 7)  # several pieces
+    monkeypatch.setattr(sampling, "_STEPS_AT_ONCE", 7)  # several pieces
     run = tmp_path / "run"
     train = ["train", "--log-dir", run, "--train-corpus", corpus, "--hparams", TINY]
     main(*train, "--num-steps", 5, "--keep", 1)

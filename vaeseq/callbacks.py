@@ -80,7 +80,8 @@ class Report(keras.callbacks.Callback):
       every: steps from one report to the next.
       validate: returns metrics of the validation data, named `valid_*`; the weights with the
         lowest `best_metric` are kept as the best.
-      sample: returns a text to show, and has its say on TensorBoard by `tf.summary`.
+      sample: returns what the model generates as files by suffix, such as `{".txt": b"..."}`,
+        and has its say on TensorBoard by `tf.summary`.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Report(keras.callbacks.Callback):
         every: int,
         validate: Callable[[], dict[str, float]],
         best_metric: str,
-        sample: Callable[[], str],
+        sample: Callable[[], dict[str, bytes]],
     ):
         super().__init__()
         self.run, self.num_steps, self.every = run, num_steps, every
@@ -145,15 +146,15 @@ class Report(keras.callbacks.Callback):
             final = step % self.every != 0
             self.run.save_best(self.model, final)
             self.best = self.best if final else metrics[self.best_metric]
-        text = self._show(step, metrics)
-        self.run.write(f"samples/step-{step:09d}.txt", text)
+        for suffix, content in self._show(step, metrics).items():
+            self.run.write(f"samples/step-{step:09d}{suffix}", content)
         self.run.log(metrics)
         self.lines.append(metrics)
         draw_curves(self.run, self.lines)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         logging.info("%s", shown)
 
-    def _show(self, step: int, metrics: dict[str, float]) -> str:
+    def _show(self, step: int, metrics: dict[str, float]) -> dict[str, bytes]:
         """TensorBoard's part of the report; returns the sample."""
         try:
             with self.writer.as_default(step):
@@ -161,11 +162,11 @@ class Report(keras.callbacks.Callback):
                     tf.summary.scalar(name, value)
                 for weight in self.model.weights:
                     tf.summary.histogram(weight.path, weight.value)
-                text = self.sample()
+                samples = self.sample()
             self.writer.flush()
         except (tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:
             raise Stopped(f"cannot write TensorBoard's file: {error.message}") from error
-        return text
+        return samples
 
 
 class Progress(keras.callbacks.Callback):

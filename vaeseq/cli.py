@@ -1,6 +1,7 @@
 """What the three programs share: their arguments, their log, their exit codes."""
 
 import argparse
+import importlib
 import os
 import re
 import sys
@@ -45,8 +46,15 @@ def program(name: str, description: str) -> tuple[Parser, Any]:
     return parser, parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
 
-def add_command(commands: Any, name: str, run: Callable[[Any], None], text: str) -> Parser:
-    """A command with the flags that all have."""
+def add_command(commands: Any, module: str, name: str, text: str) -> Parser:
+    """A command with the flags that all have: the function of that name in a module.
+
+    The module is imported only when the command runs.
+    """
+
+    def run(args: Any) -> None:
+        getattr(importlib.import_module(module), name)(args)
+
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument(
         "--log-dir", required=True, metavar="DIR", help="the run: all that is kept of a training"
@@ -87,11 +95,13 @@ def add_training(parser: Parser, num_steps: int) -> None:
     )
 
 
-def add_sampling(parser: Parser, length: Any, unit: str) -> None:
-    """The flags of every `generate`."""
+def add_sampling(
+    parser: Parser, length: Any, unit: str, kind: Callable[[str], Any] | None = None
+) -> None:
+    """The flags of every `generate`; lengths are whole numbers, or of another `kind`."""
     parser.add_argument(
         "--length",
-        type=positive,
+        type=kind or positive,
         default=length,
         metavar="N",
         help=f"of a sample, in {unit} (%(default)s)",

@@ -174,7 +174,11 @@ class CategoricalDecoder(_LogitDecoder):
 
     def dist(self, params: Any) -> tfd.Distribution:
         """Independent categorical variables."""
-        return self._independent(tfd.Categorical(*params, dtype=self.event_dtype))
+        return self._independent(tfd.Categorical(*params))
+
+    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
+        """Log-probability in nats; TensorFlow knows labels of 32 bits or more only."""
+        return super().log_prob(params, tf.cast(event, tf.int32))
 
 
 class _PositiveDecoder(_ElementwiseDecoder):

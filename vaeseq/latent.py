@@ -63,7 +63,9 @@ class LatentTransition(LatentDecoder):
         super().__init__(hparams, name=name)
         first, *others = (*hparams.latent_decoder_fc_layers, 2 * hparams.latent_size)
         self.of_features = keras.layers.Dense(first)
-        self.of_latents = keras.layers.Dense(first, use_bias=False)
+        # Small at first: a chain of z that grew from step to step would run away before it learns.
+        small = keras.initializers.VarianceScaling(0.01)
+        self.of_latents = keras.layers.Dense(first, use_bias=False, kernel_initializer=small)
         self.activation = keras.activations.get(hparams.activation if others else None)
         self.mlp = MLP(hparams, others)
 

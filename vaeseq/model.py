@@ -118,11 +118,11 @@ class ModelBase(keras.Model):
           The inference, and the state at the end of each row: give it to `infer` to go on reading
           or to `generate` to go on writing.
         """
-        observed, inputs = self._check(observed, inputs)
+        observed, inputs = self.as_sequences(observed, inputs)
         batch, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
         state = state or self.initial_state(batch)
         contexts, context_states = self.context.from_observations(observed, inputs, state.context)
-        noise = self._noise(batch, time, seed)
+        noise = self.noise(batch, time, seed)
         lengths = None if lengths is None else tf.cast(lengths, tf.int32)
         inference = self.core.infer(contexts, observed, state.core, noise, lengths)
         return inference, last(State(context_states, inference.states), lengths)
@@ -169,7 +169,7 @@ class ModelBase(keras.Model):
           inputs: nest of [B, sequence_size, ...], as `inputs_spec` says.
           prefix: observed sequences to go on from, [B, T, ...] or [1, T, ...]; not part of the
             result. Models with inputs go on from a `state` of `infer` instead.
-          temperature: draw observations from p^(1 / temperature).
+          temperature: draw latents and observations from p^(1 / temperature).
           seed: the same seed draws the same sequences.
           state: a state from `infer` to go on from.
 
@@ -200,8 +200,12 @@ class ModelBase(keras.Model):
         inputs: Any = None,
         temperature: float = 1.0,
         seed: Any = 0,
+        *,
+        latents: Any = None,
     ) -> tuple[Any, State]:
         """Draws sequences from a state on, of `batch_size` rows or of one for all of them.
+
+        With `latents`, [B, sequence_size, Z], only the observations are drawn.
 
         Returns:
           Observations, nest of [B, sequence_size, *event_shape], and the state after them: what is
@@ -212,7 +216,7 @@ class ModelBase(keras.Model):
         )
         heat = None if temperature == 1 else tf.constant(temperature, tf.float32)
         inputs = _sequences("inputs", inputs, self.inputs_spec)
-        return self._extend(inputs, state, tf.constant(sequence_size), heat, _seed(seed))
+        return self._extend(inputs, state, tf.constant(sequence_size), heat, _seed(seed), latents)
 
     # Training and evaluation by Keras.
 
@@ -348,12 +352,14 @@ class ModelBase(keras.Model):
 
     @functools.cached_property
     def _extend(self) -> Any:
-        def extend(inputs: Any, state: State, steps: Any, temperature: Any, seed: Any) -> Any:
+        def extend(
+            inputs: Any, state: State, steps: Any, temperature: Any, seed: Any, latents: Any
+        ) -> Any:
             batch = tf.shape(tf.nest.flatten(state)[0])[0]
             noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
-            noise = self._noise(batch, steps, noise_seed)
+            noise = self.noise(batch, steps, noise_seed)
             observed, after = self.core.generate(
-                self.context, inputs, state, noise, seed, temperature
+                self.context, inputs, state, noise, seed, temperature, latents
             )
             return observed, State(*after)
 
@@ -366,7 +372,7 @@ class ModelBase(keras.Model):
 
         return tf.function(end_state, reduce_retracing=True, autograph=False)
 
-    def _noise(self, batch: Any, time: Any, seed: Any) -> tf.Tensor:
+    def noise(self, batch: Any, time: Any, seed: Any) -> tf.Tensor:
         """Standard normal [B, T, Z]."""
         size = self.core.latent_size
         noise = replicas.own_rows(
@@ -400,7 +406,7 @@ class ModelBase(keras.Model):
             self.decoder.event_shape,
         )
 
-    def _check(self, observed: Any, inputs: Any) -> tuple[Any, Any]:
+    def as_sequences(self, observed: Any, inputs: Any = None) -> tuple[Any, Any]:
         """Both as tensors of the right dtype and shape, or ValueError."""
         event = tf.nest.map_structure(
             tf.TensorSpec, self.decoder.event_shape, self.decoder.event_dtype

@@ -125,10 +125,10 @@ class Run:
         with _naming_the_flag():
             return files.inside(self.path, name)
 
-    def write(self, name: str, text: str) -> None:
-        """Writes a text file of the run, whole or not at all."""
+    def write(self, name: str, content: str | bytes) -> None:
+        """Writes a file of the run, whole or not at all; a text as UTF-8."""
         with files.whole(self.file(name)) as file:
-            file.write(text.encode("utf-8"))
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
     def read(self, name: str) -> str:
         """A text file of the run."""

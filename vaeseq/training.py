@@ -14,7 +14,7 @@ from vaeseq.callbacks import Checkpoints, Interrupts, Progress, Report
 from vaeseq.model import ModelBase
 from vaeseq.run import Run
 
-Batch = Callable[[int], np.ndarray]
+Batch = Callable[[int], Any]  # a nest of arrays
 
 
 def train(model: ModelBase, batch: Batch, report: Report) -> bool:
@@ -79,18 +79,25 @@ def batches_by_step(
     Raises:
       UsageError: where the replicas cannot have equally many rows.
     """
-    spec = tf.TensorSpec.from_tensor(tf.constant(batch(start)))
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec.from_tensor(tf.constant(x)), batch(start))
+    flat_specs = tf.nest.flatten(specs)
     strategy = strategy or tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
-    rows = workers.share(strategy, spec.shape[0])
+    rows = workers.share(strategy, flat_specs[0].shape[0])
 
     def dataset(first: int, last: int) -> tf.data.Dataset:
         """The parts `first` to `last` of every batch, one after another."""
 
-        def load(step: tf.Tensor) -> tf.Tensor:
-            load = lambda step: batch(int(step))[first * rows : last * rows]  # noqa: E731
-            shape = [last - first, rows, *spec.shape[1:]]
-            return tf.reshape(tf.numpy_function(load, [step], spec.dtype), shape)
+        def arrays(step: np.int64) -> list[np.ndarray]:
+            return [x[first * rows : last * rows] for x in tf.nest.flatten(batch(int(step)))]
+
+        def load(step: tf.Tensor) -> Any:
+            flat = tf.numpy_function(arrays, [step], [spec.dtype for spec in flat_specs])
+            parts = [
+                tf.reshape(x, [last - first, rows, *spec.shape[1:]])
+                for x, spec in zip(flat, flat_specs, strict=True)
+            ]
+            return tf.nest.pack_sequence_as(specs, parts)
 
         return tf.data.Dataset.range(start, stop).map(load).unbatch().prefetch(8)
 

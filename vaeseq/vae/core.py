@@ -124,6 +124,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         state: Any,
         noise: tf.Tensor,
         lengths: tf.Tensor | None = None,
+        evidence: tf.Tensor | None = None,
     ) -> Inference:
         """Infers the latents of observed sequences.
 
@@ -133,8 +134,10 @@ class VAECore(keras.layers.Layer, abc.ABC):
           state: the state before the first step.
           noise: standard normal [B, T, Z].
           lengths: [B] int32 >= 1, the steps of each row that count; None counts all.
+          evidence: what `encode` said of a longer sequence in which this one is; None encodes it.
         """
-        evidence = self.encode(contexts, observed, lengths)
+        if evidence is None:
+            evidence = self.encode(contexts, observed, lengths)
         steps, states = self.unroll(contexts, state, noise, evidence)
         log_prob = self.decoder.log_prob(steps.obs_params, observed)
         posterior, prior = steps.posterior.dist(), steps.prior.dist()
@@ -154,6 +157,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         noise: tf.Tensor,
         seed: tf.Tensor,
         temperature: Any = None,
+        latents: tf.Tensor | None = None,
     ) -> tuple[Any, tuple[Any, Any]]:
         """Draws observations, feeding each to the context of the next.
 
@@ -163,27 +167,31 @@ class VAECore(keras.layers.Layer, abc.ABC):
           states: the states of the context and of the core before the first step.
           noise: standard normal [B, T, Z].
           seed: stateless, int32 [2].
-          temperature: draw observations from p^(1 / temperature); None draws from p.
+          temperature: draw z_t and x_t from p^(1 / temperature); None draws from p.
+          latents: z_1:T [B, T, Z] to use instead of draws.
 
         Returns:
           Observations, nest of [B, T, *event_shape], and the states after them.
         """
+        if temperature is not None:
+            noise *= tf.sqrt(temperature)  # a Gaussian's power has `temperature` times its variance
         seeds = tf.vectorized_map(
             lambda t: tf.random.experimental.stateless_fold_in(seed, t),
             tf.range(tf.shape(noise)[1]),
         )
 
         def step(step_inputs: Any, states: Any) -> tuple[Any, Any]:
-            inputs, noise, seed = step_inputs
+            inputs, noise, seed, latents = step_inputs
             context_state, state = states
-            step, state = self.step(context(inputs, context_state), state, noise)
+            context_ = context(inputs, context_state)
+            step, state = self.step(context_, state, noise, latents=latents)
             params = step.obs_params
             if temperature is not None:
                 params = self.decoder.temper(params, temperature)
             observed = self.decoder.sample(params, seed[0])
             return observed, (context.observe(observed, context_state), state)
 
-        return scan(step, (inputs, noise, seeds[None]), states)
+        return scan(step, (inputs, noise, seeds[None], latents), states)
 
     def decode(self, features: Any) -> Any:
         """Features [B, T, ...] to the observation params of all steps."""

@@ -1,8 +1,8 @@
 """Train a model of text, generate from it, ask it how probable a text is."""
 
-from typing import Any
-
 from vaeseq import cli
+
+_COMMANDS = "vaeseq.examples.text.commands"
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
 def parser() -> cli.Parser:
     """The program's command line."""
     program, commands = cli.program("vaeseq-text", __doc__)
-    train = cli.add_command(commands, "train", run_command("train"), "train, or go on training")
+    train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
     cli.add_training(train, num_steps=3000)
     train.set_defaults(main=main)
     train.add_argument(
@@ -28,11 +28,11 @@ def parser() -> cli.Parser:
         help="whose characters to know; by default the training text",
     )
 
-    generate = cli.add_command(commands, "generate", run_command("generate"), "write text")
+    generate = cli.add_command(commands, _COMMANDS, "generate", "write text")
     cli.add_sampling(generate, length=1000, unit="characters")
     generate.add_argument("--prime", default="", metavar="TEXT", help="go on from this")
 
-    evaluate = cli.add_command(commands, "evaluate", run_command("evaluate"), "score a text")
+    evaluate = cli.add_command(commands, _COMMANDS, "evaluate", "score a text")
     cli.add_evaluation(evaluate)
     evaluate.add_argument(
         "--eval-corpus", metavar="FILE", help="by default the run's validation text"
@@ -42,14 +42,3 @@ def parser() -> cli.Parser:
             "--vocab-corpus", metavar="FILE", help="not needed: the run has its vocabulary"
         )
     return program
-
-
-def run_command(name: str) -> Any:
-    """The command of that name, whose module is imported only when it runs."""
-
-    def run(args: Any) -> None:
-        from vaeseq.examples.text import commands
-
-        getattr(commands, name)(args)
-
-    return run

@@ -11,8 +11,9 @@ from typing import Self
 
 import numpy as np
 
-from vaeseq import files
+from vaeseq import files, rows
 from vaeseq.errors import UsageError
+from vaeseq.rows import Rows
 
 Text = Callable[[], Iterator[str]]  # each call yields the text once, in blocks
 
@@ -102,52 +103,18 @@ def _split(length: int) -> int:
     return length * 9 // 10
 
 
-class IdFile:
-    """The ids in a file from `start` to `stop`, as an array that can be sliced.
-
-    The file has nothing but the ids, in the dtype of the vocabulary. Slices are read from it: a
-    memory map would do as well, but the pages that it has touched count as memory of the program,
-    and grow with the file.
-
-    Raises:
-      UsageError: where the file is not one of this vocabulary.
-    """
-
-    def __init__(
-        self, path: Path, vocabulary: "Vocabulary", start: int = 0, stop: int | None = None
-    ):
-        self._path, self._vocabulary = path, vocabulary
-        try:
-            length, rest = divmod(path.stat().st_size, vocabulary.dtype.itemsize)
-        except OSError as error:
-            raise UsageError(f"--log-dir: cannot read {path}: {error.strerror}") from error
-        if rest or not length:
-            raise UsageError(f"--log-dir: {path} is cut short")
-        self._range = range(length)[start:stop]
-
-    def __len__(self) -> int:
-        return len(self._range)
-
-    def __getitem__(self, part: slice) -> np.ndarray:
-        wanted, dtype = self._range[part], self._vocabulary.dtype
-        ids = np.fromfile(self._path, dtype, len(wanted), offset=wanted.start * dtype.itemsize)
-        if len(ids) < len(wanted) or np.any(ids >= self._vocabulary.size):
-            raise UsageError(f"--log-dir: {self._path} has changed, or is of another vocabulary")
-        return ids
-
-
 def ids_name(corpus: str) -> str:
     """The file of a corpus in a run."""
     return f"corpus/{corpus}.ids"
 
 
-def load_split(file: Callable[[str], Path], vocabulary: "Vocabulary") -> tuple[IdFile, IdFile]:
+def load_split(file: Callable[[str], Path], vocabulary: "Vocabulary") -> tuple[Rows, Rows]:
     """The ids of the training and of the validation text; `file` finds the parts of a run."""
     train, valid = (file(ids_name(name)) for name in ("train_corpus", "valid_corpus"))
     if valid.exists():
-        return IdFile(train, vocabulary), IdFile(valid, vocabulary)
-    at = _split(len(IdFile(train, vocabulary)))
-    return IdFile(train, vocabulary, 0, at), IdFile(train, vocabulary, at)
+        return Rows(train, vocabulary.size), Rows(valid, vocabulary.size)
+    at = _split(len(Rows(train, vocabulary.size)))
+    return Rows(train, vocabulary.size, stop=at), Rows(train, vocabulary.size, start=at)
 
 
 def _code_points(text: str) -> np.ndarray:
@@ -171,8 +138,7 @@ class Vocabulary:
         self.size = known + oov_buckets
         table = known + np.arange(_CODE_POINTS) % oov_buckets
         table[_code_points("".join(self.characters))] = np.arange(known)
-        self.dtype = np.min_scalar_type(self.size - 1)  # of ids
-        self._ids = table.astype(self.dtype)
+        self._ids = table.astype(rows.dtype(self.size))
         self._glyphs = np.array([*self.characters, *[_OOV_GLYPH] * oov_buckets])
 
     @classmethod
@@ -190,7 +156,7 @@ class Vocabulary:
         """The text of ids [N]."""
         return "".join(self._glyphs[np.asarray(ids)])
 
-    def count_oov(self, ids: np.ndarray | IdFile) -> int:
+    def count_oov(self, ids: np.ndarray | Rows) -> int:
         """How many of the ids are those of unknown characters."""
         blocks = (ids[at : at + _BLOCK_BYTES] for at in range(0, len(ids), _BLOCK_BYTES))
         return sum(int(np.count_nonzero(block >= len(self.characters))) for block in blocks)
@@ -226,13 +192,11 @@ _SCHEMA = {
 
 def encode_to_file(text: Text, vocabulary: Vocabulary, path: Path) -> None:
     """Writes the ids of a text block by block."""
-    with files.whole(path) as file:
-        for block in text():
-            file.write(vocabulary.encode(block).tobytes())
+    rows.write(path, map(vocabulary.encode, text()), vocabulary.size)
 
 
 def window_batch(
-    ids: np.ndarray | IdFile, step: int, batch: int, length: int, seed: int
+    ids: np.ndarray | Rows, step: int, batch: int, length: int, seed: int
 ) -> np.ndarray:
     """Windows at random places, int32 [batch, length]: a function of (seed, step)."""
     starts = np.random.default_rng((seed, step)).integers(len(ids) - length + 1, size=batch)
