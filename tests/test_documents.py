@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vaeseq.examples.text import app
+from vaeseq.examples.midi import app as midi_app
+from vaeseq.examples.text import app as text_app
 
 ROOT = Path(__file__).parent.parent
+PROGRAMS = {"vaeseq-text": text_app, "vaeseq-midi": midi_app}
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 
 
@@ -31,8 +33,8 @@ def test_python_runs(code, tmp_path, monkeypatch):
 def test_commands_are_understood(commands):
     for command in re.split(r"\n|&&", commands.replace("\\\n", " ")):
         words = shlex.split(command, comments=True)
-        if words[:1] == ["vaeseq-text"]:
-            app.parser().parse_args(words[1:])
+        if words[:1] and words[0] in PROGRAMS:
+            PROGRAMS[words[0]].parser().parse_args(words[1:])
         elif words[:2] == ["python", "-m"]:
             assert (ROOT / (words[2].replace(".", "/") + ".py")).exists(), command
 

@@ -1,8 +1,64 @@
-"""vaeseq-midi: not yet."""
+"""Learn from MIDI files, write music to open, hear and see, ask how probable a piece is."""
 
-import sys
+from vaeseq import cli
+
+_COMMANDS = "vaeseq.examples.midi.commands"
 
 
 def main() -> None:
     """The console script."""
-    sys.exit("vaeseq-midi: not yet: this version brings vaeseq-text only")
+    cli.main(parser())
+
+
+def parser() -> cli.Parser:
+    """The program's command line."""
+    program, commands = cli.program("vaeseq-midi", __doc__)
+    train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
+    cli.add_training(train, num_steps=1500)
+    train.set_defaults(main=main)
+    _add_files(
+        train,
+        "--train-files",
+        "MIDI files, folders or globs; by default the chorales of Bach, if installed",
+    )
+    _add_files(train, "--valid-files", "by default a tenth of the training pieces, by chance")
+    train.add_argument(
+        "--frames-per-beat",
+        type=cli.above_zero,
+        metavar="N",
+        help="count frames by the files' beats and not by the second (the hparam `rate`); 4 for "
+        "the embedded chorales",
+    )
+    train.add_argument(
+        "--instruments",
+        choices=("merge", "apart"),
+        help="one keyboard for all notes (merge, the default), or one for each family of "
+        "instruments",
+    )
+    train.add_argument("--drums", action="store_true", help="keep them, on a keyboard of their own")
+
+    generate = cli.add_command(commands, _COMMANDS, "generate", "write music")
+    cli.add_sampling(generate, length=30, unit="seconds", kind=cli.above_zero)
+    generate.add_argument("--out-dir", required=True, metavar="DIR", help="where to")
+    generate.add_argument("--prime", metavar="FILE", help="go on from this piece")
+    generate.add_argument(
+        "--prime-seconds",
+        type=cli.above_zero,
+        metavar="S",
+        help="only from so much of it (all)",
+    )
+    generate.add_argument(
+        "--interpolate",
+        nargs=2,
+        metavar=("A", "B"),
+        help="between the latent variables of two pieces, from that of A to that of B",
+    )
+
+    evaluate = cli.add_command(commands, _COMMANDS, "evaluate", "score pieces")
+    cli.add_evaluation(evaluate)
+    _add_files(evaluate, "--eval-files", "by default the run's validation pieces")
+    return program
+
+
+def _add_files(parser: cli.Parser, flag: str, text: str) -> None:
+    parser.add_argument(flag, nargs="+", metavar="PATH", help=text)

@@ -1,0 +1,268 @@
+"""Files of strangers: what is valid is read as other readers do, all else is refused, quickly."""
+
+import io
+import struct
+import tracemalloc
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vaeseq.examples.midi import smf
+from vaeseq.examples.midi.smf import DRUMS, Refused
+
+
+def chunk(name, body):
+    return name + struct.pack(">I", len(body)) + body
+
+
+def file(*tracks, division=480, kind=1):
+    header = struct.pack(">HHH", kind, len(tracks), division)
+    return chunk(b"MThd", header) + b"".join(chunk(b"MTrk", track) for track in tracks)
+
+
+def variable(value):
+    """A number of variable length."""
+    parts = [value & 0x7F]
+    while value := value >> 7:
+        parts.append(value & 0x7F | 0x80)
+    return bytes(reversed(parts))
+
+
+def on(delta, key, velocity=64, channel=0):
+    return variable(delta) + bytes([0x90 | channel, key, velocity])
+
+
+def off(delta, key, channel=0):
+    return variable(delta) + bytes([0x80 | channel, key, 0])
+
+
+def pedal(delta, value, channel=0):
+    return variable(delta) + bytes([0xB0 | channel, 64, value])
+
+
+def tempo(delta, microseconds):
+    return variable(delta) + b"\xff\x51\x03" + microseconds.to_bytes(3, "big")
+
+
+def program(delta, number, channel=0):
+    return variable(delta) + bytes([0xC0 | channel, number])
+
+
+def seconds(data):
+    return smf.read(data).in_seconds()
+
+
+def test_a_note_by_hand():
+    notes = seconds(file(on(480, 60, 100) + off(240, 60)))
+    assert [x.tolist() for x in notes[:5]] == [[0.5], [0.75], [60], [100], [0]]
+    assert notes.length == 0.75
+    assert smf.read(file(on(480, 60) + off(240, 60))).in_beats().start == 1
+
+
+def test_tempo_changes_are_followed():
+    data = file(tempo(0, 500_000) + tempo(480, 1_000_000), on(0, 60) + off(960, 60))
+    assert seconds(data).end == 0.5 + 1.0
+    assert smf.read(data).tempo == pytest.approx(60 * 2 / 1.5)
+
+
+def test_the_last_of_several_tempos_on_a_tick_counts_whatever_its_track():
+    data = file(tempo(0, 250_000), tempo(0, 1_000_000) + on(0, 60) + off(480, 60))
+    assert seconds(data).end == 1.0
+
+
+def test_time_codes_count_frames():
+    data = file(on(0, 60) + off(50, 60), division=(256 - 25) << 8 | 2)  # 25 frames of 2 ticks
+    assert seconds(data).end == 1.0
+    with pytest.raises(Refused, match="time codes"):
+        smf.read(data).in_beats()
+
+
+def test_a_pedal_holds_the_notes_of_its_channel_until_its_release():
+    data = file(
+        pedal(0, 64) + pedal(960, 63) + pedal(0, 127),
+        on(0, 60) + off(480, 60) + on(0, 62, channel=1) + off(10, 62, channel=1),
+        on(960, 64) + off(0, 65) + off(480, 64),
+    )
+    notes = smf.read(data).in_beats()
+    assert dict(zip(notes.pitch.tolist(), notes.end.tolist(), strict=True)) == {
+        60: 2.0,  # the release
+        62: 490 / 480,  # of another channel
+        64: 3.0,  # never released: the end of the piece
+    }
+
+
+def test_drums_are_a_program_of_their_own():
+    data = file(program(0, 19) + on(0, 60) + off(9, 60) + on(0, 36, channel=9) + off(9, 36, 9))
+    assert seconds(data).program.tolist() == [19, DRUMS]
+
+
+def test_valid_files_with_the_most_ticks_per_beat_are_read():
+    beats = 1000
+    data = file(on(0, 60) + off(32767 * beats, 60), division=32767)
+    assert seconds(data).end == beats / 2
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not a MIDI file"),
+        (b"RIFF\0\0\0\0RMID", "not a MIDI file"),
+        (file(kind=2), "format 2"),
+        (file(division=0), "time division"),
+        (file(on(0, 60), division=0x8001), "time division"),
+        (file(), "no tracks"),
+        (file(on(0, 60))[:-2], "cut short"),
+        (file(b"\x81\x80\x80\x80\x00" + on(0, 60)[1:]), "more than four bytes"),
+        (file(on(0, 60)[:-1]), "track 1 ends in the middle"),
+        (file(b"", b"\x00\xff\x01\x7fabc"), "track 2 ends in the middle"),
+        (file(b"\x00\xf0\xff\xff\xff\x7f"), "ends in the middle"),
+        (file(b"\x00\x3c\x40"), "data where an event begins"),
+        (file(b"\x00\xf4\x00"), "0xf4 where an event begins"),
+        (file(b"\x00\x90\x3c\x90"), "status byte in the middle"),
+        (file(tempo(0, 0)), "tempo of zero"),
+        (file(*[b""] * 1025), "1025 tracks"),
+        (b"MThd" + bytes(1 << 25), "bytes, above"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_a_reason(data, reason):
+    with pytest.raises(Refused, match=reason):
+        smf.read(data)
+
+
+def test_more_notes_than_music_has_are_refused():
+    many = b"\x00\x90\x3c\x40" + b"\x01\x3c\x00\x01\x3c\x40" * 100_000
+    with pytest.raises(Refused, match="more than 100000 notes"):
+        smf.read(file(many))
+
+
+def test_what_lasts_for_days_is_refused():
+    data = file(tempo(0, 0xFFFFFF) + on(0, 60) + off(0x0FFFFFFF, 60), division=1)
+    with pytest.raises(Refused, match=r"lasts \d+ seconds"):
+        seconds(data)
+
+
+FIRST = b"\x00\x90\x3c\x40"
+HOSTILE = {  # bodies of about n bytes
+    "a number without end": lambda n: b"\x80" * n,
+    "nothing": bytes,
+    "the smallest events": lambda n: b"\x00\xc0\x00" + b"\x00\x00" * (n // 2),
+    "notes that never end": lambda n: FIRST + b"\x00\x3c\x40" * (n // 3),
+    "notes": lambda n: FIRST + b"\x01\x3c\x00\x01\x3c\x40" * (n // 6),
+    "slow notes": lambda n: FIRST + b"\x87\x7f\x3c\x00\x87\x7f\x3c\x40" * (n // 8),
+    "many notes, one end": lambda n: FIRST + b"\x00\x3c\x40" * min(n // 3, 99_999) + off(9, 60),
+    "on and off on one tick": lambda n: FIRST + b"\x00\x3c\x40\x00\x3c\x00" * (n // 6),
+    "many on, many off": lambda n: (
+        FIRST + b"\x00\x3c\x40" * min(n // 6, 99_999) + b"\x00\x3c\x00" * (n // 6)
+    ),
+    "pedals": lambda n: b"\x00\xb0\x40\x7f" + b"\x01\x40\x00\x01\x40\x7f" * (n // 6),
+    "tempos": lambda n: tempo(1, 1) * (n // 7),
+    "distant tempos": lambda n: b"\xff\xff\xff\x7f\xff\x51\x03\x00\x00\x01" * (n // 10),
+    "tracks": lambda n: chunk(b"MTrk", b"") * (n // 8),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_memory_is_bounded_by_the_size_of_the_file(name):
+    """A megabyte takes no more than 200; the seconds are in benchmarks/midi_reading.py."""
+    data = file(HOSTILE[name](1 << 18))
+    tracemalloc.start()
+    outcome(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * len(data)
+
+
+def outcome(data):
+    """Notes or a refusal: never another exception."""
+    try:
+        midi = smf.read(data)
+        notes = midi.in_seconds()
+        assert np.isfinite(notes.start).all() and np.isfinite(notes.end).all()
+        assert (notes.end >= notes.start).all() and (notes.start >= 0).all()
+        assert notes.length >= notes.end.max(initial=0) - 1e-6
+        assert np.isfinite(midi.tempo)
+        return notes
+    except Refused as error:
+        return str(error)
+
+
+events = st.one_of(
+    st.builds(on, st.integers(0, 300), st.integers(55, 65), st.integers(0, 127), st.integers(0, 1)),
+    st.builds(off, st.integers(0, 300), st.integers(55, 65), st.integers(0, 1)),
+    st.builds(program, st.integers(0, 300), st.integers(0, 127), st.integers(0, 1)),
+    st.builds(tempo, st.integers(0, 300), st.integers(1, 2_000_000)),
+)
+tracks = st.lists(events, min_size=1, max_size=40).map(b"".join)
+END = b"\x00\xff\x2f\x00"
+
+
+@given(st.lists(tracks, min_size=1, max_size=3), st.integers(1, 960))
+def test_structured_files_are_read_as_pretty_midi_does(bodies, division):
+    """Tempos stand in the first track only, where others look for them, and not at its start."""
+    first = tempo(0, 500_000) + bodies[0]
+    bodies = [first, *(b"".join(_without_tempos(body)) for body in bodies[1:])]
+    data = file(*(body + END for body in bodies), division=division)
+    other = pretty_midi.PrettyMIDI(io.BytesIO(data))
+    expected = sorted(
+        (note.start, note.pitch, note.end, note.velocity, instrument.program)
+        for instrument in other.instruments
+        for note in instrument.notes
+    )
+    notes = seconds(data)
+    columns = (notes.start, notes.pitch, notes.end, notes.velocity, notes.program)
+    ours = sorted(zip(*columns, strict=True))
+    np.testing.assert_allclose(ours, expected, atol=1e-9) if expected else None
+    assert len(ours) == len(expected)
+
+
+def _without_tempos(body):
+    midi = mido.MidiFile(file=io.BytesIO(file(body + END)))
+    for message in midi.tracks[0]:
+        if not message.is_meta:
+            yield variable(message.time) + bytes(message.bin())
+
+
+@given(st.lists(st.one_of(tracks, st.binary(max_size=60)), max_size=3), st.integers(0, 0xFFFF))
+def test_structured_files_with_rubbish_are_read_or_refused(bodies, division):
+    outcome(file(*bodies, division=division))
+
+
+REAL = file(
+    tempo(0, 600_000) + tempo(700, 400_000) + END,
+    program(0, 40)
+    + b"".join(
+        on(i % 7, 60 + i % 12) + pedal(3, 127 * (i % 2)) + off(50, 60 + i % 12) for i in range(60)
+    )
+    + END,
+    b"\x00\xff\x03\x05drums" + b"".join(on(5, 36, 90, 9) + off(9, 36, 9) for _ in range(40)) + END,
+)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_mutated_bytes_are_read_or_refused(data):
+    mutated = bytearray(REAL)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(mutated) - 1))
+        kind = data.draw(st.sampled_from(["set", "cut", "double", "insert"]))
+        if kind == "set":
+            mutated[at] = data.draw(st.integers(0, 255))
+        elif kind == "cut":
+            del mutated[at : at + data.draw(st.integers(1, 20))]
+        elif kind == "double":
+            mutated[at:at] = mutated[at : at + 30]
+        else:
+            mutated[at:at] = data.draw(st.binary(max_size=8))
+        if not mutated:
+            break
+    outcome(bytes(mutated))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data):
+    outcome(data)
+    outcome(b"MThd" + data)

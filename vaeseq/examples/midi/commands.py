@@ -1,0 +1,344 @@
+"""The commands of vaeseq-midi."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from vaeseq import evaluation, files
+from vaeseq.callbacks import Report
+from vaeseq.errors import UsageError
+from vaeseq.evaluation import Reader, Score, Span, windows
+from vaeseq.examples.midi import data, render, roll
+from vaeseq.examples.midi.data import Collection, Corpus
+from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.roll import RollFormat
+from vaeseq.examples.midi.smf import DRUMS, Refused
+from vaeseq.model import State
+from vaeseq.program import Program
+from vaeseq.run import Run
+from vaeseq.sampling import draw
+from vaeseq.training import Batch
+
+_REPORT_STEPS = 500
+_VALID_FRAMES = 1 << 15  # at most, while training
+_SAMPLE_SECONDS = 20.0
+_WINDOW_FRAMES = 512  # read at once
+_CHORALE_FRAMES_PER_BEAT = 4.0
+_LITTLE = 0.1  # nats a frame that latent variables say of a piece
+
+
+class Music(NamedTuple):
+    """What a model is made for: the format, and the pieces; None while they are read."""
+
+    form: RollFormat
+    train: Any
+    valid: Any
+    refused: dict[str, str]
+
+
+_PATHS = {"type": ["array", "null"], "items": {"type": "string"}}
+_FLAGS: dict[str, Any] = {
+    "train_files": _PATHS,
+    "valid_files": _PATHS,
+    "frames_per_beat": {"type": ["number", "null"]},
+    "instruments": {"enum": ["merge", "apart", None]},
+    "drums": {"type": "boolean"},
+}
+
+
+class MidiProgram(Program):
+    """Pieces are kept as rolls, one after another."""
+
+    name = "vaeseq-midi"
+    inputs = "files"
+    defaults = MidiHParams()
+    flags = _FLAGS
+
+    def prepare(self, args: Any, hparams: Any) -> Music:
+        """The pieces that can be read, and their format."""
+        frames_per_beat = args.frames_per_beat
+        if not args.train_files and frames_per_beat is None:
+            frames_per_beat = _CHORALE_FRAMES_PER_BEAT
+        beats = frames_per_beat is not None
+        if args.train_files:
+            train = _collect(args.train_files, "--train-files", beats, args.drums)
+        else:
+            train = data.embedded_chorales(beats)
+        if args.valid_files:
+            valid = _collect(args.valid_files, "--valid-files", beats, args.drums)
+        else:
+            valid = Collection([], {})
+            train.pieces[:], valid.pieces[:] = data.hold_out(train.pieces, hparams.seed)
+        form = data.choose_format(
+            train.pieces, hparams, frames_per_beat, args.instruments == "apart"
+        )
+        return Music(form, train.pieces, valid.pieces, train.refused | valid.refused)
+
+    def write(self, run: Run, prepared: Music) -> None:
+        """The rolls, and what they are."""
+        form, refused = prepared.form, dict(prepared.refused)
+        parts = {"train": prepared.train, "valid": prepared.valid}
+        written = {
+            name: data.write(pieces, form, run.file(data.rolls_name(name)), refused)
+            for name, pieces in parts.items()
+        }
+        for name, pieces in written.items():
+            if not pieces:
+                raise UsageError(f"--{name}-files: no piece is left: {_reasons(refused)}")
+        run.write("corpus/pieces.json", data.describe(form, **written, refused=refused))
+
+    def read(self, run: Run) -> Music:
+        """The pieces of a run."""
+        name = "corpus/pieces.json"
+        return Music(*data.load(run.read(name), str(run.path / name), run.file), {})
+
+    def make_model(self, hparams: Any, prepared: Music) -> MidiModel:
+        """A model of rolls in this format."""
+        return MidiModel(hparams, prepared.form.num_keys)
+
+    def plan(self, run: Run, model: MidiModel, num_steps: int) -> tuple[Batch, Report]:
+        """Windows at random places of the training pieces; the others validate."""
+        music = self.read(run)
+        valid = Corpus(music.valid.frames, _first(music.valid.spans, _VALID_FRAMES))
+        frames = sum(end - begin for begin, end in valid.spans)
+        reader = Reader(model)
+
+        def batch(step: int) -> dict[str, Any]:
+            rolls, lengths = data.window_batch(music.train, step, model.hparams, music.form.pitched)
+            return {"observed": model.observe(rolls), "lengths": lengths}
+
+        def validate() -> dict[str, float]:
+            score = read(reader, model, valid)
+            means = {"valid_loss": -score.elbo, "valid_elbo": score.elbo, "valid_kl": score.kl}
+            return {name: float(np.sum(x) / frames) for name, x in means.items()}
+
+        def sample() -> dict[str, bytes]:
+            return _show(sample_roll(model, music.form), music.form)
+
+        report = Report(run, num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
+        return batch, report
+
+    def finish(self, run: Run, model: MidiModel) -> None:
+        """Prints what the music that the model has learned to write is like."""
+        music = self.read(run)
+        statistics = render.statistics(sample_roll(model, music.form), music.form)
+        print(render.table({"sample": statistics, **_data_statistics(music)}))
+        logging.info("samples are in %s", run.file("samples"))
+
+
+PROGRAM = MidiProgram()
+train = PROGRAM.train
+
+
+def sample_roll(model: MidiModel, form: RollFormat) -> np.ndarray:
+    """The sample of a report."""
+    length = max(1, round(_SAMPLE_SECONDS * form.frames_per_second))
+    observed = draw(model, model.initial_state(1), 1, length, seed=model.hparams.seed)
+    return model.rolls(observed)[0]
+
+
+def _show(frames: np.ndarray, form: RollFormat) -> dict[str, bytes]:
+    """A sample as files, and on TensorBoard."""
+    picture, statistics = render.png(frames, form), render.statistics(frames, form)
+    sound = render.audio(frames, form)
+    tf.summary.audio("sample", sound[None, :, None], render.SAMPLE_RATE)
+    tf.summary.image("roll", tf.io.decode_png(picture)[None])
+    tf.summary.scalar("sample/notes_per_second", statistics.notes_per_second)
+    tf.summary.scalar("sample/polyphony", statistics.polyphony)
+    return {".mid": roll.midi_bytes(roll.to_midi(frames, form)), ".png": picture}
+
+
+def generate(args: Any) -> None:
+    """Writes samples as .mid, .wav and .png, and prints what they are like."""
+    run, model = PROGRAM.trained(args.log_dir)
+    music = PROGRAM.read(run)
+    form = music.form
+    length = max(1, round(args.length * form.frames_per_second))
+    if args.interpolate:
+        if args.prime:
+            raise UsageError("--interpolate goes from one piece to another, without --prime")
+        prime = np.zeros([0, form.num_keys], np.uint8)
+        rolls = _interpolated(model, form, args, length)
+    else:
+        prime = _prime(args, form)
+        state = model.initial_state(1)
+        if len(prime):
+            _, state = model.infer(
+                tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
+            )
+        rolls = model.rolls(_drawn(model, state, args, length))
+    statistics = {}
+    for index, frames in enumerate(rolls, 1):
+        name = f"sample-{index:02d}"
+        whole = np.concatenate([prime, frames])
+        _write(Path(args.out_dir), name, whole, form, len(prime) / form.frames_per_second)
+        statistics[name] = render.statistics(whole, form)
+    print(render.table({**statistics, **_data_statistics(music)}))
+    print(f"wrote .mid, .wav and .png of each to {args.out_dir}")
+
+
+def _write(folder: Path, name: str, frames: np.ndarray, form: RollFormat, start: float) -> None:
+    """A sample, of which what is before `start` was given, as files."""
+    contents = {
+        ".mid": roll.midi_bytes(roll.to_midi(frames, form)),
+        ".wav": render.wav(render.audio(frames, form)),
+        ".png": render.png(frames, form, start),
+    }
+    try:
+        for suffix, content in contents.items():
+            with files.whole(folder / (name + suffix)) as file:
+                file.write(content)
+    except OSError as error:
+        where = error.filename or folder
+        raise UsageError(f"--out-dir: cannot write {where}: {error.strerror}") from error
+
+
+def evaluate(args: Any) -> None:
+    """Prints how probable pieces are, as one JSON object."""
+    run, model = PROGRAM.trained(args.log_dir)
+    music = PROGRAM.read(run)
+    form, refused = music.form, dict[str, str]()
+    if args.eval_files:
+        drums = DRUMS in form.programs
+        found = _collect(args.eval_files, "--eval-files", form.beats, drums)
+        refused |= found.refused
+        rolls = []
+        for piece in found.pieces:
+            try:
+                rolls.append(roll.to_roll(piece.notes, form))
+            except Refused as error:
+                refused[piece.name] = str(error)
+        if not rolls:
+            raise UsageError(f"--eval-files: no piece is left: {_reasons(refused)}")
+        corpus = Corpus(np.concatenate(rolls), data.spans(map(len, rolls)))
+    else:
+        corpus = music.valid
+    samples = args.log_prob_samples or model.hparams.log_prob_samples
+    score = evaluation.score(
+        model, samples, lambda reader: read(reader, model, corpus, args.seed, progress=True)
+    )
+    samples = samples if model.core.latent_size else 1
+    result = summary(score, corpus.spans, samples) | {"refused": refused}
+    print(json.dumps(result, indent=2))
+
+
+def summary(score: Score, spans: Sequence[Span], samples: int) -> dict[str, Any]:
+    """The figures of an evaluation, in nats a frame.
+
+    By two conventions of the literature: P, the total over all frames divided by their number; S,
+    the mean over pieces of their own means. The first frame counts.
+    """
+    lengths = np.array([end - begin for begin, end in spans])
+    best = score.best
+    return {
+        "nats_per_frame": float(-np.sum(best) / lengths.sum()),
+        "nats_per_frame_by_piece": float(-np.mean(best / lengths)),
+        "elbo": float(np.sum(score.elbo) / lengths.sum()),
+        "elbo_by_piece": float(np.mean(score.elbo / lengths)),
+        "kl": float(np.sum(score.kl) / lengths.sum()),
+        "log_prob": float(np.sum(score.bound) / lengths.sum()),
+        "log_prob_by_piece": float(np.mean(score.bound / lengths)),
+        "log_prob_samples": samples,
+        "num_frames": int(lengths.sum()),
+        "num_pieces": len(lengths),
+    }
+
+
+def read(
+    reader: Reader, model: MidiModel, corpus: Corpus, seed: int = 0, progress: bool = False
+) -> Score:
+    """Scores every frame of every piece once; pieces of about the same length side by side."""
+    order = sorted(range(len(corpus.spans)), key=lambda i: np.diff(corpus.spans[i])[0])
+    rows = model.hparams.batch_size
+    scores = np.zeros([len(Score._fields), len(order)])
+    for at in tqdm(range(0, len(order), rows), unit="batch", disable=not progress):
+        pieces = order[at : at + rows]
+        spans = [corpus.spans[piece] for piece in pieces]
+        longest = max(end - begin for begin, end in spans)
+        parts = windows(corpus.frames, spans, min(longest, _WINDOW_FRAMES))
+        observed = ((model.observe(rolls), lengths) for rolls, lengths in parts)
+        scores[:, pieces] = reader.read(observed, seed=seed)[0]
+    return Score(*scores)
+
+
+def _drawn(model: MidiModel, state: State, args: Any, length: int, latents: Any = None) -> Any:
+    with tqdm(total=args.num_samples * length, unit="frame") as bar:
+        return draw(
+            model, state, args.num_samples, length, args.temperature, args.seed, bar.update, latents
+        )
+
+
+def _interpolated(model: MidiModel, form: RollFormat, args: Any, length: int) -> np.ndarray:
+    """Rolls of latent variables on the way from those of one piece to those of another."""
+    if not model.core.latent_size:
+        raise UsageError(
+            f"--interpolate: {model.hparams.vae_type} has no latent variables; "
+            "train with --hparams vae_type=SRNN"
+        )
+    ends = [_roll(path, form, "--interpolate")[:length] for path in args.interpolate]
+    length = min(map(len, ends))
+    rolls = np.stack([frames[:length] for frames in ends])
+    inference, _ = model.infer(model.observe(rolls), seed=args.seed)
+    for path, kl in zip(args.interpolate, np.mean(inference.kl, axis=1), strict=True):
+        if kl < _LITTLE:
+            logging.warning("the latent variables say little of %s: %.3f nats a frame", path, kl)
+    start, end = inference.steps.latents
+    shares = tf.reshape(tf.linspace(0.0, 1.0, args.num_samples), [-1, 1, 1])
+    latents = start + shares * (end - start)
+    return model.rolls(_drawn(model, model.initial_state(1), args, length, latents))
+
+
+def _prime(args: Any, form: RollFormat) -> np.ndarray:
+    """The frames to go on from."""
+    if not args.prime:
+        return np.zeros([0, form.num_keys], np.uint8)
+    frames = _roll(args.prime, form, "--prime")
+    seconds = args.prime_seconds or math.inf
+    return frames[: round(min(len(frames), seconds * form.frames_per_second))]
+
+
+def _roll(path: str, form: RollFormat, flag: str) -> np.ndarray:
+    """The roll of one file, or UsageError."""
+    collection = data.collect([Path(path)], form.beats, DRUMS in form.programs, progress=False)
+    try:
+        if collection.pieces:
+            return roll.to_roll(collection.pieces[0].notes, form)
+        reason = collection.refused[str(Path(path))]
+    except Refused as error:
+        reason = str(error)
+    raise UsageError(f"{flag}: {path} {reason}")
+
+
+def _collect(patterns: list[str], flag: str, beats: bool, drums: bool) -> Collection:
+    """The pieces of files; each that is refused is named."""
+    collection = data.collect(data.find(patterns, flag), beats, drums)
+    for name, reason in collection.refused.items():
+        logging.warning("refused: %s %s", name, reason)
+    if not collection.pieces:
+        raise UsageError(f"{flag}: no piece is left: {_reasons(collection.refused)}")
+    return collection
+
+
+def _reasons(refused: dict[str, str]) -> str:
+    return "; ".join(f"{name} {reason}" for name, reason in list(refused.items())[:3])
+
+
+def _first(spans: Sequence[Span], frames: int) -> list[Span]:
+    """The first pieces, as many as have no more frames together, but one at least."""
+    ends = np.cumsum([end - begin for begin, end in spans])
+    return list(spans[: max(1, int(np.searchsorted(ends, frames, side="right")))])
+
+
+def _data_statistics(music: Music) -> dict[str, render.Statistics]:
+    """What the validation pieces are like: the yardstick of what is generated."""
+    spans = _first(music.valid.spans, _VALID_FRAMES)
+    frames = music.valid.frames[spans[0][0] : spans[-1][1]]
+    return {"the data": render.statistics(frames, music.form)}
