@@ -1,0 +1,171 @@
+"""Nats per frame on the Boulanger-Lewandowski piano rolls, beside the published figures.
+
+    python -m benchmarks.polyphonic --data DIR
+
+DIR has jsb_chorales.npz and nottingham.npz: for each split S, S_lengths, S_counts and S_notes (the
+frames of each sequence, the notes in each frame, and these notes). The weights with the lowest
+validation loss are tested, once. The models and the code that trains and reads are vaeseq-midi's.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from benchmarks.timing import print_table
+from vaeseq import evaluation
+from vaeseq.evaluation import Reader
+from vaeseq.examples.midi import commands, data
+from vaeseq.examples.midi.data import Corpus
+from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.roll import KEYS
+from vaeseq.training import batches_by_step
+
+SETS = ("jsb_chorales", "nottingham")
+CORES = ("RNN", "ISEQ", "SRNN")
+PIANO = slice(21, 109)
+PUBLISHED = [  # test; convention P unless it says S
+    ("unigram keys", "exact", "11.060", "10.252"),
+    ("first-order Markov, each key by itself", "exact", "10.469", "5.164"),
+    ("RNN (Boulanger-Lewandowski 2012)", "exact", "8.71", "4.46"),
+    ("LSTM (Chung 2014)", "exact", "8.67", "3.24"),
+    ("LSTM (Bai 2018, without the first frame)", "exact", "8.45", "3.29"),
+    ("TCN (Bai 2018, without the first frame)", "exact", "8.10", "3.07"),
+    ("RNN-NADE (keys not independent)", "exact", "5.19", "2.31"),
+    ("SRNN (Fraccaro 2016; its JSB is another)", "bound, S", "-", "2.94"),
+    ("VRNN, FIVO-16 (Maddison 2017)", "bound", "6.72", "2.58"),
+    ("DMM (Krishnan 2016)", "bound", "6.926", "2.964"),
+    ("DMM (Pyro)", "bound", "6.87", "-"),
+]
+COMMON = MidiHParams(velocity_levels=0, batch_size=16, check_numerics=False, log_prob_samples=64)
+_LATENT = (
+    "dropout=0,learning_rate=0.003,latent_size=32,latent_decoder_fc_layers=[128],"
+    "rnn_hidden_sizes=[200],obs_encoder_fc_layers=[128],obs_decoder_fc_hidden_layers=[200],"
+)
+# Steps, and hyperparameters chosen by validation.
+HPARAMS = {
+    ("jsb_chorales", "RNN"): (
+        2200,
+        "batch_size=32,sequence_size=64,rnn_hidden_sizes=[384],obs_encoder_fc_layers=[256],"
+        "obs_decoder_fc_hidden_layers=[],dropout=0.5,learning_rate=0.004,transpose=5",
+    ),
+    ("jsb_chorales", "ISEQ"): (
+        1500,
+        _LATENT + "sequence_size=64,transpose=5,"
+        "divergence_strength_start=0.05,divergence_strength_half=400",
+    ),
+    ("jsb_chorales", "SRNN"): (
+        4000,
+        _LATENT + "sequence_size=64,transpose=5,"
+        "divergence_strength_start=0.01,divergence_strength_half=1500",
+    ),
+    ("nottingham", "RNN"): (
+        1500,
+        "sequence_size=128,rnn_hidden_sizes=[384],obs_encoder_fc_layers=[256],"
+        "obs_decoder_fc_hidden_layers=[],dropout=0.3,learning_rate=0.005,transpose=0",
+    ),
+    ("nottingham", "ISEQ"): (
+        1500,
+        _LATENT + "sequence_size=100,transpose=1,"
+        "divergence_strength_start=0.05,divergence_strength_half=400",
+    ),
+    ("nottingham", "SRNN"): (
+        4200,
+        _LATENT + "sequence_size=100,transpose=1,"
+        "divergence_strength_start=0.05,divergence_strength_half=600",
+    ),
+}
+
+
+def load(path, split):
+    arrays = np.load(path, allow_pickle=False)
+    lengths, counts, notes = (arrays[f"{split}_{name}"] for name in ("lengths", "counts", "notes"))
+    frames = np.zeros([len(counts), KEYS], np.uint8)
+    frames[np.repeat(np.arange(len(counts)), counts), notes] = 1
+    return Corpus(frames, data.spans(lengths))
+
+
+def of_piano(corpus):
+    """The 88 keys over which the literature sums."""
+    return Corpus(corpus.frames[:, PIANO], corpus.spans)
+
+
+def fit(model, train, valid, steps, every, minutes):
+    """Trains; leaves the best weights by validation. Returns the steps made and the seconds."""
+    hparams, pitched = model.hparams, np.ones(KEYS, bool)
+    reader = Reader(model)
+    lowest, weights, seconds, stop = np.inf, model.get_weights(), 0.0, 0
+
+    def batch(step):
+        rolls, lengths = data.window_batch(train, step, hparams, pitched)
+        return {"observed": rolls[..., PIANO], "lengths": lengths}
+
+    for start in range(0, steps, every):
+        began = time.perf_counter()
+        stop = min(start + every, steps)
+        history = model.fit(batches_by_step(batch, start, stop), shuffle=False, verbose=0).history
+        seconds += time.perf_counter() - began
+        summary = commands.summary(commands.read(reader, model, valid), valid.spans, 1)
+        print(
+            f"step {stop}, {seconds:.0f} s: training {-history['elbo'][-1]:.3f}, "
+            f"validation {-summary['elbo']:.3f}, KL {summary['kl']:.3f}",
+            flush=True,
+        )
+        if -summary["elbo"] < lowest:
+            lowest, weights = -summary["elbo"], model.get_weights()
+        if seconds > 60 * minutes:
+            break
+    model.set_weights(weights)
+    return stop, seconds
+
+
+def row(args, name, vae_type):
+    path = os.path.join(args.data, f"{name}.npz")
+    steps, text = HPARAMS[name, vae_type]
+    hparams = COMMON.parse(text).parse(args.hparams)
+    steps = args.steps or steps
+    hparams = hparams.replace(vae_type=vae_type, learning_rate_decay_steps=steps)
+    keras.utils.set_random_seed(hparams.seed)
+    model = MidiModel(hparams, PIANO.stop - PIANO.start)
+    model.compile()
+    train, valid = load(path, "train"), of_piano(load(path, "valid"))
+    stop, seconds = fit(model, train, valid, steps, args.every, args.minutes)
+    test = of_piano(load(path, args.split))
+    samples = hparams.log_prob_samples
+    score = evaluation.score(model, samples, lambda reader: commands.read(reader, model, test))
+    summary = commands.summary(score, test.spans, samples)
+    kind = "exact" if vae_type == "RNN" else f"bound, {samples} samples"
+    figures = ("elbo", "log_prob", "elbo_by_piece", "log_prob_by_piece")
+    return [
+        *(f"vaeseq {vae_type}", name, kind, f"{stop}", f"{seconds / 60:.1f}"),
+        *(f"{-summary[figure]:.3f}" for figure in figures),
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--data", required=True, help="a folder with jsb_chorales.npz and nottingham.npz"
+    )
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--cores", nargs="+", choices=CORES, default=CORES)
+    parser.add_argument("--split", choices=("valid", "test"), default="test", help="what to score")
+    parser.add_argument("--hparams", default="", help="changes to the hyperparameters")
+    parser.add_argument("--steps", type=int, help="instead of those of the table in this file")
+    parser.add_argument("--every", type=int, default=500, help="steps between validations")
+    parser.add_argument("--minutes", type=float, default=30, help="of training, at most")
+    args = parser.parse_args()
+    rows = [row(args, name, vae_type) for name in args.sets for vae_type in args.cores]
+    figures = ["-ELBO, P", "bound, P", "-ELBO, S", "bound, S"]
+    print_table(["model", "set", "kind", "steps", "minutes", *figures], rows)
+    print()
+    print_table(["published", "kind", "JSB", "Nottingham"], PUBLISHED)
+
+
+if __name__ == "__main__":
+    main()
