@@ -99,7 +99,7 @@ def test_what_is_written_is_what_is_read(folder, tmp_path):
     form = data.choose_format(pieces, HPARAMS, None, apart=True)
     file = lambda name: tmp_path / name  # noqa: E731
     written = {
-        name: data.write(part, form, file(data.rolls_name(name)), {})
+        name: data.write(part, form, file(data.rolls_name(name)))
         for name, part in {"train": pieces[:2], "valid": pieces[2:]}.items()
     }
     text = data.describe(form, **written, refused={"x": "y"})
@@ -115,12 +115,19 @@ def test_what_is_written_is_what_is_read(folder, tmp_path):
             data.load(broken, "pieces.json", file)
 
 
-def test_a_piece_too_large_at_this_rate_is_refused(folder, tmp_path):
-    pieces, refused = data.collect([folder / "a.mid"], False, False)
-    long = pieces[0]._replace(notes=pieces[0].notes._replace(length=3600.0))
-    form = RollFormat(rate=1000.0)
-    assert data.write([long, pieces[0]], form, tmp_path / "x.rolls", refused)[0]["frames"] == 2000
-    assert "lower rate" in refused[long.name]
+def test_a_piece_too_large_at_this_rate_is_refused(folder):
+    (short,), _ = data.collect([folder / "a.mid"], False, False)
+    long = short._replace(name="long", notes=short.notes._replace(length=3600.0))
+    pieces, refused = data.fitting([long, short], RollFormat(rate=1000.0))
+    assert pieces == [short] and "lower rate" in refused["long"]
+
+
+def test_tempos_that_cannot_be_written_are_not_chosen(folder):
+    (piece,), _ = data.collect([folder / "a.mid"], False, False)
+    for tempo, chosen in ((6e7, 1000.0), (0.1, 10.0), (99.0, 99.0)):
+        form = data.choose_format([piece._replace(tempo=tempo)], HPARAMS, None, apart=False)
+        assert form.tempo == chosen
+        assert roll.midi_bytes(roll.to_midi(np.zeros([9, KEYS], np.uint8), form))
 
 
 def corpus_of(*lengths):

@@ -121,12 +121,16 @@ def test_a_core_without_latents_and_the_model_of_2018(tmp_path, pieces, midi_mai
         (["--train-files", "{pieces}", "--hparams", "decoder=beta_count"], "velocity_levels=0"),
         (["--train-files", "{pieces}", "--hparams", "rate=1000000"], "rate"),
         (["--train-files", "{pieces}", "--instruments", "both"], "both"),
+        (["--train-files", "{pieces}", "--frames-per-beat", "5000"], "--frames-per-beat: 5000"),
+        (["--train-files", "{pieces}/../long", "--hparams", "rate=1000"], "no piece is left"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_nothing_written(
     arguments, message, tmp_path, pieces, midi_main
 ):
     run = tmp_path / "run"
+    for number in range(3):  # of half an hour: too large at the highest rate
+        save(tmp_path / "long" / f"{number}.mid", key=50 + number, count=7200)
     arguments = [x.replace("{pieces}", str(pieces)) for x in arguments]
     code, _, stderr = midi_main("train", "--log-dir", run, *arguments)
     assert code == 2

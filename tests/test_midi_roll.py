@@ -124,6 +124,7 @@ def test_instruments_are_merged_or_apart_and_unknown_ones_left_out():
     piano = RollFormat(1.0)
     assert piano.keyboards(programs).tolist() == [0, 0, 0, 0, -1]
     assert RollFormat(1.0, programs=(40, DRUMS)).keyboards(programs).tolist() == [0, 0, 0, 0, 1]
+    assert RollFormat(1.0, programs=(DRUMS,)).keyboards(programs).tolist() == [-1, -1, -1, -1, 0]
     apart = RollFormat(1.0, programs=(3, 25, DRUMS), apart=True)
     assert apart.keyboards(programs).tolist() == [0, 0, 1, -1, 2]
 

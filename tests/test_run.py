@@ -98,7 +98,7 @@ def test_a_run_directory_has_all_its_parts(tmp_path):
 def test_the_best_weights_are_those_of_the_lowest_metric(tmp_path):
     run, model = make_run(tmp_path), compiled()
     values = iter([3.0, 1.0, 2.0])
-    train(model, batch, Report(run, 3, 1, lambda: {"valid_loss": next(values)}, "valid_loss", str))
+    train(model, batch, Report(run, 3, 1, lambda: {"valid_loss": next(values)}, "valid_loss", dict))
     again = compiled()
     assert run.restore_best(again) == 2 and run.restore_latest(again) == 3
 
@@ -193,7 +193,11 @@ def test_interrupted_anywhere_it_goes_on_as_if_nothing_had_happened(
 def whole(tmp_path_factory):
     """What an uninterrupted training leaves."""
     run, model = make_run(tmp_path_factory.mktemp("whole")), compiled()
-    train(model, batch, Report(run, 8, 3, lambda: {"valid_loss": 1.0}, "valid_loss", lambda: "s"))
+    train(
+        model,
+        batch,
+        Report(run, 8, 3, lambda: {"valid_loss": 1.0}, "valid_loss", lambda: {".txt": b"s"}),
+    )
     lines = [{**line, "seconds": 0, "valid_loss": 0} for line in run.metrics()]
     variables = [x.numpy() for x in model.optimizer.variables]
     newest = arrays(checkpoint(run, 8))
@@ -206,10 +210,12 @@ def test_a_final_report_that_was_interrupted_is_made_up_for(tmp_path):
     run, model = make_run(tmp_path), compiled()
     validate = interrupt_once(lambda: {"valid_loss": 1.0}, 1)
     with pytest.raises(Interrupted):
-        train(model, batch, Report(run, 4, 3, validate, "valid_loss", lambda: "s"))
+        train(model, batch, Report(run, 4, 3, validate, "valid_loss", lambda: {".txt": b"s"}))
     assert [line["step"] for line in run.metrics()] == [3]
     model = compiled(seed=2)
-    assert not train(model, batch, Report(run, 4, 3, validate, "valid_loss", lambda: "s"))
+    assert not train(
+        model, batch, Report(run, 4, 3, validate, "valid_loss", lambda: {".txt": b"s"})
+    )
     assert [line["step"] for line in run.metrics()] == [3, 4]
 
 
@@ -228,7 +234,11 @@ def test_checkpoints_between_reports_change_nothing(tmp_path, monkeypatch, whole
     save = run.save
     monkeypatch.setattr(run, "save", lambda model: (saved.append(model.trained_steps), save(model)))
     model = compiled()
-    train(model, batch, Report(run, 8, 3, lambda: {"valid_loss": 1.0}, "valid_loss", lambda: "s"))
+    train(
+        model,
+        batch,
+        Report(run, 8, 3, lambda: {"valid_loss": 1.0}, "valid_loss", lambda: {".txt": b"s"}),
+    )
     assert len(saved) > 5 and saved == sorted(set(saved))
     assert_close(model.get_weights(), whole.weights, 0)
 
@@ -242,7 +252,11 @@ def damaged_run(tmp_path):
     run = make_run(tmp_path)
     run.keep = 4
     model = compiled()
-    train(model, batch, Report(run, 4, 1, lambda: {"valid_loss": 1.0}, "valid_loss", lambda: "s"))
+    train(
+        model,
+        batch,
+        Report(run, 4, 1, lambda: {"valid_loss": 1.0}, "valid_loss", lambda: {".txt": b"s"}),
+    )
     return run
 
 
@@ -309,7 +323,9 @@ def test_a_damaged_best_is_passed_over_and_made_again(damaged_run):
     train(
         compiled(),
         batch,
-        Report(damaged_run, 5, 1, lambda: {"valid_loss": 2.0}, "valid_loss", lambda: "s"),
+        Report(
+            damaged_run, 5, 1, lambda: {"valid_loss": 2.0}, "valid_loss", lambda: {".txt": b"s"}
+        ),
     )
     assert damaged_run.restore_best(compiled()) == 5
 

@@ -127,7 +127,7 @@ def test_padding_does_not_matter(waves, observed):
         contexts, context_states = waves.context.from_observations(
             tf.constant(observed[row : row + 1, :length]), (), waves.context.initial_state(1)
         )
-        drawn = waves._noise(4, 6, 0)[row : row + 1, :length]
+        drawn = waves.noise(4, 6, 0)[row : row + 1, :length]
         alone = waves.core.infer(
             contexts, observed[row : row + 1, :length], waves.core.initial_state(1), drawn
         )

@@ -145,7 +145,7 @@ def trained(strategy, path):
             model = Waves(SMALL.replace(vae_type="SRNN", dropout=0.3, clip_gradient_norm=0.5))
             model.compile()
         validate = lambda: {"valid_loss": 1.0}  # noqa: E731
-        vaeseq.train(model, batch, vaeseq.Report(run, stop, 30, validate, "valid_loss", str))
+        vaeseq.train(model, batch, vaeseq.Report(run, stop, 30, validate, "valid_loss", dict))
     return model
 
 

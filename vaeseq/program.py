@@ -33,20 +33,24 @@ class Program(abc.ABC):
     flags: dict[str, Any]
 
     @abc.abstractmethod
-    def prepare(self, args: Any, hparams: HParams) -> Any:
-        """Checks and reads all that the user gave for a new run; writes nothing."""
+    def prepare(self, args: Any, hparams: HParams) -> tuple[Any, Any]:
+        """Checks and reads all that the user gave for a new run; writes nothing.
+
+        Returns:
+          What the model is made for, such as a vocabulary, and what else the run is to keep.
+        """
 
     @abc.abstractmethod
-    def write(self, run: Run, prepared: Any) -> None:
-        """Writes the files of a new run, of what `prepare` returned."""
-
-    @abc.abstractmethod
-    def make_model(self, hparams: HParams, prepared: Any) -> ModelBase:
-        """A model for what `prepare` or `read` returned."""
+    def write(self, run: Run, made_for: Any, content: Any) -> None:
+        """Writes the files of a new run: what `prepare` returned."""
 
     @abc.abstractmethod
     def read(self, run: Run) -> Any:
-        """Reads what `make_model` needs of the files of a run."""
+        """What the model of a run is made for, from its files."""
+
+    @abc.abstractmethod
+    def make_model(self, hparams: HParams, made_for: Any) -> ModelBase:
+        """A model."""
 
     @abc.abstractmethod
     def plan(self, run: Run, model: Any, num_steps: int) -> tuple[training.Batch, Report]:
@@ -82,11 +86,11 @@ class Program(abc.ABC):
 
     def _model(self, run: Run, strategy: tf.distribute.Strategy | None = None) -> ModelBase:
         """The run's model, which fits into memory; compiled for a strategy."""
-        hparams, parts = self._hparams(run), self.read(run)
-        memory.check(lambda: self.make_model(hparams, parts))
+        hparams, made_for = self._hparams(run), self.read(run)
+        memory.check(lambda: self.make_model(hparams, made_for))
         with (strategy or tf.distribute.get_strategy()).scope():
             keras.utils.set_random_seed(hparams.seed)
-            model = self.make_model(hparams, parts)
+            model = self.make_model(hparams, made_for)
             if strategy is not None:
                 model.compile()
         return model
@@ -98,8 +102,8 @@ class Program(abc.ABC):
         """A new run. Nothing is written before all that the user gave has been checked."""
         hparams = _wanted(self.defaults, args)
         workers.share(strategy, hparams.batch_size)
-        prepared = self.prepare(args, hparams)
-        memory.check(lambda: self.make_model(hparams, prepared))
+        made_for, content = self.prepare(args, hparams)
+        memory.check(lambda: self.make_model(hparams, made_for))
         if hparams.learning_rate_decay_steps not in (0, args.num_steps):
             logging.info(
                 "the learning rate falls until step %d; where the training is to end at step %d, "
@@ -110,7 +114,7 @@ class Program(abc.ABC):
         about |= {name: getattr(args, name) for name in self.flags}
         run = Run(args.log_dir, about, args.keep)
         with run.beginning():
-            self.write(run, prepared)
+            self.write(run, made_for, content)
         return run
 
     def _resume(self, args: Any, strategy: tf.distribute.Strategy) -> Run:

@@ -51,7 +51,7 @@ def parser() -> cli.Parser:
         "--interpolate",
         nargs=2,
         metavar=("A", "B"),
-        help="between the latent variables of two pieces, from that of A to that of B",
+        help="go from A to B by their latent variables; no longer than the shorter one",
     )
 
     evaluate = cli.add_command(commands, _COMMANDS, "evaluate", "score pieces")

@@ -16,11 +16,11 @@ from vaeseq.callbacks import Report
 from vaeseq.errors import UsageError
 from vaeseq.evaluation import Reader, Score, Span, windows
 from vaeseq.examples.midi import data, render, roll
-from vaeseq.examples.midi.data import Collection, Corpus
-from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi.data import Collection, Corpus, Piece
+from vaeseq.examples.midi.hparams import MOST_FRAMES, MidiHParams
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.roll import RollFormat
-from vaeseq.examples.midi.smf import DRUMS, Refused
+from vaeseq.examples.midi.smf import DRUMS
 from vaeseq.model import State
 from vaeseq.program import Program
 from vaeseq.run import Run
@@ -32,15 +32,15 @@ _VALID_FRAMES = 1 << 15  # at most, while training
 _SAMPLE_SECONDS = 20.0
 _WINDOW_FRAMES = 512  # read at once
 _CHORALE_FRAMES_PER_BEAT = 4.0
+_PIECES = "corpus/pieces.json"
 _LITTLE = 0.1  # nats a frame that latent variables say of a piece
 
 
-class Music(NamedTuple):
-    """What a model is made for: the format, and the pieces; None while they are read."""
+class Content(NamedTuple):
+    """The pieces of a new run, and why other files are none."""
 
-    form: RollFormat
-    train: Any
-    valid: Any
+    train: list[Piece]
+    valid: list[Piece]
     refused: dict[str, str]
 
 
@@ -62,57 +62,54 @@ class MidiProgram(Program):
     defaults = MidiHParams()
     flags = _FLAGS
 
-    def prepare(self, args: Any, hparams: Any) -> Music:
-        """The pieces that can be read, and their format."""
+    def prepare(self, args: Any, hparams: Any) -> tuple[RollFormat, Content]:
+        """The format, and the pieces that can be read and fit."""
         frames_per_beat = args.frames_per_beat
         if not args.train_files and frames_per_beat is None:
             frames_per_beat = _CHORALE_FRAMES_PER_BEAT
         beats = frames_per_beat is not None
+        if beats and frames_per_beat > MOST_FRAMES:
+            raise UsageError(f"--frames-per-beat: {frames_per_beat:g} is above {MOST_FRAMES}")
         if args.train_files:
-            train = _collect(args.train_files, "--train-files", beats, args.drums)
+            pieces, refused = _collect(args.train_files, "--train-files", beats, args.drums)
         else:
-            train = data.embedded_chorales(beats)
+            pieces, refused = data.embedded_chorales(beats)
         if args.valid_files:
-            valid = _collect(args.valid_files, "--valid-files", beats, args.drums)
+            train, found = pieces, _collect(args.valid_files, "--valid-files", beats, args.drums)
+            valid, refused = found.pieces, refused | found.refused
         else:
-            valid = Collection([], {})
-            train.pieces[:], valid.pieces[:] = data.hold_out(train.pieces, hparams.seed)
-        form = data.choose_format(
-            train.pieces, hparams, frames_per_beat, args.instruments == "apart"
-        )
-        return Music(form, train.pieces, valid.pieces, train.refused | valid.refused)
+            train, valid = data.hold_out(pieces, hparams.seed)
+        form = data.choose_format(train, hparams, frames_per_beat, args.instruments == "apart")
+        for flag, part in {"--train-files": train, "--valid-files": valid}.items():
+            part[:], too_large = _told(data.fitting(part, form), flag)
+            refused |= too_large
+        return form, Content(train, valid, refused)
 
-    def write(self, run: Run, prepared: Music) -> None:
+    def write(self, run: Run, form: RollFormat, content: Content) -> None:
         """The rolls, and what they are."""
-        form, refused = prepared.form, dict(prepared.refused)
-        parts = {"train": prepared.train, "valid": prepared.valid}
-        written = {
-            name: data.write(pieces, form, run.file(data.rolls_name(name)), refused)
-            for name, pieces in parts.items()
-        }
-        for name, pieces in written.items():
-            if not pieces:
-                raise UsageError(f"--{name}-files: no piece is left: {_reasons(refused)}")
-        run.write("corpus/pieces.json", data.describe(form, **written, refused=refused))
+        train, valid = (
+            data.write(pieces, form, run.file(data.rolls_name(name)))
+            for name, pieces in {"train": content.train, "valid": content.valid}.items()
+        )
+        run.write(_PIECES, data.describe(form, train, valid, content.refused))
 
-    def read(self, run: Run) -> Music:
-        """The pieces of a run."""
-        name = "corpus/pieces.json"
-        return Music(*data.load(run.read(name), str(run.path / name), run.file), {})
+    def read(self, run: Run) -> RollFormat:
+        """The format of its rolls."""
+        return _load(run)[0]
 
-    def make_model(self, hparams: Any, prepared: Music) -> MidiModel:
+    def make_model(self, hparams: Any, form: RollFormat) -> MidiModel:
         """A model of rolls in this format."""
-        return MidiModel(hparams, prepared.form.num_keys)
+        return MidiModel(hparams, form.num_keys)
 
     def plan(self, run: Run, model: MidiModel, num_steps: int) -> tuple[Batch, Report]:
         """Windows at random places of the training pieces; the others validate."""
-        music = self.read(run)
-        valid = Corpus(music.valid.frames, _first(music.valid.spans, _VALID_FRAMES))
+        form, train, valid = _load(run)
+        valid = Corpus(valid.frames, _first(valid.spans, _VALID_FRAMES))
         frames = sum(end - begin for begin, end in valid.spans)
         reader = Reader(model)
 
         def batch(step: int) -> dict[str, Any]:
-            rolls, lengths = data.window_batch(music.train, step, model.hparams, music.form.pitched)
+            rolls, lengths = data.window_batch(train, step, model.hparams, form.pitched)
             return {"observed": model.observe(rolls), "lengths": lengths}
 
         def validate() -> dict[str, float]:
@@ -121,16 +118,16 @@ class MidiProgram(Program):
             return {name: float(np.sum(x) / frames) for name, x in means.items()}
 
         def sample() -> dict[str, bytes]:
-            return _show(sample_roll(model, music.form), music.form)
+            return _show(sample_roll(model, form), form)
 
         report = Report(run, num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
         return batch, report
 
     def finish(self, run: Run, model: MidiModel) -> None:
         """Prints what the music that the model has learned to write is like."""
-        music = self.read(run)
-        statistics = render.statistics(sample_roll(model, music.form), music.form)
-        print(render.table({"sample": statistics, **_data_statistics(music)}))
+        form, _, valid = _load(run)
+        statistics = render.statistics(sample_roll(model, form), form)
+        print(render.table({"sample": statistics, **_data_statistics(valid, form)}))
         logging.info("samples are in %s", run.file("samples"))
 
 
@@ -159,12 +156,13 @@ def _show(frames: np.ndarray, form: RollFormat) -> dict[str, bytes]:
 def generate(args: Any) -> None:
     """Writes samples as .mid, .wav and .png, and prints what they are like."""
     run, model = PROGRAM.trained(args.log_dir)
-    music = PROGRAM.read(run)
-    form = music.form
+    form, _, valid = _load(run)
     length = max(1, round(args.length * form.frames_per_second))
+    if args.prime_seconds and not args.prime:
+        raise UsageError("--prime-seconds says how much of --prime, which is not given")
     if args.interpolate:
         if args.prime:
-            raise UsageError("--interpolate goes from one piece to another, without --prime")
+            raise UsageError("--interpolate goes from one piece to another: leave out --prime")
         prime = np.zeros([0, form.num_keys], np.uint8)
         rolls = _interpolated(model, form, args, length)
     else:
@@ -181,7 +179,7 @@ def generate(args: Any) -> None:
         whole = np.concatenate([prime, frames])
         _write(Path(args.out_dir), name, whole, form, len(prime) / form.frames_per_second)
         statistics[name] = render.statistics(whole, form)
-    print(render.table({**statistics, **_data_statistics(music)}))
+    print(render.table({**statistics, **_data_statistics(valid, form)}))
     print(f"wrote .mid, .wav and .png of each to {args.out_dir}")
 
 
@@ -204,23 +202,16 @@ def _write(folder: Path, name: str, frames: np.ndarray, form: RollFormat, start:
 def evaluate(args: Any) -> None:
     """Prints how probable pieces are, as one JSON object."""
     run, model = PROGRAM.trained(args.log_dir)
-    music = PROGRAM.read(run)
-    form, refused = music.form, dict[str, str]()
+    form, _, corpus = _load(run)
+    refused: dict[str, str] = {}
     if args.eval_files:
-        drums = DRUMS in form.programs
-        found = _collect(args.eval_files, "--eval-files", form.beats, drums)
-        refused |= found.refused
-        rolls = []
-        for piece in found.pieces:
-            try:
-                rolls.append(roll.to_roll(piece.notes, form))
-            except Refused as error:
-                refused[piece.name] = str(error)
-        if not rolls:
-            raise UsageError(f"--eval-files: no piece is left: {_reasons(refused)}")
+        pieces, refused = _collect(
+            args.eval_files, "--eval-files", form.beats, DRUMS in form.programs
+        )
+        pieces, too_large = _told(data.fitting(pieces, form), "--eval-files")
+        refused |= too_large
+        rolls = [roll.to_roll(piece.notes, form) for piece in pieces]
         corpus = Corpus(np.concatenate(rolls), data.spans(map(len, rolls)))
-    else:
-        corpus = music.valid
     samples = args.log_prob_samples or model.hparams.log_prob_samples
     score = evaluation.score(
         model, samples, lambda reader: read(reader, model, corpus, args.seed, progress=True)
@@ -307,28 +298,31 @@ def _prime(args: Any, form: RollFormat) -> np.ndarray:
 
 def _roll(path: str, form: RollFormat, flag: str) -> np.ndarray:
     """The roll of one file, or UsageError."""
-    collection = data.collect([Path(path)], form.beats, DRUMS in form.programs, progress=False)
-    try:
-        if collection.pieces:
-            return roll.to_roll(collection.pieces[0].notes, form)
-        reason = collection.refused[str(Path(path))]
-    except Refused as error:
-        reason = str(error)
-    raise UsageError(f"{flag}: {path} {reason}")
+    found = data.collect([Path(path)], form.beats, DRUMS in form.programs, progress=False)
+    fitting = data.fitting(found.pieces, form)
+    for name, reason in (found.refused | fitting.refused).items():
+        raise UsageError(f"{flag}: {name} {reason}")
+    return roll.to_roll(fitting.pieces[0].notes, form)
 
 
 def _collect(patterns: list[str], flag: str, beats: bool, drums: bool) -> Collection:
-    """The pieces of files; each that is refused is named."""
-    collection = data.collect(data.find(patterns, flag), beats, drums)
+    """The pieces of files."""
+    return _told(data.collect(data.find(patterns, flag), beats, drums), flag)
+
+
+def _told(collection: Collection, flag: str) -> Collection:
+    """Names what is refused; UsageError where nothing else is left."""
     for name, reason in collection.refused.items():
         logging.warning("refused: %s %s", name, reason)
     if not collection.pieces:
-        raise UsageError(f"{flag}: no piece is left: {_reasons(collection.refused)}")
+        reasons = "; ".join(f"{name} {why}" for name, why in list(collection.refused.items())[:3])
+        raise UsageError(f"{flag}: no piece is left: {reasons}")
     return collection
 
 
-def _reasons(refused: dict[str, str]) -> str:
-    return "; ".join(f"{name} {reason}" for name, reason in list(refused.items())[:3])
+def _load(run: Run) -> tuple[RollFormat, Corpus, Corpus]:
+    """The format, and the training and the validation pieces of a run."""
+    return data.load(run.read(_PIECES), str(run.path / _PIECES), run.file)
 
 
 def _first(spans: Sequence[Span], frames: int) -> list[Span]:
@@ -337,8 +331,7 @@ def _first(spans: Sequence[Span], frames: int) -> list[Span]:
     return list(spans[: max(1, int(np.searchsorted(ends, frames, side="right")))])
 
 
-def _data_statistics(music: Music) -> dict[str, render.Statistics]:
+def _data_statistics(valid: Corpus, form: RollFormat) -> dict[str, render.Statistics]:
     """What the validation pieces are like: the yardstick of what is generated."""
-    spans = _first(music.valid.spans, _VALID_FRAMES)
-    frames = music.valid.frames[spans[0][0] : spans[-1][1]]
-    return {"the data": render.statistics(frames, music.form)}
+    spans = _first(valid.spans, _VALID_FRAMES)
+    return {"the data": render.statistics(valid.frames[spans[0][0] : spans[-1][1]], form)}

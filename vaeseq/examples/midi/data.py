@@ -16,12 +16,13 @@ from vaeseq import files, rows
 from vaeseq.errors import UsageError
 from vaeseq.evaluation import Span
 from vaeseq.examples.midi import chorales, roll, smf
-from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi.hparams import MOST_FRAMES, MidiHParams
 from vaeseq.examples.midi.roll import KEYS, RollFormat
 from vaeseq.examples.midi.smf import DRUMS, MOST_BYTES, Notes, Refused
 from vaeseq.rows import Rows
 
 _SUFFIXES = (".mid", ".midi")
+_TEMPOS = (10.0, 1000.0)  # the slowest and the fastest that are written
 _MOST_KEYBOARDS = 15  # a MIDI file has 16 channels, one of them for drums
 
 
@@ -55,6 +56,7 @@ def find(patterns: Iterable[str], flag: str) -> list[Path]:
             paths = [Path(pattern)]
         elif os.path.isdir(pattern):
             paths = [x for x in Path(pattern).rglob("*") if x.suffix.lower() in _SUFFIXES]
+            paths = [path for path in paths if path.is_file()]
         else:
             paths = [Path(x) for x in glob.glob(pattern, recursive=True) if os.path.isfile(x)]
         if not paths:
@@ -143,6 +145,7 @@ def choose_format(
     pieces: Sequence[Piece], hparams: MidiHParams, frames_per_beat: float | None, apart: bool
 ) -> RollFormat:
     """The format of rolls for these pieces: their instruments and their tempo."""
+    tempos = [piece.tempo for piece in pieces]
     counts: Counter[int] = Counter()
     for piece in pieces:
         counts.update(piece.notes.program.tolist())
@@ -154,17 +157,27 @@ def choose_format(
     return RollFormat(
         rate=frames_per_beat or hparams.rate,
         beats=frames_per_beat is not None,
-        tempo=round(float(np.median([piece.tempo for piece in pieces])), 3),
+        tempo=round(float(np.clip(np.median(tempos), *_TEMPOS)), 3),
         velocity_levels=hparams.velocity_levels,
         programs=(*sorted(programs), *[DRUMS] * (DRUMS in counts)),
         apart=apart,
     )
 
 
-def write(
-    pieces: Sequence[Piece], form: RollFormat, path: Path, refused: dict[str, str]
-) -> list[dict[str, Any]]:
-    """Writes the rolls of pieces one after another, and adds those too large to `refused`.
+def fitting(pieces: Iterable[Piece], form: RollFormat) -> Collection:
+    """The pieces whose rolls are not too large, and why others are refused."""
+    collection = Collection([], {})
+    for piece in pieces:
+        try:
+            roll.num_frames(piece.notes, form)
+            collection.pieces.append(piece)
+        except Refused as error:
+            collection.refused[piece.name] = str(error)
+    return collection
+
+
+def write(pieces: Sequence[Piece], form: RollFormat, path: Path) -> list[dict[str, Any]]:
+    """Writes the rolls of pieces one after another.
 
     Returns:
       The name and the number of frames of each.
@@ -173,11 +186,7 @@ def write(
 
     def rolls() -> Iterator[np.ndarray]:
         for piece in pieces:
-            try:
-                frames = roll.to_roll(piece.notes, form)
-            except Refused as error:
-                refused[piece.name] = str(error)
-                continue
+            frames = roll.to_roll(piece.notes, form)
             written.append({"name": piece.name, "frames": len(frames)})
             yield frames
 
@@ -238,9 +247,9 @@ _SCHEMA = {
         "format": {
             "type": "object",
             "properties": {
-                "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": 1000},
+                "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_FRAMES},
                 "beats": {"type": "boolean"},
-                "tempo": {"type": "number", "minimum": 1, "maximum": 10_000},
+                "tempo": {"type": "number", "minimum": _TEMPOS[0], "maximum": _TEMPOS[1]},
                 "velocity_levels": {"type": "integer", "minimum": 0, "maximum": 127},
                 "programs": {
                     "type": "array",

@@ -5,6 +5,8 @@ import dataclasses
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams, hparam
 
+MOST_FRAMES = 1000  # a second, or a beat
+
 
 @dataclasses.dataclass(frozen=True)
 class MidiHParams(HParams):
@@ -25,7 +27,7 @@ class MidiHParams(HParams):
     sequence_size: int = hparam(128, low=1, high=1 << 20)
 
     # Time: frames a second, unless the run counts them by the beat.
-    rate: float = hparam(8.0, above=0, high=1000)
+    rate: float = hparam(8.0, above=0, high=MOST_FRAMES)
     # What a key can do in a frame: 0 levels, sound or not; 1, be struck or held, too; more, be
     # struck with one of so many velocities.
     velocity_levels: int = hparam(1, low=0, high=127)

@@ -67,17 +67,28 @@ class RollFormat:
     def keyboards(self, programs: np.ndarray) -> np.ndarray:
         """The keyboards on which notes of these programs are, -1 where on none."""
         by_family = np.full([family(DRUMS) + 1], -1)
-        if not self.apart:
-            by_family[:-1] = 0
         for keyboard, program in enumerate(self.programs):
             if self.apart or program == DRUMS:
                 by_family[family(program)] = keyboard
+            else:
+                by_family[: family(DRUMS)] = keyboard
         return by_family[family(programs)]
 
 
 def family(program: Any) -> Any:
     """The family of General MIDI: 0 pianos, ..., 15 sound effects, and 16 drums."""
     return program // 8
+
+
+def num_frames(notes: Notes, form: RollFormat) -> int:
+    """How many frames a piece lasts; `Refused` where its roll would be too large."""
+    length = math.ceil(notes.length * form.rate - 0.5)
+    if length * form.num_keys > _MOST_BYTES:
+        raise Refused(
+            f"lasts {length} frames of {form.num_keys} keys, above {_MOST_BYTES} together; "
+            "a lower rate makes them fewer"
+        )
+    return length
 
 
 def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
@@ -93,12 +104,7 @@ def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
     Raises:
       Refused: where the roll would be too large.
     """
-    length = math.ceil(notes.length * form.rate - 0.5)
-    if length * form.num_keys > _MOST_BYTES:
-        raise Refused(
-            f"lasts {length} frames of {form.num_keys} keys, above {_MOST_BYTES} together; "
-            "a lower rate makes them fewer"
-        )
+    length = num_frames(notes, form)
     keyboards = form.keyboards(notes.program)
     begins, ends = (np.floor(x * form.rate + 0.5).astype(int) for x in (notes.start, notes.end))
     ends = np.maximum(ends, begins + 1)

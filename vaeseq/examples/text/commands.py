@@ -30,8 +30,6 @@ _REPORT_STEPS = 500
 _VALID_CHARACTERS = 1 << 17  # at most, while training
 _SAMPLE_CHARACTERS = 300
 _STREAM_CHARACTERS = 4096  # at least; shorter texts are read in fewer streams
-
-
 _PATH: Any = {"type": ["string", "null"]}
 
 
@@ -57,21 +55,20 @@ class TextProgram(Program):
         texts.pop("vocab_corpus", None)
         return Vocabulary.of_counts(known, hparams.vocab_size, hparams.oov_buckets), texts
 
-    def write(self, run: Run, prepared: tuple[Vocabulary, dict[str, data.Text]]) -> None:
+    def write(self, run: Run, vocabulary: Vocabulary, texts: dict[str, data.Text]) -> None:
         """The vocabulary, and the texts as ids."""
-        vocabulary, texts = prepared
         run.write("vocabulary.json", vocabulary.to_json())
         for name, text in texts.items():
             data.encode_to_file(text, vocabulary, run.file(data.ids_name(name)))
 
-    def read(self, run: Run) -> tuple[Vocabulary, None]:
+    def read(self, run: Run) -> Vocabulary:
         """The vocabulary."""
         name = "vocabulary.json"
-        return Vocabulary.from_json(run.read(name), str(run.path / name)), None
+        return Vocabulary.from_json(run.read(name), str(run.path / name))
 
-    def make_model(self, hparams: Any, prepared: tuple[Vocabulary, Any]) -> TextModel:
+    def make_model(self, hparams: Any, vocabulary: Vocabulary) -> TextModel:
         """A model of the vocabulary's symbols."""
-        return TextModel(hparams, prepared[0])
+        return TextModel(hparams, vocabulary)
 
     def plan(self, run: Run, model: TextModel, num_steps: int) -> tuple[Batch, Report]:
         """Windows at random places; the last tenth, or another text, validates."""
