@@ -151,10 +151,13 @@ class Accumulate(Context):
         """Encodes the whole sequence at once and takes every window of it."""
         steps = tf.shape(tf.nest.flatten(observed)[0])[1]
         encoded = tf.concat([state, over_time(self.obs_encoder, observed)], axis=1)
-        windows = tf.stack(
-            [encoded[:, age : age + steps + 1] for age in range(self.history_size)], axis=2
-        )  # [B, T + 1, history_size, E]
-        return (inputs, over_time(self._combine, windows[:, :-1])), windows[:, 1:]
+
+        def windows(first: int) -> tf.Tensor:
+            """[B, T, history_size, E], the oldest of the first at `first`."""
+            ages = range(first, first + self.history_size)
+            return tf.stack([encoded[:, age : age + steps] for age in ages], axis=2)
+
+        return (inputs, over_time(self._combine, windows(0))), windows(1)
 
     def _combine(self, history: tf.Tensor) -> Any:
         if self.combiner is not None:
