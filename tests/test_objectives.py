@@ -124,3 +124,22 @@ def test_divergence_strength_starts_halves_and_tends_to_one():
     np.testing.assert_allclose(strength, [1e-3, 0.5, 1.0], rtol=1e-4)
     flat = SMALL.replace(divergence_strength_start=1.0)
     assert float(objectives.divergence_strength(flat, 0)) == 1.0
+
+
+def test_a_balanced_kl_is_the_kl_and_shares_its_gradient_out():
+    noise = tf.random.stateless_normal([2, 3, 3], [1, 2])
+    values, gradients = [], []
+    for balance in (0.5, 0.8, 1.0):
+        core = Waves(SMALL.replace(kl_balance=balance)).core
+        params = [tf.random.stateless_uniform([2, 3, 3], [i, 7]) + 0.5 for i in range(4)]
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            kl = core._kl(Gaussian(*params[:2]), Gaussian(*params[2:]), noise)
+        values.append(kl)
+        gradients.append(tape.gradient(kl, params))
+    assert_close(values[1], values[0])
+    assert_close(values[2], values[0])
+    for i, (plain, balanced, prior_only) in enumerate(zip(*gradients, strict=True)):
+        share = (0.4, 1.6)[i >= 2]
+        assert_close(balanced, share * plain)
+        assert_close(prior_only, (0.0, 2.0)[i >= 2] * plain)

@@ -78,10 +78,12 @@ class Report(keras.callbacks.Callback):
       run: where to.
       num_steps: the last step.
       every: steps from one report to the next.
-      validate: returns metrics of the validation data, named `valid_*`; the weights with the
-        lowest `best_metric` are kept as the best.
+      validate: returns metrics of the validation data, named `valid_*`.
+      best_metric: the weights with the lowest such metric are kept as the best; with a minus
+        before its name, those with the highest.
       sample: returns what the model generates as files by suffix, such as `{".txt": b"..."}`,
         and has its say on TensorBoard by `tf.summary`.
+      enough: says of the metrics of a report whether the training ends with it.
     """
 
     def __init__(
@@ -92,10 +94,12 @@ class Report(keras.callbacks.Callback):
         validate: Callable[[], dict[str, float]],
         best_metric: str,
         sample: Callable[[], dict[str, bytes]],
+        enough: Callable[[dict[str, float]], bool] = lambda metrics: False,
     ):
         super().__init__()
         self.run, self.num_steps, self.every = run, num_steps, every
         self.validate, self.best_metric, self.sample = validate, best_metric, sample
+        self.enough = enough
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Takes up where an earlier training ended, be it between a step and the report on it."""
@@ -104,7 +108,7 @@ class Report(keras.callbacks.Callback):
         self.lines = self.run.metrics() if ends else self.run.go_on(self.every)
         self.best = np.inf
         if self.run.best_is_valid(self.model):
-            self.best = min((line[self.best_metric] for line in self.lines), default=np.inf)
+            self.best = min(map(self._badness, self.lines), default=np.inf)
         self.writer = tf.summary.create_file_writer(str(self.run.file("tensorboard")))
         self.means = [np.asarray(x.numpy()) for x in self._mean_variables()]
         if step and self.is_due(step):
@@ -142,10 +146,10 @@ class Report(keras.callbacks.Callback):
     def _report(self, step: int, means: Any) -> None:
         metrics = {"step": step, "seconds": round(self.run.seconds, 3)}
         metrics |= {name: float(value) for name, value in means.items()} | self.validate()
-        if metrics[self.best_metric] < self.best:
+        if self._badness(metrics) < self.best:
             final = step % self.every != 0
             self.run.save_best(self.model, final)
-            self.best = self.best if final else metrics[self.best_metric]
+            self.best = self.best if final else self._badness(metrics)
         for suffix, content in self._show(step, metrics).items():
             self.run.write(f"samples/step-{step:09d}{suffix}", content)
         self.run.log(metrics)
@@ -153,6 +157,12 @@ class Report(keras.callbacks.Callback):
         draw_curves(self.run, self.lines)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         logging.info("%s", shown)
+        self.model.stop_training = self.enough(metrics)
+
+    def _badness(self, metrics: dict[str, float]) -> float:
+        highest = self.best_metric.startswith("-")
+        value = metrics[self.best_metric.removeprefix("-")]
+        return -value if highest else value
 
     def _show(self, step: int, metrics: dict[str, float]) -> dict[str, bytes]:
         """TensorBoard's part of the report; returns the sample."""
@@ -203,6 +213,8 @@ def draw_curves(run: Run, metrics: list[dict[str, float]]) -> None:
     for name in metrics[-1]:
         if name not in ("step", "seconds") and any(line.get(name) for line in metrics):
             groups.setdefault(name.removeprefix("valid_"), []).append(name)
+    if not groups:
+        return
     figure = Figure(figsize=(4 * len(groups), 3), layout="constrained")
     steps = [line["step"] for line in metrics]
     for axes, (title, names) in zip(
@@ -211,7 +223,7 @@ def draw_curves(run: Run, metrics: list[dict[str, float]]) -> None:
         for name in names:
             label = "validation" if name.startswith("valid_") else "training"
             axes.plot(steps, [line.get(name, math.nan) for line in metrics], ".-", label=label)
-        axes.set(title=title, xlabel="step", ylabel="nats")
+        axes.set(title=title, xlabel="step")
         axes.legend()
     with files.whole(run.file("curves.png")) as file:
         figure.savefig(file, format="png", dpi=100)

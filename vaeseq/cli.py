@@ -79,6 +79,17 @@ def add_training(parser: Parser, num_steps: int) -> None:
         "--hparams", default="", metavar="NAME=VALUE,...", help="changes to the hyperparameters"
     )
     parser.add_argument(
+        "--keep",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="how many of the newest checkpoints are kept, beside the best (%(default)s)",
+    )
+
+
+def add_workers(parser: Parser, main: Callable[[], None]) -> None:
+    """The flag of every `train` that several processes can share; `main` starts the others."""
+    parser.add_argument(
         "--workers",
         type=positive,
         default=1,
@@ -86,13 +97,7 @@ def add_training(parser: Parser, num_steps: int) -> None:
         help="processes that train together on this machine (%(default)s); for several machines "
         "set TF_CONFIG",
     )
-    parser.add_argument(
-        "--keep",
-        type=positive,
-        default=2,
-        metavar="N",
-        help="how many of the newest checkpoints are kept, beside the best (%(default)s)",
-    )
+    parser.set_defaults(main=main)
 
 
 def add_sampling(
@@ -182,6 +187,11 @@ def natural(text: str) -> int:
 def above_zero(text: str) -> float:
     """A finite float above 0."""
     return _number(float, text, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def finite(text: str) -> float:
+    """Any number."""
+    return _number(float, text, lambda value: abs(value) < float("inf"), "a number")
 
 
 def _number(kind: type, text: str, good: Callable[[Any], bool], wanted: str) -> Any:

@@ -214,12 +214,20 @@ class BetaDecoder(_PositiveDecoder):
 
 
 class NormalDecoder(_PositiveDecoder):
-    """Features are the mean and, before its positive projection, the deviation of Normals."""
+    """Features are the mean and, before its positive projection, the deviation of Normals.
+
+    Args:
+      least_scale: what is added to every deviation: a floor for data of which some never vary.
+    """
+
+    def __init__(self, event_shape: Sequence[int] = (), least_scale: float = 0.0, **kwargs: Any):
+        super().__init__(event_shape, **kwargs)
+        self.least_scale = least_scale
 
     def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Features to means and positive deviations."""
         loc, scale = super().call(features)
-        return loc, self.projection(scale)
+        return loc, self.least_scale + self.projection(scale)
 
     def dist(self, params: Any) -> tfd.Distribution:
         """Independent Normal variables."""

@@ -14,21 +14,26 @@ _MOST_NAMES = 3
 
 
 def checked(
-    suspects: dict[str, Any], variables: list[Any], gradients: list[Any], step: tf.Tensor
+    loss: tf.Tensor,
+    suspects: dict[str, Any],
+    variables: list[Any],
+    gradients: list[Any],
+    step: tf.Tensor,
 ) -> tf.Tensor:
     """What to wait for before the update; it fails where the loss or a gradient is not finite.
 
     One number says whether all is well, so that only a failure looks into the tensors.
 
     Args:
-      suspects: nests of tensors by name, in the order in which they are computed; `log_prob` and
-        `kl` among them.
+      loss: the loss.
+      suspects: what it is made of: nests of tensors by name, in the order in which they are
+        computed.
       variables: the trainable variables.
       gradients: theirs.
       step: to be named.
     """
     norm = tf.linalg.global_norm(gradients)
-    well = tf.math.is_finite(suspects["log_prob"] + suspects["kl"] + norm)
+    well = tf.math.is_finite(loss + norm)
 
     def fail() -> tf.Tensor:
         pairs = zip(variables, gradients, strict=True)

@@ -52,6 +52,7 @@ class HParams:
     divergence_strength_start: float = hparam(1e-5, above=0, high=1)
     divergence_strength_half: float = hparam(500.0, above=0)
     use_monte_carlo_kl: bool = hparam(False)
+    kl_balance: float = hparam(0.5, low=0, high=1)  # the prior's share of the KL's gradient
     srnn_use_res_q: bool = hparam(True)
     log_prob_samples: int = hparam(16, low=1, high=1 << 12)
 

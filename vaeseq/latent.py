@@ -21,6 +21,10 @@ class Gaussian(NamedTuple):
         """The distribution with these params."""
         return tfd.Independent(tfd.Normal(self.loc, self.scale), 1)
 
+    def constant(self) -> "Gaussian":
+        """The same, without a gradient."""
+        return Gaussian(tf.stop_gradient(self.loc), tf.stop_gradient(self.scale))
+
     def reparameterize(self, noise: tf.Tensor) -> tf.Tensor:
         """Standard normal noise to a draw (Kingma and Welling 2013, arXiv:1312.6114)."""
         return self.loc + self.scale * noise

@@ -20,7 +20,7 @@ def check(make: Callable[[], keras.Model]) -> None:
       UsageError: where training it would take more.
     """
     with ThreadPoolExecutor(1) as thread:  # Keras keeps what it has not initialized by thread
-        needed = _COPIES * thread.submit(_weight_bytes, make).result()
+        needed = _COPIES * thread.submit(_variable_bytes, make).result()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise UsageError(
@@ -29,6 +29,6 @@ def check(make: Callable[[], keras.Model]) -> None:
         )
 
 
-def _weight_bytes(make: Callable[[], keras.Model]) -> int:
+def _variable_bytes(make: Callable[[], keras.Model]) -> int:
     with keras.StatelessScope(initialize_variables=False), tf.Graph().as_default():
-        return sum(math.prod(x.shape) * tf.as_dtype(x.dtype).size for x in make().weights)
+        return sum(math.prod(x.shape) * tf.as_dtype(x.dtype).size for x in make().variables)

@@ -32,7 +32,8 @@ class ModelBase(keras.Model):
     are made by the constructor.
 
     A batch is the observed sequences, a nest of [B, T, *event_shape], or a dict with `observed`
-    and optionally `inputs`, a nest of [B, T, ...], and `lengths`, int [B], for rows that end early.
+    and optionally `inputs`, a nest of [B, T, ...], `lengths`, int [B], for rows that end early,
+    and `state`, for rows that go on from somewhere.
 
     Args:
       hparams: the hyperparameters; a subclass may have its own.
@@ -228,6 +229,12 @@ class ModelBase(keras.Model):
         """How many updates the optimizer has made."""
         return int(self.optimizer.iterations.numpy())
 
+    @property
+    def training_state(self) -> dict[str, list[Any]]:
+        """The variables that must survive beside the weights, in named groups."""
+        means = [x for metric in self.metrics for x in metric.variables]
+        return {"optimizer": self.optimizer.variables, "metrics": means}
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update; everything random in it is a function of (seed, step).
 
@@ -249,7 +256,7 @@ class ModelBase(keras.Model):
         suspects = {"observed": data, "log_prob": log_prob, "kl": kl}
         checks = []
         if self.hparams.check_numerics and not self.jit_compile:
-            checks = [finite.checked(suspects, variables, gradients, step + 1)]
+            checks = [finite.checked(log_prob + kl, suspects, variables, gradients, step + 1)]
         with tf.control_dependencies(checks):
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
             return self._update_means(strength, log_prob, kl, num_steps)
@@ -305,22 +312,28 @@ class ModelBase(keras.Model):
         return list(self._means.values())
 
     def call(
-        self, observed: Any, inputs: Any = None, lengths: Any = None, *, seed: Any = 0
+        self,
+        observed: Any,
+        inputs: Any = None,
+        lengths: Any = None,
+        *,
+        state: State | None = None,
+        seed: Any = 0,
     ) -> Inference:
         """The inference of observed sequences.
 
         As a call of the model, so that layers which behave differently in training, such as
         dropout and batch normalization, know of it.
         """
-        return self.infer(observed, inputs, lengths, seed=seed)[0]
+        return self.infer(observed, inputs, lengths, state=state, seed=seed)[0]
 
     def _means_of(self, data: Any, seed: Any, training: bool) -> tuple[Any, Any, tf.Tensor]:
         """Log-probability and KL of this replica's rows per time step of the global batch.
 
         Their sum over the replicas is that of the batch. Also the number of time steps in it.
         """
-        observed, inputs, lengths = _unpack(data)
-        inference = self(observed, inputs, lengths, seed=seed, training=training)
+        observed, inputs, lengths, state = _unpack(data)
+        inference = self(observed, inputs, lengths, state=state, seed=seed, training=training)
         shape = tf.shape(inference.log_prob)
         own = tf.cast(
             shape[0] * shape[1] if lengths is None else tf.reduce_sum(lengths), tf.float32
@@ -455,17 +468,18 @@ def _seed(seed: Any) -> tf.Tensor:
     return tf.stack([seed, 0]) if seed.shape.rank == 0 else seed
 
 
-def _unpack(data: Any) -> tuple[Any, Any, Any]:
-    """A batch as Keras hands it over to (observed, inputs, lengths)."""
+def _unpack(data: Any) -> tuple[Any, ...]:
+    """A batch as Keras hands it over to (observed, inputs, lengths, state)."""
     if isinstance(data, tuple):  # (x,), or (x, None, None) from `train_on_batch`
         data = tuple(x for x in data if x is not None)
         data = data[0] if len(data) == 1 else data
     if not isinstance(data, dict) or "observed" not in data:
-        return data, None, None
-    unknown = data.keys() - {"observed", "inputs", "lengths"}
+        return data, None, None, None
+    names = ("observed", "inputs", "lengths", "state")
+    unknown = data.keys() - set(names)
     if unknown:
-        raise ValueError(f"a batch has observed, inputs and lengths, not {sorted(unknown)}")
-    return data["observed"], data.get("inputs"), data.get("lengths")
+        raise ValueError(f"a batch has {', '.join(names)}, not {sorted(unknown)}")
+    return tuple(data.get(name) for name in names)
 
 
 def _sequences(what: str, sequences: Any, specs: Any) -> Any:

@@ -53,8 +53,8 @@ class Program(abc.ABC):
         """A model."""
 
     @abc.abstractmethod
-    def plan(self, run: Run, model: Any, num_steps: int) -> tuple[training.Batch, Report]:
-        """The batches and the reports of a training."""
+    def plan(self, run: Run, model: Any, args: Any) -> tuple[training.Batch, Report]:
+        """The batches and the reports of a training to `args.num_steps`."""
 
     @abc.abstractmethod
     def finish(self, run: Run, model: Any) -> None:
@@ -70,7 +70,7 @@ class Program(abc.ABC):
             if not chief:
                 run = self.open(args.log_dir)
             model = self._model(run, strategy)
-            if training.train(model, *self.plan(run, model, args.num_steps)) and chief:
+            if training.train(model, *self.plan(run, model, args)) and chief:
                 self.finish(run, model)
 
     def trained(self, log_dir: str) -> tuple[Run, Any]:

@@ -391,11 +391,10 @@ def _weights(model: ModelBase) -> dict[str, Any]:
 
 def _state(model: ModelBase) -> dict[str, Any]:
     """All variables that a training changes, but for what is a function of (seed, step)."""
-    means = [x for metric in model.metrics for x in metric.variables]
-    return {
-        **_weights(model),
-        **{f"optimizer/{i:03d}": x for i, x in enumerate(model.optimizer.variables)},
-        **{f"metrics/{i:03d}": x for i, x in enumerate(means)},
+    return _weights(model) | {
+        f"{name}/{i:03d}": x
+        for name, variables in model.training_state.items()
+        for i, x in enumerate(variables)
     }
 
 

@@ -15,7 +15,7 @@ def parser() -> cli.Parser:
     program, commands = cli.program("vaeseq-midi", __doc__)
     train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
     cli.add_training(train, num_steps=1500)
-    train.set_defaults(main=main)
+    cli.add_workers(train, main)
     _add_files(
         train,
         "--train-files",

@@ -101,7 +101,7 @@ class MidiProgram(Program):
         """A model of rolls in this format."""
         return MidiModel(hparams, form.num_keys)
 
-    def plan(self, run: Run, model: MidiModel, num_steps: int) -> tuple[Batch, Report]:
+    def plan(self, run: Run, model: MidiModel, args: Any) -> tuple[Batch, Report]:
         """Windows at random places of the training pieces; the others validate."""
         form, train, valid = _load(run)
         valid = Corpus(valid.frames, _first(valid.spans, _VALID_FRAMES))
@@ -120,7 +120,7 @@ class MidiProgram(Program):
         def sample() -> dict[str, bytes]:
             return _show(sample_roll(model, form), form)
 
-        report = Report(run, num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
+        report = Report(run, args.num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
         return batch, report
 
     def finish(self, run: Run, model: MidiModel) -> None:

@@ -15,7 +15,7 @@ def parser() -> cli.Parser:
     program, commands = cli.program("vaeseq-text", __doc__)
     train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
     cli.add_training(train, num_steps=3000)
-    train.set_defaults(main=main)
+    cli.add_workers(train, main)
     train.add_argument(
         "--train-corpus", metavar="FILE", help="UTF-8 text; by default Shakespeare, if installed"
     )

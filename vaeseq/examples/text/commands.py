@@ -70,7 +70,7 @@ class TextProgram(Program):
         """A model of the vocabulary's symbols."""
         return TextModel(hparams, vocabulary)
 
-    def plan(self, run: Run, model: TextModel, num_steps: int) -> tuple[Batch, Report]:
+    def plan(self, run: Run, model: TextModel, args: Any) -> tuple[Batch, Report]:
         """Windows at random places; the last tenth, or another text, validates."""
         hparams = model.hparams
         ids, held_out = data.load_split(run.file, model.vocabulary)
@@ -88,7 +88,7 @@ class TextProgram(Program):
             tf.summary.text("sample", f"```\n{text}\n```")
             return {".txt": text.encode()}
 
-        report = Report(run, num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
+        report = Report(run, args.num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
         return lambda step: data.window_batch(ids, step, *sizes), report
 
     def finish(self, run: Run, model: TextModel) -> None:
