@@ -65,9 +65,9 @@ HPARAMS = {
         "divergence_strength_start=0.01,divergence_strength_half=1500",
     ),
     ("nottingham", "RNN"): (
-        1500,
+        2600,
         "sequence_size=128,rnn_hidden_sizes=[384],obs_encoder_fc_layers=[256],"
-        "obs_decoder_fc_hidden_layers=[],dropout=0.3,learning_rate=0.005,transpose=0",
+        "obs_decoder_fc_hidden_layers=[],dropout=0.4,learning_rate=0.005,transpose=0",
     ),
     ("nottingham", "ISEQ"): (
         1500,
