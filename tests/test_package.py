@@ -65,7 +65,7 @@ def test_all_names_are_public_and_there():
         _ = vaeseq.nothing
 
 
-@pytest.mark.parametrize("program", ["text", "midi"])
+@pytest.mark.parametrize("program", ["text", "midi", "play"])
 def test_help_needs_no_tensorflow(program):
     code = (
         f"import sys; sys.argv = ['x', '--help']; from vaeseq.examples.{program} import app\n"

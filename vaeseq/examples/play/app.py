@@ -1,8 +1,51 @@
-"""vaeseq-play: not yet."""
+"""Learn a game, then learn to play it in imagination; play it."""
 
-import sys
+from vaeseq import cli
+
+_COMMANDS = "vaeseq.examples.play.commands"
 
 
 def main() -> None:
     """The console script."""
-    sys.exit("vaeseq-play: not yet: this version brings vaeseq-text only")
+    cli.main(parser())
+
+
+def parser() -> cli.Parser:
+    """The program's command line."""
+    program, commands = cli.program("vaeseq-play", __doc__)
+    train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
+    cli.add_training(train, num_steps=5000)
+    train.set_defaults(workers=1, main=main)
+    train.add_argument(
+        "--env",
+        metavar="NAME",
+        help="the game: an id of Gymnasium such as Pendulum-v1, module:Id, or gym:Id for one of "
+        "Gym; by default CartPole-v1",
+    )
+    train.add_argument(
+        "--solved-at",
+        type=cli.finite,
+        metavar="X",
+        help="the mean return that is enough; by default what the game says",
+    )
+    train.add_argument(
+        "--no-early-stop", action="store_true", help="go on to --num-steps when it is solved"
+    )
+
+    run = cli.add_command(commands, _COMMANDS, "run", "play games")
+    run.add_argument("--env", metavar="NAME", help="not needed, but for module:Id")
+    run.add_argument(
+        "--max-moves", type=cli.positive, metavar="N", help="after which a game is broken off"
+    )
+    run.add_argument(
+        "--num-games", type=cli.positive, default=10, metavar="N", help="how many (%(default)s)"
+    )
+    run.add_argument(
+        "--agent", choices=("trained", "random"), default="trained", help="who plays (%(default)s)"
+    )
+    run.add_argument(
+        "--seed", type=cli.natural, default=0, metavar="N", help="of the games (%(default)s)"
+    )
+    run.add_argument("--render", metavar="FILE", help="the first game as an animation, a .gif")
+    run.add_argument("--json", action="store_true", help="print one JSON object")
+    return program

@@ -1,0 +1,69 @@
+"""Hyperparameters of the games example."""
+
+import dataclasses
+
+from vaeseq.errors import UsageError
+from vaeseq.hparams import HParams, hparam
+
+
+@dataclasses.dataclass(frozen=True)
+class PlayHParams(HParams):
+    """Of the world model, the agent, and how they learn. Steps are moves in the real game."""
+
+    vae_type: str = hparam("RNN")
+    latent_size: int = hparam(8, low=1, high=1 << 20)
+    rnn_hidden_sizes: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
+    obs_encoder_fc_layers: tuple[int, ...] = hparam((64,), low=1, high=1 << 20)
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
+    latent_decoder_fc_layers: tuple[int, ...] = hparam((64,), low=1, high=1 << 20)
+    activation: str = hparam("silu", choices=("relu", "elu", "tanh", "gelu", "silu"))
+    learning_rate: float = hparam(3e-3, above=0)
+    clip_gradient_norm: float = hparam(100.0, low=0)
+    divergence_strength_half: float = hparam(100.0, above=0)
+    kl_balance: float = hparam(0.8, low=0, high=1)
+    # Windows of replayed games that the world model learns from in one update.
+    batch_size: int = hparam(64, low=1, high=1 << 16)
+    sequence_size: int = hparam(16, low=1, high=1 << 20)
+
+    # Real moves: random at first, then an update every so many; some games stay random.
+    random_steps: int = hparam(500, low=2, high=1 << 30)
+    update_every: int = hparam(2, low=1, high=1 << 20)
+    random_games: float = hparam(0.1, low=0, high=1)
+    replay_steps: int = hparam(50_000, low=16, high=1 << 26)  # the newest moves that are kept
+    game_steps: int = hparam(5_000, low=1, high=1 << 30)  # a game is broken off after so many
+
+    # Imagination: from so many states of the windows, so many moves.
+    imagined_games: int = hparam(128, low=1, high=1 << 16)
+    horizon: int = hparam(30, low=1, high=1 << 12)
+
+    # The agent. "auto" is pathwise for actions that are numbers, and reinforce for a choice, or
+    # where the policy has a memory.
+    policy_gradient: str = hparam("auto", choices=("auto", "reinforce", "pathwise"))
+    policy_fc_layers: tuple[int, ...] = hparam((64, 64), low=1, high=1 << 20)
+    policy_rnn_hidden_sizes: tuple[int, ...] = hparam((), low=1, high=1 << 20)
+    agent_learning_rate: float = hparam(1e-3, above=0)
+    discount: float = hparam(0.995, low=0, high=1)
+    return_lambda: float = hparam(0.95, low=0, high=1)
+    entropy_bonus: float = hparam(3e-4, low=0)
+    slow_critic_rate: float = hparam(0.05, above=0, high=1)
+
+    # Greedy games after every so many steps; as many again as `confirm_games` say "solved".
+    evaluate_every: int = hparam(250, low=1, high=1 << 30)
+    evaluate_games: int = hparam(20, low=1, high=1 << 16)
+    confirm_games: int = hparam(100, low=1, high=1 << 16)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.replay_steps < self.random_steps:
+            raise UsageError("hparams: replay_steps must not be less than random_steps")
+        if self.policy_gradient == "pathwise" and self.policy_rnn_hidden_sizes:
+            raise UsageError(
+                "hparams: policy_gradient=pathwise is for a policy without memory; leave out "
+                "policy_rnn_hidden_sizes, or choose reinforce"
+            )
+
+    def pathwise(self, discrete: bool) -> bool:
+        """Whether the policy's gradient goes through the world model."""
+        if self.policy_gradient == "auto":
+            return not discrete and not self.policy_rnn_hidden_sizes
+        return self.policy_gradient == "pathwise"
