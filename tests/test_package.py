@@ -14,8 +14,9 @@ ROOT = Path(vaeseq.__file__).parent
 LAYERS = [  # a module imports only from its own line or those above
     {"errors"},
     {"hparams", "scan", "replicas", "signals", "files", "finite", "memory"},
-    {"rnn", "networks", "dist_module", "rows"},
+    {"rnn", "networks", "dist_module", "dropout", "rows"},
     {"codec", "latent", "context"},
+    {"divergence"},
     {"vae"},
     {"objectives"},
     {"model"},

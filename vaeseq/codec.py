@@ -13,9 +13,9 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq.dist_module import DistModule
+from vaeseq.dropout import Dropout
 from vaeseq.hparams import HParams
 from vaeseq.networks import MLP, concat, positive_projection
-from vaeseq.replicas import own_rows
 
 
 class Flatten(keras.layers.Layer):
@@ -30,18 +30,6 @@ class Flatten(keras.layers.Layer):
             ],
             axis=-1,
         )
-
-
-class Dropout(keras.layers.Dropout):
-    """As in Keras, but where several replicas share a batch, each drops what one would drop."""
-
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Zeros for some of the inputs in training, and the others scaled up."""
-        if not training or self.rate == 0:
-            return inputs
-        seed = tf.cast(self.seed_generator.next(), tf.int32)
-        drawn = own_rows(lambda shape: tf.random.stateless_uniform(shape, seed), tf.shape(inputs))
-        return tf.where(drawn >= self.rate, inputs / (1 - self.rate), 0.0)
 
 
 class EncoderSequence(keras.layers.Layer):

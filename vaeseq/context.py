@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from vaeseq.dropout import WordDropout
 from vaeseq.networks import over_time
 from vaeseq.scan import scan
 
@@ -79,6 +80,9 @@ class EncodeObserved(Context):
       obs_encoder: layer, [N, *event_shape] -> [N, E].
       encoded_size: its E.
       input_encoder: layer for the inputs, or None to take them as they are.
+      word_dropout: how probable it is in training that an observation before is zeros, so that
+        the latent variables have to say what it would have said (Bowman et al. 2015,
+        arXiv:1511.06349).
     """
 
     def __init__(
@@ -86,11 +90,13 @@ class EncodeObserved(Context):
         obs_encoder: Callable[[Any], tf.Tensor],
         encoded_size: int,
         input_encoder: Callable[[Any], Any] | None = None,
+        word_dropout: float = 0.0,
         name: str | None = None,
     ):
         super().__init__(name=name)
         self.obs_encoder, self.encoded_size = obs_encoder, encoded_size
         self.input_encoder = input_encoder
+        self.word_dropout = WordDropout(word_dropout)
 
     def initial_state(self, batch_size: Any) -> tf.Tensor:
         """Zeros [B, E]."""
@@ -110,7 +116,7 @@ class EncodeObserved(Context):
         before = tf.concat([state[:, None], encoded[:, :-1]], axis=1)
         if self.input_encoder is not None:
             inputs = over_time(self.input_encoder, inputs)
-        return (inputs, before), encoded
+        return (inputs, self.word_dropout(before)), encoded
 
 
 class Accumulate(Context):

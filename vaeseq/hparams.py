@@ -1,5 +1,6 @@
 """Hyperparameters: a frozen dataclass, read from `name=value,...` and to and from JSON."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -26,6 +27,16 @@ def hparam(
 _MOST_UNITS = 1 << 20  # of a layer: what is above is a mistake, or an attack
 _MOST_LAYERS = 64
 
+_PRESETS: dict[str | None, dict[str, Any]] = {
+    "paper": {  # Gao, Cui, Ding 2021
+        "vae_type": "SEQVAE",
+        "rnn_hidden_sizes": (32,),
+        "embed_size": 64,
+        "latent_size": 64,
+        "seqvae_use_z_inputs": False,
+    }
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class HParams:
@@ -44,16 +55,25 @@ class HParams:
     latent_decoder_fc_layers: tuple[int, ...] = hparam((256,), low=1, high=_MOST_UNITS)
     rnn_hidden_sizes: tuple[int, ...] = hparam((32,), low=1, high=_MOST_UNITS)
     dropout: float = hparam(0.0, low=0, high=0.95)  # of what MLP codecs give and take
+    word_dropout: float = hparam(0.0, low=0, high=1)  # of whole x_{t-1} in contexts
     activation: str = hparam("relu", choices=("relu", "elu", "tanh", "gelu", "silu"))
     positive_projection: str = hparam("softplus", choices=("softplus", "exp"))
 
-    # Objective: log p(x|z) - strength * KL, where the strength grows from `start` through 1/2,
-    # at step `half`, to 1.
+    # Objective: log p(x|z) - strength * KL, where the strength is half of `end` at step `half`;
+    # see `objectives.divergence_strength`.
+    divergence_schedule: str = hparam(
+        "gompertz", choices=("gompertz", "linear", "cyclical", "constant")
+    )
     divergence_strength_start: float = hparam(1e-5, above=0, high=1)
     divergence_strength_half: float = hparam(500.0, above=0)
+    divergence_strength_end: float = hparam(1.0, low=0, high=1e3)
+    free_bits: float = hparam(0.0, low=0)  # nats of KL that cost nothing
+    free_bits_per: str = hparam("sequence", choices=("sequence", "dimension"))
     use_monte_carlo_kl: bool = hparam(False)
     kl_balance: float = hparam(0.5, low=0, high=1)  # the prior's share of the KL's gradient
     srnn_use_res_q: bool = hparam(True)
+    seqvae_use_z_inputs: bool = hparam(True)  # z at every step, not only in the first state
+    seqvae_batch_norm: float = hparam(0.0, low=0)  # BN-VAE: gamma; 0 is off
     log_prob_samples: int = hparam(16, low=1, high=1 << 12)
 
     # Training.
@@ -74,7 +94,10 @@ class HParams:
             object.__setattr__(self, field.name, value)
 
     def parse(self, text: str) -> Self:
-        """Returns a copy changed by `text`, such as `latent_size=8,rnn_hidden_sizes=[256,256]`."""
+        """Returns a copy changed by `text`, such as `latent_size=8,rnn_hidden_sizes=[256,256]`.
+
+        Whole sets of changes have names: `preset=paper` is the model of the SeqVAE paper.
+        """
         changes: dict[str, Any] = {}
         for item in filter(None, re.split(r",\s*(?![^\[]*\])", text.strip())):
             name, equals, value = (part.strip() for part in item.partition("="))
@@ -83,7 +106,14 @@ class HParams:
             if name in changes:
                 raise UsageError(f"hparams: {name} is given twice")
             changes[name] = _read(value)
-        return self.replace(**changes)
+        preset = changes.pop("preset", None)
+        return self.replace(**(self._preset(preset) | changes))
+
+    def _preset(self, name: str | None) -> dict[str, Any]:
+        if name is not None and name not in _PRESETS:
+            raise UsageError(f"hparams: unknown preset {name!r}{did_you_mean(name, _PRESETS)}")
+        own = {field.name for field in dataclasses.fields(self)}
+        return {key: value for key, value in _PRESETS.get(name, {}).items() if key in own}
 
     def replace(self, **changes: Any) -> Self:
         """Returns a copy with some values changed."""
@@ -110,11 +140,15 @@ class HParams:
 
 
 def _read(text: str) -> Any:
-    """A JSON value, or else a plain word such as the SRNN of `vae_type=SRNN`."""
-    try:
-        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
-    except json.JSONDecodeError:
-        return text.strip("'\"")
+    """A JSON value, or any other number, or a plain word such as the SRNN of `vae_type=SRNN`."""
+    for read in (lambda: json.loads(text.lower() if _is_bool(text) else text), lambda: float(text)):
+        with contextlib.suppress(ValueError):
+            return read()
+    return text.strip("'\"")
+
+
+def _is_bool(text: str) -> bool:
+    return text.lower() in ("true", "false")
 
 
 def _checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:

@@ -76,7 +76,9 @@ class ModelBase(keras.Model):
 
     def make_context(self) -> Context:
         """Returns what p(x_t | ...) conditions on; by default x_{t-1} encoded, and the inputs."""
-        return EncodeObserved(self.encoder, self.encoded_size)
+        return EncodeObserved(
+            self.encoder, self.encoded_size, word_dropout=self.hparams.word_dropout
+        )
 
     # What a user calls.
 

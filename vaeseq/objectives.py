@@ -30,13 +30,26 @@ def importance_weighted_bound(log_weights: tf.Tensor) -> tf.Tensor:
 
 
 def divergence_strength(hparams: HParams, step: Any) -> tf.Tensor:
-    """The weight of the KL term after `step` updates: the schedule of VAE-Seq (2018).
+    """The weight of the KL term after `step` updates.
 
-    start^(r^step), with r so that the weight is 1/2 at step `divergence_strength_half`; it begins
-    at `divergence_strength_start` and tends to 1.
+    It is half of `divergence_strength_end` at step h = `divergence_strength_half`:
+
+    * gompertz: end * start^(r^step), the schedule of VAE-Seq (2018): it begins at
+      `divergence_strength_start` and tends to the end.
+    * linear: to the end in 2 h steps (Bowman et al. 2015, arXiv:1511.06349).
+    * cyclical: so again every 4 h steps (Fu et al. 2019, arXiv:1903.10145).
+    * constant: the end at once.
     """
+    end, half = hparams.divergence_strength_end, hparams.divergence_strength_half
+    step = tf.cast(step, tf.float32)
+    if hparams.divergence_schedule == "constant":
+        return tf.constant(end)
+    if hparams.divergence_schedule == "linear":
+        return end * tf.minimum(step / (2 * half), 1.0)
+    if hparams.divergence_schedule == "cyclical":
+        return end * tf.minimum(tf.math.floormod(step, 4 * half) / (2 * half), 1.0)
     if hparams.divergence_strength_start > 0.5:
-        return tf.constant(hparams.divergence_strength_start)
+        return tf.constant(hparams.divergence_strength_start * end)
     start = math.log(hparams.divergence_strength_start)
-    decay = math.log(math.log(0.5) / start) / hparams.divergence_strength_half
-    return tf.exp(start * tf.exp(decay * tf.cast(step, tf.float32)))
+    decay = math.log(math.log(0.5) / start) / half
+    return end * tf.exp(start * tf.exp(decay * step))

@@ -11,9 +11,15 @@ from vaeseq.hparams import HParams
 from vaeseq.vae.core import VAECore
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
+from vaeseq.vae.seq_vae import SeqVAE
 from vaeseq.vae.srnn import SRNN
 
-VAE_TYPES: dict[str, type[VAECore]] = {"RNN": RNN, "ISEQ": IndependentSequence, "SRNN": SRNN}
+VAE_TYPES: dict[str, type[VAECore]] = {
+    "RNN": RNN,
+    "ISEQ": IndependentSequence,
+    "SRNN": SRNN,
+    "SEQVAE": SeqVAE,
+}
 
 
 def make(hparams: HParams, encoder: Callable[[Any], tf.Tensor], decoder: DistModule) -> VAECore:

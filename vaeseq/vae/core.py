@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from vaeseq import divergence
 from vaeseq.context import Context
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
@@ -140,32 +141,14 @@ class VAECore(keras.layers.Layer, abc.ABC):
             evidence = self.encode(contexts, observed, lengths)
         steps, states = self.unroll(contexts, state, noise, evidence)
         log_prob = self.decoder.log_prob(steps.obs_params, observed)
-        log_ratio = _log_ratio(steps.posterior, steps.prior, steps.latents)
-        kl = self._kl(steps.posterior, steps.prior, steps.latents)
-        per_step = (log_prob, kl, log_ratio)
+        z = (steps.posterior, steps.prior, steps.latents)
+        log_ratio = tf.reduce_sum(divergence.log_ratio(*z), axis=-1)
+        mask = None
         if lengths is not None:
             mask = tf.sequence_mask(lengths, tf.shape(log_prob)[1])
-            per_step = tuple(tf.where(mask, x, 0.0) for x in per_step)
-        return Inference(*per_step, steps, states)
-
-    def _kl(self, posterior: Gaussian, prior: Gaussian, latents: tf.Tensor) -> tf.Tensor:
-        """KL(q || p), whose gradient `hparams.kl_balance` shares out between p and q.
-
-        Hafner, Lillicrap, Norouzi, Ba 2020, arXiv:2010.02193; 1/2 is the KL's own gradient.
-        """
-
-        def kl(q: Gaussian, p: Gaussian) -> tf.Tensor:
-            if self.hparams.use_monte_carlo_kl:
-                return _log_ratio(q, p, latents)
-            return q.dist().kl_divergence(p.dist())
-
-        balance = self.hparams.kl_balance
-        if balance == 0.5:
-            return kl(posterior, prior)
-        to_prior, to_posterior = kl(posterior.constant(), prior), kl(posterior, prior.constant())
-        value = tf.stop_gradient(to_prior)
-        balanced = balance * to_prior + (1 - balance) * to_posterior
-        return value + 2 * (balanced - tf.stop_gradient(balanced))
+            log_prob, log_ratio = (tf.where(mask, x, 0.0) for x in (log_prob, log_ratio))
+        kl = divergence.kl(self.hparams, *z, mask)
+        return Inference(log_prob, kl, log_ratio, steps, states)
 
     def generate(
         self,
@@ -214,8 +197,3 @@ class VAECore(keras.layers.Layer, abc.ABC):
     def decode(self, features: Any) -> Any:
         """Features [B, T, ...] to the observation params of all steps."""
         return over_time(self.decoder, features)
-
-
-def _log_ratio(posterior: Gaussian, prior: Gaussian, latents: tf.Tensor) -> tf.Tensor:
-    """log q(z) - log p(z)."""
-    return posterior.dist().log_prob(latents) - prior.dist().log_prob(latents)
