@@ -13,12 +13,12 @@ import vaeseq
 ROOT = Path(vaeseq.__file__).parent
 LAYERS = [  # a module imports only from its own line or those above
     {"errors"},
-    {"hparams", "scan", "replicas", "signals", "files", "finite", "memory"},
+    {"batch", "hparams", "scan", "replicas", "signals", "files", "finite", "memory"},
     {"rnn", "networks", "dist_module", "dropout", "rows"},
     {"codec", "latent", "context"},
-    {"divergence"},
+    {"divergence", "discriminators"},
     {"vae"},
-    {"objectives"},
+    {"objectives", "policy_gradient"},
     {"model"},
     {"checkpoint"},
     {"evaluation", "sampling", "run", "workers"},

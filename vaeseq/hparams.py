@@ -34,7 +34,15 @@ _PRESETS: dict[str | None, dict[str, Any]] = {
         "embed_size": 64,
         "latent_size": 64,
         "seqvae_use_z_inputs": False,
-    }
+    },
+    "seqgan": {  # Yu, Zhang, Wang, Yu 2016, arXiv:1609.05473
+        "vae_type": "RNN",
+        "policy_gradient": "seqgan",
+        "policy_baseline": "none",
+        "policy_rollouts": 16,
+        "policy_reward_step": 1,
+        "discriminator": "cnn",
+    },
 }
 
 
@@ -76,6 +84,22 @@ class HParams:
     seqvae_batch_norm: float = hparam(0.0, low=0)  # BN-VAE: gamma; 0 is off
     log_prob_samples: int = hparam(16, low=1, high=1 << 12)
 
+    # Policy gradient, beside the ELBO; see `vaeseq.policy_gradient`.
+    policy_gradient: str = hparam("none", choices=("none", "seqgan", "prefix", "stepwise"))
+    policy_gradient_weight: float = hparam(1.0, low=0)  # beside the ELBO's, per time step
+    policy_elbo_steps: int = hparam(1000, low=0)  # of the ELBO alone
+    policy_judge_steps: int = hparam(200, low=0)  # of the discriminator alone
+    policy_rollouts: int = hparam(4, low=1, high=1 << 12)
+    policy_reward_step: int = hparam(4, low=1, high=1 << 20)
+    policy_reward: str = hparam("log_sigmoid", choices=("log_sigmoid", "tanh", "difference"))
+    policy_discount: float = hparam(0.95, low=0, high=1)
+    policy_baseline: str = hparam("critic", choices=("none", "batch", "critic"))
+    policy_entropy_bonus: float = hparam(0.0, low=0)
+    discriminator: str = hparam("causal", choices=("cnn", "recurrent", "causal"))
+    discriminator_size: int = hparam(64, low=1, high=_MOST_UNITS)  # units, or filters of a width
+    discriminator_updates: int = hparam(1, low=1, high=1 << 10)  # for one of the generator
+    discriminator_learning_rate: float = hparam(1e-3, above=0)
+
     # Training.
     learning_rate: float = hparam(1e-3, above=0)
     learning_rate_decay_steps: int = hparam(0, low=0)  # falls until then; 0: it does not
@@ -96,7 +120,8 @@ class HParams:
     def parse(self, text: str) -> Self:
         """Returns a copy changed by `text`, such as `latent_size=8,rnn_hidden_sizes=[256,256]`.
 
-        Whole sets of changes have names: `preset=paper` is the model of the SeqVAE paper.
+        Whole sets of changes have names: `preset=paper` is the model of the SeqVAE paper,
+        `preset=seqgan` is SeqGAN.
         """
         changes: dict[str, Any] = {}
         for item in filter(None, re.split(r",\s*(?![^\[]*\])", text.strip())):

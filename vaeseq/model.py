@@ -10,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import finite, objectives, replicas, vae
+from vaeseq.batch import unpack
 from vaeseq.context import Context, EncodeObserved
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
+from vaeseq.policy_gradient import Adversary
 from vaeseq.scan import last
 from vaeseq.vae.core import Inference
 
@@ -96,6 +98,8 @@ class ModelBase(keras.Model):
             )
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
+            if self.hparams.policy_gradient != "none":
+                self.adversary = Adversary(self)
         if self._replicated:  # train_step has summed the gradients already, before they are clipped
             self.optimizer._all_reduce_sum_gradients = lambda gradients: gradients
 
@@ -225,6 +229,7 @@ class ModelBase(keras.Model):
 
     train_function: Any
     test_function: Any
+    adversary: Adversary | None = None  # what gives the policy gradient; made by `compile`
 
     @property
     def trained_steps(self) -> int:
@@ -235,10 +240,17 @@ class ModelBase(keras.Model):
     def training_state(self) -> dict[str, list[Any]]:
         """The variables that must survive beside the weights, in named groups."""
         means = [x for metric in self.metrics for x in metric.variables]
-        return {"optimizer": self.optimizer.variables, "metrics": means}
+        state = {"optimizer": self.optimizer.variables, "metrics": means}
+        return state | ({"adversary": self.adversary.variables} if self.adversary else {})
 
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+    def train_step(
+        self, data: Any, objective: Callable[[], tf.Tensor] | None = None
+    ) -> dict[str, tf.Tensor]:
         """One update; everything random in it is a function of (seed, step).
+
+        Args:
+          data: the batch.
+          objective: what is minimised beside the negative ELBO; None is nothing.
 
         Raises:
           Stopped: in `fit`, before the update, where the loss or a gradient is not finite.
@@ -254,6 +266,8 @@ class ModelBase(keras.Model):
         with tf.GradientTape() as tape:
             log_prob, kl, num_steps = self._means_of(data, seed, training=True)
             loss = strength * kl - log_prob
+            if objective is not None:
+                loss += objective()
         log_prob, kl, *gradients = replicas.total([log_prob, kl, *tape.gradient(loss, variables)])
         suspects = {"observed": data, "log_prob": log_prob, "kl": kl}
         checks = []
@@ -274,6 +288,8 @@ class ModelBase(keras.Model):
         if self.train_function is None or force:
             if self._replicated:
                 self.train_function = self._replicate(self.train_step)
+            elif self.adversary is not None:
+                self.train_function = self.adversary.train_function()
             else:
                 super().make_train_function(force)
             self.train_function = finite.telling(self.train_function)
@@ -310,8 +326,11 @@ class ModelBase(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Means per time step in nats: loss (with the weighted KL), elbo, log_prob, kl."""
-        return list(self._means.values())
+        """Means per time step in nats: loss (with the weighted KL), elbo, log_prob, kl.
+
+        Also those of the policy gradient, if any.
+        """
+        return [*self._means.values(), *(self.adversary.metrics if self.adversary else ())]
 
     def call(
         self,
@@ -334,7 +353,7 @@ class ModelBase(keras.Model):
 
         Their sum over the replicas is that of the batch. Also the number of time steps in it.
         """
-        observed, inputs, lengths, state = _unpack(data)
+        observed, inputs, lengths, state = unpack(data)
         inference = self(observed, inputs, lengths, state=state, seed=seed, training=training)
         shape = tf.shape(inference.log_prob)
         own = tf.cast(
@@ -468,20 +487,6 @@ def _seed(seed: Any) -> tf.Tensor:
     """An int, or a stateless seed as it is, to a stateless seed: int32 [2]."""
     seed = tf.cast(seed, tf.int32)
     return tf.stack([seed, 0]) if seed.shape.rank == 0 else seed
-
-
-def _unpack(data: Any) -> tuple[Any, ...]:
-    """A batch as Keras hands it over to (observed, inputs, lengths, state)."""
-    if isinstance(data, tuple):  # (x,), or (x, None, None) from `train_on_batch`
-        data = tuple(x for x in data if x is not None)
-        data = data[0] if len(data) == 1 else data
-    if not isinstance(data, dict) or "observed" not in data:
-        return data, None, None, None
-    names = ("observed", "inputs", "lengths", "state")
-    unknown = data.keys() - set(names)
-    if unknown:
-        raise ValueError(f"a batch has {', '.join(names)}, not {sorted(unknown)}")
-    return tuple(data.get(name) for name in names)
 
 
 def _sequences(what: str, sequences: Any, specs: Any) -> Any:
