@@ -18,7 +18,7 @@ LAYERS = [  # a module imports only from its own line or those above
     {"codec", "latent", "context"},
     {"divergence", "discriminators"},
     {"vae"},
-    {"objectives", "policy_gradient"},
+    {"objectives", "policy_gradient", "latent_space"},
     {"model"},
     {"checkpoint"},
     {"evaluation", "sampling", "run", "workers"},

@@ -27,7 +27,7 @@ def hparam(
 _MOST_UNITS = 1 << 20  # of a layer: what is above is a mistake, or an attack
 _MOST_LAYERS = 64
 
-_PRESETS: dict[str | None, dict[str, Any]] = {
+_PRESETS: dict[str, dict[str, Any]] = {
     "paper": {  # Gao, Cui, Ding 2021
         "vae_type": "SEQVAE",
         "rnn_hidden_sizes": (32,),
@@ -135,10 +135,12 @@ class HParams:
         return self.replace(**(self._preset(preset) | changes))
 
     def _preset(self, name: str | None) -> dict[str, Any]:
-        if name is not None and name not in _PRESETS:
+        if name is None:
+            return {}
+        if name not in _PRESETS:
             raise UsageError(f"hparams: unknown preset {name!r}{did_you_mean(name, _PRESETS)}")
         own = {field.name for field in dataclasses.fields(self)}
-        return {key: value for key, value in _PRESETS.get(name, {}).items() if key in own}
+        return {key: value for key, value in _PRESETS[name].items() if key in own}
 
     def replace(self, **changes: Any) -> Self:
         """Returns a copy with some values changed."""

@@ -14,6 +14,7 @@ from vaeseq.batch import unpack
 from vaeseq.context import Context, EncodeObserved
 from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
+from vaeseq.latent_space import LatentSpace
 from vaeseq.policy_gradient import Adversary
 from vaeseq.scan import last
 from vaeseq.vae.core import Inference
@@ -26,7 +27,7 @@ class State(NamedTuple):
     core: Any
 
 
-class ModelBase(keras.Model):
+class ModelBase(LatentSpace, keras.Model):
     """A model of sequences with the recurrent core that `hparams.vae_type` names.
 
     You write `make_encoder` and `make_decoder`, and `make_context` if the model conditions on more

@@ -148,7 +148,7 @@ class Adversary:
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed))
         halves = (slice(None, rows // 2), False), (slice(rows // 2, None), True)
         drawn = [
-            self._draw(*_rows((observed, inputs), half), half_seed, from_posterior)
+            self._draw(_rows(observed, half), _rows(inputs, half), half_seed, from_posterior)
             for half_seed, (half, from_posterior) in zip(seeds, halves, strict=True)
         ]
         return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *drawn)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from vaeseq import divergence
 from vaeseq.context import Context
 from vaeseq.dist_module import DistModule
+from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.latent import Gaussian
 from vaeseq.networks import over_time
@@ -97,6 +98,17 @@ class VAECore(keras.layers.Layer, abc.ABC):
     ) -> tf.Tensor | None:
         """Summarises observed sequences for the posterior, [B, T, D]; None without latents."""
         return None
+
+    def begin(self, latents: tf.Tensor) -> Any:
+        """The state before the first step of sequences whose z [B, Z] is given.
+
+        Raises:
+          UsageError: where the core has no latent variable for the whole sequence.
+        """
+        raise UsageError(
+            f"{self.hparams.vae_type} has no latent variable for the whole sequence; "
+            "train with --hparams vae_type=SEQVAE"
+        )
 
     def unroll(
         self,

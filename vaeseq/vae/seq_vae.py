@@ -44,7 +44,9 @@ class SeqVAE(VAECore):
         self.f_rnn = RNN(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
         self.d_0 = keras.layers.Dense(2 * sum(hparams.rnn_hidden_sizes), "tanh", name="d_0")
-        self.normalise = keras.layers.BatchNormalization(scale=False, synchronized=True)
+        self.normalise = keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-8, scale=False, synchronized=True
+        )
 
     def initial_state(self, batch_size: Any) -> Any:
         """d, z, and whether they are there already: not before the first step."""
@@ -113,13 +115,13 @@ class SeqVAE(VAECore):
         posterior = prior = Gaussian.standard_like(noise)
         if evidence is not None:
             posterior = tf.nest.map_structure(
-                lambda p, q: tf.where(begun, p, q), prior, self._posterior(evidence)
+                lambda p, q: tf.where(begun, p, q), prior, self.posterior(evidence)
             )
         z = posterior.reparameterize(noise) if latents is None else latents
         state = tf.nest.map_structure(lambda x, y: tf.where(begun, x, y), state, self.begin(z))
         return posterior, state
 
-    def _posterior(self, evidence: tf.Tensor) -> Gaussian:
+    def posterior(self, evidence: tf.Tensor) -> Gaussian:
         """q(z | e_T, f_1); in BN-VAE its means over a batch have the deviation gamma."""
         posterior, gamma = self.q(evidence), self.hparams.seqvae_batch_norm
         return posterior._replace(loc=gamma * self.normalise(posterior.loc)) if gamma else posterior

@@ -1,0 +1,236 @@
+"""One latent variable for the sequence: what is so of SEQVAE alone, and against its collapse."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vaeseq
+from tests.conftest import SMALL, Bits, Waves, assert_close
+from vaeseq import HParams, divergence, latent_space, objectives
+from vaeseq.dropout import WordDropout
+from vaeseq.latent import Gaussian
+
+SEQVAE = SMALL.replace(vae_type="SEQVAE")
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(1)
+    return Waves(SEQVAE)
+
+
+def test_z_is_one_for_the_sequence_and_its_kl_counts_once(model, observed):
+    inference, _ = model.infer(observed)
+    z = inference.steps.latents
+    assert_close(z, tf.repeat(z[:, :1], 6, axis=1))
+    assert np.min(inference.kl[:, 0]) > 0 and np.all(inference.kl[:, 1:] == 0)
+    expected = model.encode(observed).dist().kl_divergence(Gaussian(0.0, tf.ones([4, 3])).dist())
+    assert_close(inference.kl[:, 0], expected)
+    assert np.all(inference.log_ratio[:, 1:] == 0)
+
+
+def test_the_posterior_sees_the_whole_sequence_and_no_padding(model, observed):
+    changed = observed.copy()
+    changed[:, 5] += 1
+    assert np.abs(model.encode(observed).loc - model.encode(changed).loc).min() > 0
+    lengths = [5, 5, 5, 5]
+    assert_close(*(model.encode(x, lengths=lengths) for x in (observed, changed)))
+
+
+def test_what_goes_on_keeps_its_z(model, observed):
+    inference, state = model.infer(observed)
+    again, _ = model.infer(observed, state=state, seed=7)
+    assert_close(again.steps.latents[:, 0], inference.steps.latents[:, 0])
+    assert np.all(again.kl == 0)
+
+
+def test_decoding_a_z_is_generating_with_it(model):
+    z = tf.random.stateless_normal([4, 3], [1, 2])
+    decoded = model.decode(z, 5, seed=3)
+    generated, _ = model.extend(
+        model.initial_state(4), 4, 5, seed=3, latents=tf.repeat(z[:, None], 5, axis=1)
+    )
+    assert_close(decoded, generated)
+
+
+@pytest.mark.parametrize("use_z_inputs", [True, False])
+def test_z_reaches_every_observation(use_z_inputs, observed):
+    model = Waves(SEQVAE.replace(seqvae_use_z_inputs=use_z_inputs))
+    params = []
+    for z in (tf.zeros([4, 6, 3]), tf.ones([4, 6, 3])):
+        state = model.initial_state(4)
+        contexts, _ = model.context.from_observations(tf.constant(observed), (), state.context)
+        steps, _ = model.core.unroll(contexts, state.core, z, latents=z)
+        params.append(steps.obs_params[0])
+    assert np.abs(params[0] - params[1]).min(axis=(0, 2)).min() > 0
+    widths = {True: 6 + 3, False: 6}
+    assert model.core.d_rnn.layers[0].kernel.shape[0] == widths[use_z_inputs]
+
+
+def test_presets():
+    paper = HParams().parse("preset=paper,latent_size=8")
+    assert paper.vae_type == "SEQVAE" and not paper.seqvae_use_z_inputs
+    assert (paper.rnn_hidden_sizes, paper.latent_size) == ((32,), 8)
+    seqgan = HParams().parse("preset=seqgan")
+    assert (seqgan.vae_type, seqgan.policy_gradient, seqgan.discriminator) == (
+        *("RNN", "seqgan"),
+        "cnn",
+    )
+    with pytest.raises(vaeseq.UsageError, match="did you mean 'paper'"):
+        HParams().parse("preset=papr")
+
+
+def test_batch_norm_keeps_the_kl_above_its_floor(observed):
+    gamma = 0.7
+    model = Waves(SEQVAE.replace(seqvae_batch_norm=gamma))
+    model.core.q.mlp.layers[-1].kernel.assign(0.1 * model.core.q.mlp.layers[-1].kernel)
+    contexts, _ = model.context.from_observations(
+        tf.constant(observed), (), model.context.initial_state(4)
+    )
+    evidence = model.core.encode(contexts, observed)[:, 0]
+    loc = gamma * model.core.normalise(model.core.q(evidence).loc, training=True)
+    np.testing.assert_allclose(np.std(loc, axis=0), gamma, rtol=0.05)
+    inference = model(observed, training=True)
+    floor = 3 * gamma**2 / 2
+    assert np.mean(np.sum(inference.kl, axis=1)) >= 0.9 * floor
+    # The moving means, which encode one sequence alone, are part of the weights.
+    assert len(model.non_trainable_weights) == 2
+
+
+def test_batch_norm_holds_against_a_loss_that_wants_no_kl():
+    keras.utils.set_random_seed(0)
+    observed = np.random.default_rng(0).integers(2, size=[64, 5]).astype(np.int32)
+    kls = {}
+    for gamma in (0.0, 0.6):
+        model = Bits(
+            SEQVAE.replace(
+                seqvae_batch_norm=gamma,
+                divergence_schedule="constant",
+                divergence_strength_end=20.0,
+                learning_rate=0.02,
+            )
+        )
+        model.compile()
+        model.fit(tf.data.Dataset.from_tensors(observed).repeat(150), verbose=0)
+        kls[gamma] = float(np.mean(np.sum(model(observed, training=True).kl, axis=1)))
+        used = latent_space.use(model, [(observed, [5] * 64)])
+        assert (used.active_units == 0) == (gamma == 0), "collapse is seen where it is forced"
+    assert kls[0.0] < 0.05
+    assert kls[0.6] >= 0.95 * 3 * 0.6**2 / 2
+
+
+@pytest.mark.parametrize("per", ["sequence", "dimension"])
+def test_free_bits_cost_nothing(per):
+    params = [0.3 + tf.random.stateless_uniform([4, 2, 3], [i, 7]) for i in range(4)]
+    q, p = Gaussian(*params[:2]), Gaussian(*params[2:])
+    plain = divergence.kl(SMALL, q, p, q.loc)
+    units = q.dist().distribution.kl_divergence(p.dist().distribution).numpy().sum(axis=1)  # [4, 3]
+    amounts = np.sort(units.sum(axis=1) if per == "sequence" else units.mean(axis=0))
+    free = float(amounts[:2].mean())  # between the lowest and the next
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        kl = divergence.kl(SMALL.replace(free_bits=free, free_bits_per=per), q, p, q.loc)
+    assert_close(kl, plain)
+    gradient = tape.gradient(kl, params)[0].numpy()
+    if per == "sequence":
+        np.testing.assert_array_equal(
+            np.abs(gradient).max(axis=(1, 2)) > 0, units.sum(axis=1) > free
+        )
+    else:
+        np.testing.assert_array_equal(
+            np.abs(gradient).max(axis=(0, 1)) > 0, units.mean(axis=0) > free
+        )
+
+
+def test_padding_has_no_free_bits():
+    params = [0.3 + tf.random.stateless_uniform([2, 3, 3], [i, 7]) for i in range(4)]
+    q, p = Gaussian(*params[:2]), Gaussian(*params[2:])
+    mask = tf.sequence_mask([1, 3], 3)
+    units = q.dist().distribution.kl_divergence(p.dist().distribution).numpy()
+    hparams = SMALL.replace(free_bits=float(units[0].sum()) * 0.99)
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        kl = divergence.kl(hparams, q, p, q.loc, mask)
+    assert np.all(kl[0, 1:] == 0)
+    assert np.all(tape.gradient(kl, params)[0][0] == 0)
+
+
+def test_schedules_of_the_kl():
+    def strength(step, **changes):
+        hparams = SMALL.replace(divergence_strength_half=10.0, **changes)
+        return float(objectives.divergence_strength(hparams, step))
+
+    linear = {"divergence_schedule": "linear", "divergence_strength_end": 0.4}
+    assert [strength(s, **linear) for s in (0, 10, 20, 99)] == pytest.approx([0, 0.2, 0.4, 0.4])
+    cyclical = {"divergence_schedule": "cyclical"}
+    steps = (0, 10, 20, 39, 40, 50)
+    assert [strength(s, **cyclical) for s in steps] == pytest.approx([0, 0.5, 1, 1, 0, 0.5])
+    constant = {"divergence_schedule": "constant", "divergence_strength_end": 0.0}
+    assert strength(5, **constant) == 0
+    assert strength(10, divergence_strength_end=0.5) == pytest.approx(0.25)
+
+
+def test_word_dropout_hides_whole_observations_in_training_only(observed):
+    x = tf.ones([50, 40, 3])
+    dropped = WordDropout(0.3)(x, training=True).numpy()
+    assert set(np.unique(dropped.sum(axis=2))) == {0.0, 3.0}
+    assert 0.25 < np.mean(dropped[..., 0] == 0) < 0.35
+    model = Waves(SEQVAE.replace(word_dropout=0.9))
+    noise = model(observed, training=False).log_prob
+    assert_close(noise, model(observed, training=False).log_prob)
+    assert np.abs(noise - model(observed, training=True).log_prob).max() > 1e-4
+
+
+def test_interpolation_ends_where_it_should(model, observed):
+    path = model.interpolate(observed[0], observed[1], 4)
+    assert path.shape == (4, 6, 2)
+    both = model.reconstruct(observed[:2])
+    assert_close(path[0], both[0], 1e-3)
+    assert_close(path[-1], both[1], 1e-3)
+
+
+def test_slerp_keeps_its_distance_from_the_centre():
+    start, end = tf.constant([2.0, 0.0]), tf.constant([0.0, 2.0])
+    points = latent_space.slerp(start, end, 3)
+    np.testing.assert_allclose(points, [[2, 0], [2**0.5, 2**0.5], [0, 2]], atol=1e-6)
+    np.testing.assert_allclose(latent_space.slerp(start, 2 * start, 3)[1], [3, 0], atol=1e-6)
+
+
+def test_an_attribute_is_the_difference_of_means(model, observed):
+    vector = model.attribute_vector(observed[:2], observed[2:])
+    loc = model.encode(observed).loc
+    assert_close(vector, tf.reduce_mean(loc[:2], 0) - tf.reduce_mean(loc[2:], 0))
+
+
+def test_a_core_without_such_a_z_says_so(observed):
+    for vae_type in ("RNN", "ISEQ", "SRNN"):
+        model = Waves(SMALL.replace(vae_type=vae_type))
+        with pytest.raises(vaeseq.UsageError, match=f"{vae_type} has no latent variable for the"):
+            model.encode(observed)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0, 4.0])
+def test_mutual_information_of_gaussians(ratio):
+    """Means of variance s^2 and noise of variance v: (1/2) log(1 + s^2 / v) for each unit."""
+    rng = np.random.default_rng(0)
+    loc = np.sqrt(ratio) * 0.5 * rng.normal(size=[6000, 2])
+    posteriors = Gaussian(tf.constant(loc), tf.fill([6000, 2], tf.constant(0.5, tf.float64)))
+    information = latent_space.mutual_information(posteriors)
+    assert information == pytest.approx(np.log(1 + ratio), abs=0.04)
+    assert latent_space.active_units(posteriors) == (2 if ratio else 0)
+
+
+def test_what_a_z_says_comes_back():
+    """All bits of a sequence are the same, so one unit is enough to tell them."""
+    keras.utils.set_random_seed(0)
+    observed = np.repeat(np.arange(64)[:, None] % 2, 6, axis=1).astype(np.int32)
+    model = Bits(
+        SEQVAE.replace(learning_rate=0.02, divergence_strength_half=50.0, word_dropout=1.0)
+    )
+    model.compile()
+    model.fit(tf.data.Dataset.from_tensors(observed).repeat(150), verbose=0)
+    used = latent_space.use(model, [(observed[:32], [6] * 32), (observed[32:], [6] * 32)])
+    assert used.reconstruction_accuracy > 0.95
+    assert used.active_units >= 1
+    assert used.mutual_information == pytest.approx(np.log(2), abs=0.1)
