@@ -1,0 +1,282 @@
+"""The SeqVAE suites: likelihood, policy gradients and their control, and the use of z.
+
+    python -m benchmarks.seqvae --suite mixture --data DIR --seeds 5
+
+For each seed a model is trained by its ELBO until validation says stop (the best weights count);
+from there each arm goes on for the same number of generator updates: the control by the ELBO alone,
+which is policy_gradient_weight = 0, the others with a policy gradient beside it. Nothing is chosen
+on the test set, and no minimum over a curve is taken. Every row gives, in nats per symbol:
+
+    NLL_oracle   of what is generated, under the oracle; below its entropy is over-sharpening
+    NLL_test     of test sequences under the model; for SEQVAE the importance-weighted bound
+    entropy      of the generator: -log p of what it generates, for SEQVAE by the same bound
+    distinct     symbols among those generated
+
+for logits times 1 and more (a lower temperature), and of z: KL, mutual information with the test
+set, active units, reconstruction accuracy; for the mixture, how many components a linear probe of z
+finds. Rows are appended to --out as JSON lines while it runs; --table prints those again.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from benchmarks.seqvae_data import SUITES
+from benchmarks.seqvae_model import TokenHParams, Tokens
+from benchmarks.timing import print_table
+from vaeseq import latent_space
+from vaeseq.sampling import draw
+from vaeseq.training import batches_by_step
+
+_RNN = "vae_type=RNN"
+_SEQVAE = "vae_type=SEQVAE,divergence_strength_half=300,divergence_strength_start=0.01"
+_ROLLED = "policy_rollouts=2,policy_reward_step=5,discriminator=cnn,"
+_ARMS = {  # the model that is trained first, and what then changes
+    "MLE": ("RNN", ""),
+    "SeqGAN (N 2, c 5)": ("RNN", _ROLLED + "policy_gradient=seqgan,policy_baseline=none"),
+    "RNN stepwise": ("RNN", "policy_gradient=stepwise"),
+    "SEQVAE": ("SEQVAE", ""),
+    "SEQVAE seqgan": ("SEQVAE", _ROLLED + "policy_gradient=seqgan,policy_baseline=batch"),
+    "SEQVAE prefix": ("SEQVAE", _ROLLED + "policy_gradient=prefix,policy_baseline=batch"),
+    "SEQVAE stepwise": ("SEQVAE", "policy_gradient=stepwise"),
+}
+_COMMON = {  # of both models of a suite
+    "oracle": "dropout=0.2,learning_rate=0.004",
+    "own-oracle": "dropout=0.2,learning_rate=0.004",
+    "mixture": "rnn_hidden_sizes=[64],learning_rate=0.004",
+    "melody": "rnn_hidden_sizes=[128],dropout=0.2,learning_rate=0.003",
+    "captions": "rnn_hidden_sizes=[128],embed_size=128,dropout=0.4,learning_rate=0.003",
+}
+_ON_Z = {  # what chose to keep z in use, by validation
+    "oracle": "latent_size=16",
+    "own-oracle": "latent_size=16",
+    "mixture": "latent_size=16,word_dropout=0.2,free_bits=1",
+    "melody": "latent_size=16,seqvae_batch_norm=0.6,word_dropout=0.2",
+    "captions": "latent_size=16,seqvae_batch_norm=0.6,word_dropout=0.2",
+}
+_EVERY = 200  # steps from one look at validation to the next
+_PATIENCE = 3  # looks without anything better
+_JUDGE_STEPS, _POLICY_STEPS = 100, 200
+_FACTORS = (1.0, 1.27, 1.5, 1.82)
+_SAMPLES, _PARTICLES = 1000, 16
+
+
+def hparams(suite, model, text, seed):
+    of_model = {"RNN": _RNN, "SEQVAE": f"{_SEQVAE},{_ON_Z[suite]}"}[model]
+    start = TokenHParams(seed=seed).parse(_COMMON[suite]).parse(of_model)
+    return start.parse(text)
+
+
+def batches(suite, hparams, start, stop):
+    def batch(step):
+        rng = np.random.default_rng((hparams.seed, step))
+        return suite.train[rng.integers(len(suite.train), size=hparams.batch_size)]
+
+    return batches_by_step(batch, start, stop)
+
+
+def negative_elbo(model, symbols):
+    return model.evaluate(
+        batches_by_step(lambda i: symbols[i * 250 : (i + 1) * 250], 0, len(symbols) // 250),
+        verbose=0,
+        return_dict=True,
+    )["loss"]
+
+
+def pretrained(name, model, args, suite, seed):
+    """The weights with the lowest loss on the validation sequences, and how long that took."""
+    keras.utils.set_random_seed(seed)
+    own = hparams(name, model, args.hparams, seed)
+    trained = Tokens(own, suite.vocabulary)
+    trained.compile()
+    best, weights, worse, step, start = np.inf, None, 0, 0, time.perf_counter()
+    while worse < _PATIENCE and step < args.steps:
+        trained.fit(batches(suite, own, step, step + _EVERY), shuffle=False, verbose=0)
+        step += _EVERY
+        loss = negative_elbo(trained, suite.valid)
+        worse = 0 if loss < best else worse + 1
+        if loss < best:
+            best, weights = loss, trained.get_weights()
+        print(f"  {model} seed {seed} step {step}: {loss:.4f}", flush=True)
+    return weights, time.perf_counter() - start
+
+
+def arm(name, label, args, suite, seed, weights):
+    """A model that goes on from the weights, for as many updates in every arm."""
+    model, text = _ARMS[label]
+    extra = f"learning_rate=0.001,dropout=0,policy_judge_steps={_JUDGE_STEPS}"
+    own = hparams(name, model, args.hparams, seed).parse(extra).parse(text).parse(args.policy)
+    keras.utils.set_random_seed(seed)
+    trained = Tokens(own, suite.vocabulary)
+    trained.set_weights(weights)
+    trained.compile()
+    judge = _JUDGE_STEPS if own.policy_gradient != "none" else 0
+    steps = judge + args.policy_steps
+    trained.fit(batches(suite, own, 0, steps), shuffle=False, verbose=0)
+    return trained
+
+
+@contextlib.contextmanager
+def sharpened(model, factor):
+    """The logits times a factor."""
+    (dense,) = model.decoder.mlp.layers
+    weights = dense.get_weights()
+    dense.set_weights([factor * w for w in weights])
+    yield
+    dense.set_weights(weights)
+
+
+def nll(model, symbols):
+    parts = [
+        model.log_prob(symbols[at : at + 250], num_samples=_PARTICLES)
+        for at in range(0, len(symbols), 250)
+    ]
+    return -float(np.mean(np.concatenate(parts))) / symbols.shape[1]
+
+
+def look(model, suite, seed):
+    """All that a row says, for every factor."""
+    found, steps = {}, suite.test.shape[1]
+    for factor in _FACTORS:
+        with sharpened(model, factor):
+            sampled = draw(model, model.initial_state(1), _SAMPLES, steps, seed=seed)
+            row = {"NLL_test": nll(model, suite.test[:_SAMPLES]), "entropy": nll(model, sampled)}
+            if suite.oracles:
+                row["NLL_oracle"] = -float(np.mean(suite.oracle_log_prob(sampled))) / steps
+            row["distinct"] = len(np.unique(sampled))
+        found[str(factor)] = row
+    return found | {"z": use_of_z(model, suite)}
+
+
+def use_of_z(model, suite):
+    if not model.hparams.vae_type == "SEQVAE":
+        return None
+    test = suite.test[: len(suite.test) // 250 * 250]
+    parts = [(x, [x.shape[1]] * len(x)) for x in np.split(test, len(test) // 250)]
+    found = latent_space.use(model, parts)._asdict()
+    if len(suite.oracles) > 1:
+        found["probe"] = probe(model, suite)
+    return found
+
+
+def probe(model, suite):
+    """The share of test sequences whose component a linear map of the mean of z tells."""
+    from sklearn.linear_model import LogisticRegression
+
+    means = {
+        name: model.encode(symbols[:5000]).loc.numpy()
+        for name, symbols in (("train", suite.train), ("test", suite.test))
+    }
+    known = {name: suite.components[name][:5000] for name in means}
+    linear = LogisticRegression(max_iter=2000).fit(means["train"], known["train"])
+    return float(linear.score(means["test"], known["test"]))
+
+
+def yardsticks(suite):
+    """What needs no training: the oracle itself, and the frequencies of symbols."""
+    counts = np.bincount(suite.train.ravel(), minlength=suite.vocabulary) + 1e-2
+    log_p = np.log(counts / counts.sum())
+    rng, rows = np.random.default_rng(0), {}
+    shape = [_SAMPLES, suite.test.shape[1]]
+    sampled = rng.choice(suite.vocabulary, shape, p=np.exp(log_p))
+    rows["unigram"] = {
+        "NLL_test": -float(log_p[suite.test].mean()),
+        "entropy": -float(log_p[sampled].mean()),
+        "distinct": len(np.unique(sampled)),
+    }
+    if suite.oracles:
+        rows["unigram"]["NLL_oracle"] = -float(suite.oracle_log_prob(sampled).mean()) / shape[1]
+        own = -float(suite.oracle_log_prob(suite.test).mean()) / shape[1]
+        distinct = len(np.unique(suite.test))
+        rows["oracle"] = {
+            "NLL_oracle": own, "NLL_test": own, "entropy": own, "distinct": distinct
+        }  # fmt: skip
+    return {label: {"1.0": row, "z": None} for label, row in rows.items()}
+
+
+def spread(values, digits=3):
+    values = np.array(values)
+    text = f"{values.mean():.{digits}f}"
+    return text + (f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else "")
+
+
+def tables(lines):
+    """Means and deviations over seeds."""
+    by_label = {}
+    for line in lines:
+        by_label.setdefault(line["label"], []).append(line)
+    rows, z_rows = [], []
+    for label, own in by_label.items():
+        factors = [factor for factor in own[0] if factor not in ("label", "seed", "seconds", "z")]
+        for factor in factors:
+            values = [line[factor] for line in own]
+            cells = [
+                spread([v[key] for v in values], digits) if key in values[0] else "-"
+                for key, digits in (
+                    *(("NLL_oracle", 3), ("NLL_test", 3), ("entropy", 3)),
+                    ("distinct", 0),
+                )
+            ]
+            rows.append([label, factor, str(len(own)), *cells])
+        if own[0]["z"]:
+            keys = own[0]["z"]
+            z_rows.append([label, *(spread([line["z"][key] for line in own], 2) for key in keys)])
+    columns = ["NLL_oracle", "NLL_test", "entropy", "distinct"]
+    print_table(["model", "logits x", "seeds", *columns], rows)
+    if z_rows:
+        print()
+        print_table(["model", *(key.replace("_", " ") for key in keys)], z_rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--suite", required=True, choices=SUITES)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--arms", nargs="+", choices=_ARMS, default=list(_ARMS))
+    parser.add_argument("--steps", type=int, default=20_000, help="of the ELBO, at most")
+    parser.add_argument("--policy-steps", type=int, default=_POLICY_STEPS)
+    parser.add_argument("--hparams", default="", help="changes for all models")
+    parser.add_argument("--policy", default="", help="changes for all arms")
+    parser.add_argument("--out", type=Path, help="where rows are appended to")
+    parser.add_argument("--table", type=Path, nargs="+", help="only print what is in such files")
+    args = parser.parse_args()
+    if args.table:
+        tables([json.loads(x) for path in args.table for x in path.read_text().splitlines()])
+        return
+    suite = SUITES[args.suite](args.data)
+    lines = []
+
+    def add(label, seed, seconds, found):
+        lines.append({"label": label, "seed": seed, "seconds": round(seconds, 1), **found})
+        print(json.dumps(lines[-1]), flush=True)
+        if args.out:
+            with args.out.open("a") as file:
+                file.write(json.dumps(lines[-1]) + "\n")
+
+    for label, found in yardsticks(suite).items():
+        add(label, 0, 0.0, found)
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        weights = {}
+        for label in args.arms:
+            model, _ = _ARMS[label]
+            if model not in weights:
+                weights[model], took = pretrained(args.suite, model, args, suite, seed)
+            start = time.perf_counter()
+            trained = arm(args.suite, label, args, suite, seed, weights[model])
+            seconds = time.perf_counter() - start
+            add(label, seed, took + seconds, look(trained, suite, seed))
+    tables(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The sequences of the SeqVAE suites: drawn from oracles whose likelihoods are known, or read."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.seqvae_model import TokenHParams, Tokens
+from vaeseq import context
+from vaeseq.examples.midi import data, melody, roll
+from vaeseq.sampling import draw
+
+_COMPONENTS = 8
+
+
+class Suite(NamedTuple):
+    """Symbols [N, T] in splits, and what is known of where they come from."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+    vocabulary: int
+    oracles: list[Any]  # whose mixture, in equal parts, the data is from; [] where unknown
+    components: dict[str, np.ndarray]  # which of them drew a sequence, by split
+
+    def oracle_log_prob(self, symbols: np.ndarray) -> np.ndarray:
+        """Of sequences under the oracle, [N]; exact."""
+        parts = np.stack([_log_prob(oracle, symbols) for oracle in self.oracles])
+        return np.logaddexp.reduce(parts, axis=0) - np.log(len(parts))
+
+
+def _log_prob(model: Tokens, symbols: np.ndarray) -> np.ndarray:
+    parts = [model.log_prob(symbols[at : at + 256]) for at in range(0, len(symbols), 256)]
+    return np.concatenate(parts)
+
+
+class FromSymbol(context.EncodeObserved):
+    """What stands before the first observation is symbol 0."""
+
+    def initial_state(self, batch_size: Any) -> tf.Tensor:
+        return self.obs_encoder(tf.zeros([batch_size], tf.int32))
+
+
+class Oracle(Tokens):
+    """The LSTM of SeqGAN: its weights are given."""
+
+    def make_context(self) -> context.Context:
+        return FromSymbol(self.encoder, self.encoded_size)
+
+
+def _oracle(vocabulary: int, size: int = 32) -> Oracle:
+    hparams = TokenHParams(vae_type="RNN", rnn_hidden_sizes=(size,), embed_size=size)
+    return Oracle(hparams, vocabulary)
+
+
+def released_oracle(path: Path) -> Oracle:
+    """The oracle that came with SeqGAN."""
+    with np.load(path) as file:
+        parts = dict(file)
+    oracle = _oracle(len(parts["embedding"]))
+
+    def gates(weight: str) -> np.ndarray:
+        return np.concatenate([parts[weight + gate] for gate in "ifog"], axis=-1)
+
+    lstm, (dense,) = oracle.core.d_rnn.layers[0], oracle.decoder.mlp.layers
+    oracle.encoder.encoders[0].set_weights([parts["embedding"]])
+    lstm.set_weights([gates("W"), gates("U"), gates("b")])
+    dense.set_weights([parts["Wout"], parts["bout"]])
+    return oracle
+
+
+def random_oracle(vocabulary: int, seed: int) -> Oracle:
+    """An oracle whose weights are standard normal."""
+    rng, oracle = np.random.default_rng(seed), _oracle(vocabulary)
+    oracle.set_weights([rng.normal(size=w.shape) for w in oracle.get_weights()])
+    return oracle
+
+
+def drawn(oracles: list[Oracle], vocabulary: int, steps: int, sizes: dict[str, int]) -> Suite:
+    """Splits of sequences of which each is drawn from one of the oracles."""
+    rng, splits, components = np.random.default_rng(0), {}, {}
+    for index, (name, size) in enumerate(sizes.items()):
+        components[name] = rng.integers(len(oracles), size=size)
+        symbols = np.zeros([size, steps], np.int32)
+        for number, oracle in enumerate(oracles):
+            own = np.flatnonzero(components[name] == number)
+            symbols[own] = draw(
+                oracle, oracle.initial_state(1), len(own), steps, seed=100 + 10 * index + number
+            )
+        splits[name] = symbols
+    return Suite(**splits, vocabulary=vocabulary, oracles=oracles, components=components)
+
+
+def oracle(folder: Path) -> Suite:
+    """SeqGAN's: 5000 symbols, 20 steps, 10,000 training sequences."""
+    sizes = {"train": 10_000, "valid": 1000, "test": 2000}
+    return drawn([released_oracle(folder / "seqgan_oracle.npz")], 5000, 20, sizes)
+
+
+def own_oracle(folder: Path) -> Suite:
+    """The same of standard normal weights, as in the SeqVAE paper's code."""
+    keras.utils.set_random_seed(0)
+    return drawn([random_oracle(5000, 1)], 5000, 20, {"train": 10_000, "valid": 1000, "test": 2000})
+
+
+def mixture(folder: Path) -> Suite:
+    """Eight oracles with 100 symbols, 20 steps."""
+    oracles = [random_oracle(100, seed) for seed in range(_COMPONENTS)]
+    return drawn(oracles, 100, 20, {"train": 10_000, "valid": 1000, "test": 2000})
+
+
+def captions(folder: Path) -> Suite:
+    """Captions word by word, ended and filled up by symbol 0; rare words are symbol 1."""
+    lines = {
+        name: [x.split() for x in (folder / f"captions/coco_{name}.txt").read_text().splitlines()]
+        for name in ("train", "test")
+    }
+    words, counts = np.unique(np.concatenate(lines["train"]), return_counts=True)
+    known = {word: 2 + i for i, word in enumerate(words[counts > 1].tolist())}
+    steps = 21
+
+    def symbols(split: list[list[str]]) -> np.ndarray:
+        array = np.zeros([len(split), steps], np.int32)
+        for row, line in zip(array, split, strict=True):
+            ids = [known.get(word, 1) for word in line[: steps - 1]]
+            row[: len(ids)] = ids
+        return array
+
+    train, test = symbols(lines["train"]), symbols(lines["test"])
+    return Suite(train[:-1000], train[-1000:], test, 2 + len(known), [], {})
+
+
+def melodies(folder: Path) -> Suite:
+    """Nottingham's melodies: windows of four bars, those of training moved by -5 to 5 semitones."""
+    paths = data.find([str(folder / "melody/nottingham")], "--data")
+    pieces = data.collect(paths, beats=True, drums=False, progress=False).pieces
+    form = roll.RollFormat(rate=4.0, beats=True)
+    order = np.random.default_rng(0).permutation(len(pieces))
+    tenth = len(pieces) // 10
+    parts = {"test": order[:tenth], "valid": order[tenth : 2 * tenth], "train": order[2 * tenth :]}
+    splits: dict[str, Any] = {}
+    for name, own in parts.items():
+        windows = []
+        for index in own:
+            frames = roll.to_roll(pieces[index].notes, form)
+            for move in range(-5, 6) if name == "train" else (0,):
+                events = melody.of_rolls(np.roll(frames, move, axis=1))
+                ends = range(64, len(events) + 1, 32)
+                windows += [events[end - 64 : end] for end in ends]
+        splits[name] = np.stack(windows).astype(np.int32)
+    return Suite(**splits, vocabulary=melody.SYMBOLS, oracles=[], components={})
+
+
+SUITES = {
+    "oracle": oracle,
+    "own-oracle": own_oracle,
+    "mixture": mixture,
+    "melody": melodies,
+    "captions": captions,
+}
