@@ -150,7 +150,8 @@ def test_imagination_is_generation_of_the_core_with_the_actions_of_the_agent(vae
     state = State(tf.constant([[0.0], [1.0], [2.0]]), world.core.initial_state(3))
     start, seed = Start(state, agent.initial_memory(3)), tf.constant([3, 4])
     dream = imagination.imagine(world, agent, start, 6, seed)
-    (changes, *_), _ = world.extend(state, 3, 6, dream.actions, seed=seed)
+    heat = hparams.dream_temperature
+    (changes, *_), _ = world.extend(state, 3, 6, dream.actions, heat, seed)
     after = state.context[:, None] + np.cumsum(changes * world.units.change, axis=1)
     np.testing.assert_allclose(dream.observations[:, 1:], after, atol=1e-4)
     # What the agent saw step by step is what it sees of the whole.
@@ -164,11 +165,11 @@ def test_imagination_is_generation_of_the_core_with_the_actions_of_the_agent(vae
         np.testing.assert_allclose(step, features[:, t], atol=1e-5)
 
 
-@pytest.mark.parametrize("policy_gradient", ["reinforce", "pathwise"])
+@pytest.mark.parametrize("actor_gradient", ["reinforce", "pathwise"])
 @pytest.mark.parametrize("discrete", [True, False])
-def test_rewards_alone_move_the_actor_the_right_way(policy_gradient, discrete):
+def test_rewards_alone_move_the_actor_the_right_way(actor_gradient, discrete):
     """In a world where the reward is the first number of the action, or its first choice."""
-    hparams = TINY.replace(policy_gradient=policy_gradient, entropy_bonus=0.0, horizon=1)
+    hparams = TINY.replace(actor_gradient=actor_gradient, entropy_bonus=0.0, horizon=1)
     keras.utils.set_random_seed(0)
     player = Player(hparams, 1, 2, discrete)
     player.compile()

@@ -80,7 +80,7 @@ def test_a_solved_run_stays_as_it_is_unless_told_otherwise(tmp_path, play_main):
         (["--env", "CartPol-v1"], "did you mean"),
         (["--env", "no_such_module:Env-v0"], "no_such_module"),
         (["--hparams", "replay_steps=100"], "random_steps"),
-        (["--hparams", "policy_gradient=pathwise,policy_rnn_hidden_sizes=[4]"], "reinforce"),
+        (["--hparams", "actor_gradient=pathwise,policy_rnn_hidden_sizes=[4]"], "reinforce"),
         (["--hparams", "replay_steps=60000000,rnn_hidden_sizes=[40000]"], "GB"),
     ],
 )

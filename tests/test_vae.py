@@ -1,5 +1,6 @@
 """The contract of a core, over all of them."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -42,6 +43,23 @@ def test_what_was_generated_is_drawn_again_from_the_params_inferred_for_it(waves
         step_seed = tf.random.experimental.stateless_fold_in(seed, t)
         assert_close(core.decoder.sample(params, step_seed), drawn[:, t])
     assert_close(tf.nest.map_structure(lambda x: x[:, -1], core_states), after[1])
+
+
+def test_a_decoder_that_sees_the_context_has_its_gradient(vae_type, observed):
+    """With d_t made constant, the params of x_t still depend on c_t."""
+    keras.utils.set_random_seed(0)
+    hparams = SMALL.replace(vae_type=vae_type)
+    for sees in (False, True):
+        core = Waves(hparams.replace(decoder_sees_context=sees)).core
+        for weight in core.d_rnn.weights:
+            weight.assign(tf.zeros_like(weight))
+        noise = tf.zeros([2, 3, core.latent_size])
+        contexts = ((), tf.random.stateless_normal([2, 3, 6], [1, 2]))
+        step, _ = core.unroll(contexts, core.initial_state(2), noise, latents=noise)
+        scanned, _ = VAECore.unroll(core, contexts, core.initial_state(2), noise, latents=noise)
+        assert_close(step, scanned)
+        means = step.obs_params[0]
+        assert np.allclose(means[:, 0], means[:, 1]) != sees
 
 
 def test_later_observations_do_not_change_earlier_params(waves, observed):

@@ -67,6 +67,9 @@ class HParams:
     activation: str = hparam("relu", choices=("relu", "elu", "tanh", "gelu", "silu"))
     positive_projection: str = hparam("softplus", choices=("softplus", "exp"))
 
+    # Whether the decoder sees c_t, too, and not only what the recurrent network makes of it.
+    decoder_sees_context: bool = hparam(False)
+
     # Objective: log p(x|z) - strength * KL, where the strength is half of `end` at step `half`;
     # see `objectives.divergence_strength`.
     divergence_schedule: str = hparam(

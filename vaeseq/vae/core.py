@@ -206,6 +206,13 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
         return scan(step, (inputs, noise, seeds[None], latents), states)
 
+    def seen(self, features: Any, context: Any) -> Any:
+        """What the decoder sees: the features, and the context where the hyperparameters say so.
+
+        p(x_t | ...) then has an arrow from c_t, beside those of the graphical model.
+        """
+        return (features, context) if self.hparams.decoder_sees_context else features
+
     def decode(self, features: Any) -> Any:
         """Features [B, T, ...] to the observation params of all steps."""
         return over_time(self.decoder, features)

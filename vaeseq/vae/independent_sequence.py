@@ -60,7 +60,7 @@ class IndependentSequence(VAECore):
         """z_t ~ N(0, 1) or q(z_t | f_t); d_t of c_t, z_t and d_{t-1}; p(x_t | d_t)."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, state = self.d_rnn.step(concat((context, z)), state)
-        return Step(self.decoder(d), z, prior, posterior), state
+        return Step(self.decoder(self.seen(d, context)), z, prior, posterior), state
 
     def unroll(
         self,
@@ -73,7 +73,7 @@ class IndependentSequence(VAECore):
         """All z at once, since none waits for another; the d-chain as one recurrence."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, states = self.d_rnn.unroll(concat((contexts, z)), state)
-        return Step(self.decode(d), z, prior, posterior), states
+        return Step(self.decode(self.seen(d, contexts)), z, prior, posterior), states
 
     def _latents(
         self, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None

@@ -47,7 +47,7 @@ class RNN(VAECore):
         """d_t of c_t and d_{t-1}; p(x_t | d_t)."""
         d, state = self.d_rnn.step(concat(context), state)
         nothing = Gaussian.standard_like(noise)
-        return Step(self.decoder(d), noise, nothing, nothing), state
+        return Step(self.decoder(self.seen(d, context)), noise, nothing, nothing), state
 
     def unroll(
         self,
@@ -60,4 +60,4 @@ class RNN(VAECore):
         """The d-chain as one recurrence over the sequence."""
         d, states = self.d_rnn.unroll(concat(contexts), state)
         nothing = Gaussian.standard_like(noise)
-        return Step(self.decode(d), noise, nothing, nothing), states
+        return Step(self.decode(self.seen(d, contexts)), noise, nothing, nothing), states

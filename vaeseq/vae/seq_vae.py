@@ -79,7 +79,7 @@ class SeqVAE(VAECore):
         posterior, (d_state, z, begun) = self._begun(state, noise, evidence, latents)
         d, d_state = self.d_rnn.step(self._inputs(context, z), d_state)
         prior = Gaussian.standard_like(noise)
-        return Step(self.decoder(d), z, prior, posterior), (d_state, z, begun)
+        return Step(self.decoder(self.seen(d, context)), z, prior, posterior), (d_state, z, begun)
 
     def unroll(
         self,
@@ -102,10 +102,8 @@ class SeqVAE(VAECore):
             lambda x, xs: tf.concat([x[:, None], xs], axis=1), posterior, after_first
         )
         d, d_states = self.d_rnn.unroll(self._inputs(contexts, always(z)), d_state)
-        return Step(self.decode(d), always(z), prior, posterior), (
-            *(d_states, always(z)),
-            always(begun),
-        )
+        params = self.decode(self.seen(d, contexts))
+        return Step(params, always(z), prior, posterior), (d_states, always(z), always(begun))
 
     def _begun(
         self, state: Any, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None

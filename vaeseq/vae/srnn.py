@@ -65,7 +65,7 @@ class SRNN(VAECore):
         d_state, z_before = state
         d, d_state = self.d_rnn.step(concat(context), d_state)
         prior, posterior, z = self._latents(z_before, *self._shares(d, evidence), noise, latents)
-        return Step(self.decoder((d, z)), z, prior, posterior), (d_state, z)
+        return Step(self.decoder(self.seen((d, z), context)), z, prior, posterior), (d_state, z)
 
     def unroll(
         self,
@@ -85,7 +85,7 @@ class SRNN(VAECore):
 
         inputs = (*self._shares(d, evidence), noise, latents)
         (prior, posterior, z), _ = scan(step, inputs, z_0)
-        return Step(self.decode((d, z)), z, prior, posterior), (d_states, z)
+        return Step(self.decode(self.seen((d, z), contexts)), z, prior, posterior), (d_states, z)
 
     def _shares(
         self, d: tf.Tensor, evidence: tf.Tensor | None

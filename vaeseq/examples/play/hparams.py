@@ -16,8 +16,9 @@ class PlayHParams(HParams):
     obs_encoder_fc_layers: tuple[int, ...] = hparam((64,), low=1, high=1 << 20)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
     latent_decoder_fc_layers: tuple[int, ...] = hparam((64,), low=1, high=1 << 20)
+    decoder_sees_context: bool = hparam(True)  # what ends a game is seen before the move
     activation: str = hparam("silu", choices=("relu", "elu", "tanh", "gelu", "silu"))
-    learning_rate: float = hparam(3e-3, above=0)
+    learning_rate: float = hparam(1e-3, above=0)
     clip_gradient_norm: float = hparam(100.0, low=0)
     divergence_strength_half: float = hparam(100.0, above=0)
     kl_balance: float = hparam(0.8, low=0, high=1)
@@ -27,24 +28,25 @@ class PlayHParams(HParams):
 
     # Real moves: random at first, then an update every so many; some games stay random.
     random_steps: int = hparam(500, low=2, high=1 << 30)
-    update_every: int = hparam(2, low=1, high=1 << 20)
+    update_every: int = hparam(1, low=1, high=1 << 20)
     random_games: float = hparam(0.1, low=0, high=1)
     replay_steps: int = hparam(50_000, low=16, high=1 << 26)  # the newest moves that are kept
     game_steps: int = hparam(5_000, low=1, high=1 << 30)  # a game is broken off after so many
 
     # Imagination: from so many states of the windows, so many moves.
     imagined_games: int = hparam(128, low=1, high=1 << 16)
-    horizon: int = hparam(30, low=1, high=1 << 12)
+    horizon: int = hparam(15, low=1, high=1 << 12)
+    dream_temperature: float = hparam(0.1, above=0)  # of what moves bring there
 
     # The agent. "auto" is pathwise for actions that are numbers, and reinforce for a choice, or
     # where the policy has a memory.
-    policy_gradient: str = hparam("auto", choices=("auto", "reinforce", "pathwise"))
+    actor_gradient: str = hparam("auto", choices=("auto", "reinforce", "pathwise"))
     policy_fc_layers: tuple[int, ...] = hparam((64, 64), low=1, high=1 << 20)
     policy_rnn_hidden_sizes: tuple[int, ...] = hparam((), low=1, high=1 << 20)
-    agent_learning_rate: float = hparam(1e-3, above=0)
-    discount: float = hparam(0.995, low=0, high=1)
-    return_lambda: float = hparam(0.95, low=0, high=1)
-    entropy_bonus: float = hparam(3e-4, low=0)
+    agent_learning_rate: float = hparam(3e-3, above=0)
+    discount: float = hparam(0.98, low=0, high=1)
+    return_lambda: float = hparam(0.8, low=0, high=1)
+    entropy_bonus: float = hparam(1e-2, low=0)
     slow_critic_rate: float = hparam(0.05, above=0, high=1)
 
     # Greedy games after every so many steps; as many again as `confirm_games` say "solved".
@@ -56,14 +58,14 @@ class PlayHParams(HParams):
         super().__post_init__()
         if self.replay_steps < self.random_steps:
             raise UsageError("hparams: replay_steps must not be less than random_steps")
-        if self.policy_gradient == "pathwise" and self.policy_rnn_hidden_sizes:
+        if self.actor_gradient == "pathwise" and self.policy_rnn_hidden_sizes:
             raise UsageError(
-                "hparams: policy_gradient=pathwise is for a policy without memory; leave out "
+                "hparams: actor_gradient=pathwise is for a policy without memory; leave out "
                 "policy_rnn_hidden_sizes, or choose reinforce"
             )
 
     def pathwise(self, discrete: bool) -> bool:
         """Whether the policy's gradient goes through the world model."""
-        if self.policy_gradient == "auto":
+        if self.actor_gradient == "auto":
             return not discrete and not self.policy_rnn_hidden_sizes
-        return self.policy_gradient == "pathwise"
+        return self.actor_gradient == "pathwise"

@@ -43,20 +43,24 @@ def imagine(
 ) -> Dream:
     """Dreams: generation of the world's core, where the agent gives the inputs.
 
-    Rewards are the means of their distributions, and whether a game continues is a probability.
+    Its temperature is `hparams.dream_temperature`: games are less random than a model of them that
+    is not sure. Rewards are the means of their distributions, and whether a game continues is a
+    probability.
 
     Args:
       world: the world model.
       agent: the agent.
       start: where from.
       horizon: H.
-      seed: stateless, int32 [2]; `world.extend` with it and with the dream's actions draws the
-        dream's outcomes.
+      seed: stateless, int32 [2]; `world.extend` with it, the dream's actions and the temperature
+        draws the dream's outcomes.
       pathwise: whether actions have the gradient of the policy.
     """
     noise_seed, outcome_seed = tf.unstack(tf.random.experimental.stateless_split(seed))
     fold = tf.random.experimental.stateless_fold_in
+    temperature = tf.constant(world.hparams.dream_temperature)
     noise = world.noise(tf.shape(start.memory.action)[0], horizon, noise_seed)
+    noise *= tf.sqrt(temperature)
     seeds = tf.stack([fold(outcome_seed, t) for t in range(horizon)])
     action_seeds = tf.stack([fold(noise_seed, t) for t in range(horizon)])
 
@@ -71,7 +75,8 @@ def imagine(
         made = tf.clip_by_value(action, -1, 1)
         context = world.context(made, observation)
         outcome, core = world.core.step(context, core, noise)
-        change = world.decoder.sample(outcome.obs_params, seed[0])
+        params = world.decoder.temper(outcome.obs_params, temperature)
+        change = world.decoder.sample(params, seed[0])
         _, (reward, _), (continues,) = outcome.obs_params
         after = world.context.observe(change, observation)
         carried = Start(State(after, core), Memory(remembered, made))

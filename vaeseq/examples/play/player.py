@@ -88,7 +88,9 @@ class Player(keras.Model):
         """With the optimizers of the hyperparameters."""
         self.world.compile()
         self.agent_optimizer = keras.optimizers.Adam(
-            self.hparams.agent_learning_rate, global_clipnorm=_CLIP
+            self.hparams.agent_learning_rate,
+            beta_2=self.hparams.adam_beta_2,
+            global_clipnorm=_CLIP,
         )
         self.agent_optimizer.build(self.agent.trainable_variables)
         super().compile(self.world.optimizer, **kwargs)
@@ -292,7 +294,8 @@ class Player(keras.Model):
         if self.pathwise:
             gain = returns / scale
         else:
-            gain = policy.log_prob(tf.stop_gradient(dream.actions)) * tf.stop_gradient(-error)
+            advantage = tf.stop_gradient(_standardised(-error, weights))
+            gain = policy.log_prob(tf.stop_gradient(dream.actions)) * advantage
         entropy = policy.entropy()
         policy_loss = -tf.reduce_mean(weights * (gain + hparams.entropy_bonus * entropy))
         critic_loss = tf.reduce_mean(weights * error**2) / 2
@@ -308,6 +311,13 @@ class Player(keras.Model):
         rate = tf.where(variable > 0, _RANGE_RATE, 1.0)
         variable.assign_add(rate * (high - low - variable))
         return tf.maximum(1.0, tf.convert_to_tensor(variable))
+
+
+def _standardised(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Less its weighted mean, by its weighted deviation."""
+    total = tf.reduce_sum(weights)
+    x -= tf.reduce_sum(weights * x) / total
+    return x / (1e-3 + tf.sqrt(tf.reduce_sum(weights * x**2) / total))
 
 
 def _with_first(first: Any, sequence: Any) -> Any:
