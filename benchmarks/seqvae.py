@@ -157,7 +157,7 @@ def look(model, suite, seed):
 
 
 def use_of_z(model, suite):
-    if not model.hparams.vae_type == "SEQVAE":
+    if model.hparams.vae_type != "SEQVAE":
         return None
     test = suite.test[: len(suite.test) // 250 * 250]
     parts = [(x, [x.shape[1]] * len(x)) for x in np.split(test, len(test) // 250)]

@@ -146,9 +146,9 @@ def melodies(folder: Path) -> Suite:
         for index in own:
             frames = roll.to_roll(pieces[index].notes, form)
             for move in range(-5, 6) if name == "train" else (0,):
-                events = melody.of_rolls(np.roll(frames, move, axis=1))
-                ends = range(64, len(events) + 1, 32)
-                windows += [events[end - 64 : end] for end in ends]
+                moved = np.roll(frames, move, axis=1)
+                ends = range(64, len(moved) + 1, 32)
+                windows += [melody.of_rolls(moved[end - 64 : end], True) for end in ends]
         splits[name] = np.stack(windows).astype(np.int32)
     return Suite(**splits, vocabulary=melody.SYMBOLS, oracles=[], components={})
 

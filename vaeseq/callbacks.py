@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from vaeseq import files
 from vaeseq.errors import Stopped
+from vaeseq.hparams import HParams
 from vaeseq.run import Run
 from vaeseq.signals import raise_if_interrupted
 
@@ -69,6 +70,15 @@ class Checkpoints(keras.callbacks.Callback):
         self.saved_step = self.model.trained_steps
         took = time.monotonic() - start
         self.next = start + took + max(_SECONDS_BETWEEN_SAVES, took / _MOST_OF_TIME)
+
+
+def best_metric(hparams: HParams) -> str:
+    """By what the best weights of a generative model are known; see `Report`.
+
+    The likelihood of validation data; but not what a policy gradient is for, after which it is
+    those of the last report.
+    """
+    return "valid_loss" if hparams.policy_gradient == "none" else "-step"
 
 
 class Report(keras.callbacks.Callback):

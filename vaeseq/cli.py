@@ -101,15 +101,14 @@ def add_workers(parser: Parser, main: Callable[[], None]) -> None:
 
 
 def add_sampling(
-    parser: Parser, length: Any, unit: str, kind: Callable[[str], Any] | None = None
+    parser: Parser, length: int, unit: str, kind: Callable[[str], Any] | None = None
 ) -> None:
     """The flags of every `generate`; lengths are whole numbers, or of another `kind`."""
     parser.add_argument(
         "--length",
         type=kind or positive,
-        default=length,
         metavar="N",
-        help=f"of a sample, in {unit} (%(default)s)",
+        help=f"of a sample, in {unit} ({length}; with --interpolate that of training)",
     )
     parser.add_argument(
         "--num-samples", type=positive, default=1, metavar="N", help="how many (%(default)s)"
@@ -117,9 +116,8 @@ def add_sampling(
     parser.add_argument(
         "--temperature",
         type=above_zero,
-        default=1.0,
         metavar="X",
-        help="below 1 is safer, above 1 wilder (%(default)s)",
+        help="below 1 is safer, above 1 wilder (1; with --interpolate the most probable)",
     )
     parser.add_argument(
         "--seed",
@@ -127,6 +125,20 @@ def add_sampling(
         metavar="N",
         default=0,
         help="the same seed, the same samples (%(default)s)",
+    )
+
+
+def add_interpolation(parser: Parser, what: str) -> None:
+    """The flags of every `generate` that can go from one sequence to another."""
+    parser.add_argument(
+        "--interpolate", nargs=2, metavar=("A", "B"), help=f"go from one {what} to another by z"
+    )
+    parser.add_argument(
+        "--steps",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="samples on the way of --interpolate, both ends among them (%(default)s)",
     )
 
 

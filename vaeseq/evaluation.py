@@ -55,6 +55,15 @@ def windows(
         yield observed, [len(part) for part in parts]
 
 
+def in_windows(
+    sequence: Any, spans: Sequence[Span], width: int, rows: int
+) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """All of the spans of a long sequence cut to windows, `rows` of them at once; see `windows`."""
+    cut = [(at, min(at + width, end)) for begin, end in spans for at in range(begin, end, width)]
+    for first in range(0, len(cut), rows):
+        yield from windows(sequence, cut[first : first + rows], width)
+
+
 def score(model: ModelBase, num_samples: int, read: Callable[["Reader"], Score]) -> Score:
     """The ELBO along one particle, which is never drawn again, and the bound of `num_samples`.
 

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq.latent import Gaussian
+from vaeseq.vae.core import VAECore
 
-_GREEDY = 1e-8  # a temperature at which what is drawn is the most probable
+GREEDY = 1e-8  # a temperature at which what is drawn is the most probable
 _ACTIVE = 0.01  # the variance of posterior means from which a unit is active
 _ROWS_AT_ONCE = 256
 
@@ -24,6 +25,11 @@ class LatentSpace:
     as_sequences: Any
     initial_state: Any
     extend: Any
+
+    @property
+    def has_sequence_latent(self) -> bool:
+        """Whether there is a z for the whole sequence."""
+        return type(self.core).begin is not VAECore.begin
 
     def encode(self, observed: Any, inputs: Any = None, lengths: Any = None) -> Gaussian:
         """The posterior q(z | x) of observed sequences: mean and deviation, [B, Z]."""
@@ -56,7 +62,7 @@ class LatentSpace:
         """The most probable x_t one after another, given the mean of q(z | x)."""
         z = self.encode(observed, inputs, lengths).loc
         steps = tf.nest.flatten(observed)[0].shape[1]
-        return self.decode(z, steps, inputs, _GREEDY)
+        return self.decode(z, steps, inputs, GREEDY)
 
     def interpolate(
         self, start: Any, end: Any, steps: int, sequence_size: int | None = None
@@ -65,10 +71,17 @@ class LatentSpace:
 
         The first and the last are the reconstructions of the two, nests of [T, *event_shape].
         """
-        first, *_ = tf.nest.flatten(start)
+        size = sequence_size or len(tf.nest.flatten(start)[0])
+        return self.decode(self.between(start, end, steps), size, temperature=GREEDY)
+
+    def between(self, start: Any, end: Any, steps: int) -> tf.Tensor:
+        """z on the way from one observed sequence to another, [steps, Z]: see `slerp`.
+
+        The two are nests of [T, *event_shape], and need not be equally long.
+        """
         one = lambda nest: tf.nest.map_structure(lambda x: x[None], nest)  # noqa: E731
-        ends = [self.encode(one(x)).loc[0] for x in (start, end)]
-        return self.decode(slerp(*ends, steps), sequence_size or len(first), temperature=_GREEDY)
+        first, last = (self.encode(one(x)).loc[0] for x in (start, end))
+        return slerp(first, last, steps)
 
     def attribute_vector(self, having: Any, lacking: Any) -> tf.Tensor:
         """The direction [Z] from sequences [B, T, ...] that lack something to those that have it.
@@ -113,7 +126,7 @@ def use(model: Any, batches: Iterable[tuple[Any, Any]], seed: int = 0) -> Use:
     for observed, lengths in batches:
         posteriors.append(model.encode(observed, lengths=lengths))
         observed, _ = model.as_sequences(observed)
-        again = model.decode(posteriors[-1].loc, _time(observed), temperature=_GREEDY)
+        again = model.decode(posteriors[-1].loc, _time(observed), temperature=GREEDY)
         mask = tf.sequence_mask(lengths, _time(observed))
         right += int(np.sum(_equal(observed, again) & mask.numpy()))
         steps += int(np.sum(mask))

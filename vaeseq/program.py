@@ -60,6 +60,10 @@ class Program(abc.ABC):
     def finish(self, run: Run, model: Any) -> None:
         """Shows what was trained."""
 
+    def defaults_for(self, args: Any) -> HParams:
+        """The hyperparameters of a new run, before those of the command line."""
+        return self.defaults
+
     def train(self, args: Any) -> None:
         """Begins a run, or goes on with it."""
         with workers.joined(args.workers, args.main) as strategy:
@@ -100,7 +104,7 @@ class Program(abc.ABC):
 
     def _begin(self, args: Any, strategy: tf.distribute.Strategy) -> Run:
         """A new run. Nothing is written before all that the user gave has been checked."""
-        hparams = _wanted(self.defaults, args)
+        hparams = _wanted(self.defaults_for(args), args)
         workers.share(strategy, hparams.batch_size)
         made_for, content = self.prepare(args, hparams)
         memory.check(lambda: self.make_model(hparams, made_for))

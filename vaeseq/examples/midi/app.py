@@ -27,13 +27,19 @@ def parser() -> cli.Parser:
         type=cli.above_zero,
         metavar="N",
         help="count frames by the files' beats and not by the second (the hparam `rate`); 4 for "
-        "the embedded chorales",
+        "the embedded chorales and for melodies",
     )
     train.add_argument(
         "--instruments",
         choices=("merge", "apart"),
         help="one keyboard for all notes (merge, the default), or one for each family of "
         "instruments",
+    )
+    train.add_argument(
+        "--encoding",
+        choices=("roll", "melody"),
+        help="what every key does (roll, the default), or the highest voice alone, one symbol a "
+        "frame, with one latent variable for a melody",
     )
     train.add_argument("--drums", action="store_true", help="keep them, on a keyboard of their own")
 
@@ -47,12 +53,7 @@ def parser() -> cli.Parser:
         metavar="S",
         help="only from so much of it (all)",
     )
-    generate.add_argument(
-        "--interpolate",
-        nargs=2,
-        metavar=("A", "B"),
-        help="go from A to B by their latent variables; no longer than the shorter one",
-    )
+    cli.add_interpolation(generate, "piece")
 
     evaluate = cli.add_command(commands, _COMMANDS, "evaluate", "score pieces")
     cli.add_evaluation(evaluate)

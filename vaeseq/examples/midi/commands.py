@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,15 +12,16 @@ from absl import logging
 from tqdm import tqdm
 
 from vaeseq import evaluation, files
-from vaeseq.callbacks import Report
+from vaeseq.callbacks import Report, best_metric
 from vaeseq.errors import UsageError
 from vaeseq.evaluation import Reader, Score, Span, windows
 from vaeseq.examples.midi import data, render, roll
 from vaeseq.examples.midi.data import Collection, Corpus, Piece
-from vaeseq.examples.midi.hparams import MOST_FRAMES, MidiHParams
+from vaeseq.examples.midi.hparams import MELODY, MOST_FRAMES, MidiHParams
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.roll import RollFormat
 from vaeseq.examples.midi.smf import DRUMS
+from vaeseq.latent_space import GREEDY, use
 from vaeseq.model import State
 from vaeseq.program import Program
 from vaeseq.run import Run
@@ -30,8 +31,9 @@ from vaeseq.training import Batch
 _REPORT_STEPS = 500
 _VALID_FRAMES = 1 << 15  # at most, while training
 _SAMPLE_SECONDS = 20.0
+SECONDS = 30.0  # of what is generated, unless the user says
 _WINDOW_FRAMES = 512  # read at once
-_CHORALE_FRAMES_PER_BEAT = 4.0
+_FRAMES_PER_BEAT = 4.0  # of the chorales, and of melodies
 _PIECES = "corpus/pieces.json"
 _LITTLE = 0.1  # nats a frame that latent variables say of a piece
 
@@ -51,6 +53,7 @@ _FLAGS: dict[str, Any] = {
     "frames_per_beat": {"type": ["number", "null"]},
     "instruments": {"enum": ["merge", "apart", None]},
     "drums": {"type": "boolean"},
+    "encoding": {"enum": ["roll", "melody", None]},
 }
 
 
@@ -62,11 +65,17 @@ class MidiProgram(Program):
     defaults = MidiHParams()
     flags = _FLAGS
 
+    def defaults_for(self, args: Any) -> MidiHParams:
+        """Those of melodies, where these are asked for."""
+        return MELODY if args.encoding == "melody" else self.defaults
+
     def prepare(self, args: Any, hparams: Any) -> tuple[RollFormat, Content]:
         """The format, and the pieces that can be read and fit."""
         frames_per_beat = args.frames_per_beat
-        if not args.train_files and frames_per_beat is None:
-            frames_per_beat = _CHORALE_FRAMES_PER_BEAT
+        if hparams.decoder == "melody" and (args.drums or args.instruments == "apart"):
+            raise UsageError("a melody has one voice: leave out --drums and --instruments apart")
+        if frames_per_beat is None and (not args.train_files or hparams.decoder == "melody"):
+            frames_per_beat = _FRAMES_PER_BEAT
         beats = frames_per_beat is not None
         if beats and frames_per_beat > MOST_FRAMES:
             raise UsageError(f"--frames-per-beat: {frames_per_beat:g} is above {MOST_FRAMES}")
@@ -110,7 +119,7 @@ class MidiProgram(Program):
 
         def batch(step: int) -> dict[str, Any]:
             rolls, lengths = data.window_batch(train, step, model.hparams, form.pitched)
-            return {"observed": model.observe(rolls), "lengths": lengths}
+            return {"observed": model.observe(rolls, begins_within=True), "lengths": lengths}
 
         def validate() -> dict[str, float]:
             score = read(reader, model, valid)
@@ -120,7 +129,8 @@ class MidiProgram(Program):
         def sample() -> dict[str, bytes]:
             return _show(sample_roll(model, form), form)
 
-        report = Report(run, args.num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
+        best = best_metric(model.hparams)
+        report = Report(run, args.num_steps, _REPORT_STEPS, validate, best, sample)
         return batch, report
 
     def finish(self, run: Run, model: MidiModel) -> None:
@@ -157,14 +167,13 @@ def generate(args: Any) -> None:
     """Writes samples as .mid, .wav and .png, and prints what they are like."""
     run, model = PROGRAM.trained(args.log_dir)
     form, _, valid = _load(run)
-    length = max(1, round(args.length * form.frames_per_second))
     if args.prime_seconds and not args.prime:
         raise UsageError("--prime-seconds says how much of --prime, which is not given")
     if args.interpolate:
         if args.prime:
             raise UsageError("--interpolate goes from one piece to another: leave out --prime")
         prime = np.zeros([0, form.num_keys], np.uint8)
-        rolls = _interpolated(model, form, args, length)
+        rolls = _interpolated(model, form, args)
     else:
         prime = _prime(args, form)
         state = model.initial_state(1)
@@ -172,7 +181,10 @@ def generate(args: Any) -> None:
             _, state = model.infer(
                 tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
             )
-        rolls = model.rolls(_drawn(model, state, args, length))
+        heat = args.temperature or 1.0
+        rolls = _drawn(
+            model, state, args.num_samples, _length(args, form, SECONDS), heat, args.seed
+        )
     statistics = {}
     for index, frames in enumerate(rolls, 1):
         name = f"sample-{index:02d}"
@@ -218,7 +230,16 @@ def evaluate(args: Any) -> None:
     )
     samples = samples if model.core.latent_size else 1
     result = summary(score, corpus.spans, samples) | {"refused": refused}
+    if model.has_sequence_latent:
+        result |= use(model, _windows(model, corpus), args.seed)._asdict()
     print(json.dumps(result, indent=2))
+
+
+def _windows(model: MidiModel, corpus: Corpus) -> Iterator[tuple[Any, list[int]]]:
+    """The pieces in windows as long as those of training."""
+    width, rows = model.hparams.sequence_size, model.hparams.batch_size
+    for rolls, lengths in evaluation.in_windows(corpus.frames, corpus.spans, width, rows):
+        yield model.observe(rolls, begins_within=True), lengths
 
 
 def summary(score: Score, spans: Sequence[Span], samples: int) -> dict[str, Any]:
@@ -260,31 +281,59 @@ def read(
     return Score(*scores)
 
 
-def _drawn(model: MidiModel, state: State, args: Any, length: int, latents: Any = None) -> Any:
-    with tqdm(total=args.num_samples * length, unit="frame") as bar:
-        return draw(
-            model, state, args.num_samples, length, args.temperature, args.seed, bar.update, latents
-        )
+def _drawn(
+    model: MidiModel,
+    state: State,
+    num_samples: int,
+    length: int,
+    temperature: float,
+    seed: int,
+    latents: Any = None,
+) -> np.ndarray:
+    """Rolls that go on from a state."""
+    with tqdm(total=num_samples * length, unit="frame") as bar:
+        drawn = draw(model, state, num_samples, length, temperature, seed, bar.update, latents)
+    return model.rolls(drawn)
 
 
-def _interpolated(model: MidiModel, form: RollFormat, args: Any, length: int) -> np.ndarray:
+def _length(args: Any, form: RollFormat, seconds: float) -> int:
+    """The frames of a sample."""
+    return max(1, round((args.length or seconds) * form.frames_per_second))
+
+
+def _interpolated(model: MidiModel, form: RollFormat, args: Any) -> np.ndarray:
     """Rolls of latent variables on the way from those of one piece to those of another."""
     if not model.core.latent_size:
         raise UsageError(
             f"--interpolate: {model.hparams.vae_type} has no latent variables; "
-            "train with --hparams vae_type=SRNN"
+            "train with --hparams vae_type=SRNN, or melodies with --encoding melody"
         )
-    ends = [_roll(path, form, "--interpolate")[:length] for path in args.interpolate]
-    length = min(map(len, ends))
+    ends = [_roll(path, form, "--interpolate") for path in args.interpolate]
+    if not model.has_sequence_latent:
+        return _interpolated_by_step(model, form, args, ends)
+    window = model.hparams.sequence_size
+    start, end = (model.observe(x[:window], begins_within=True) for x in ends)
+    z = model.between(start, end, args.steps)
+    length = _length(args, form, window / form.frames_per_second)
+    heat = args.temperature or GREEDY
+    return _drawn(model, model.state_of(z), args.steps, length, heat, args.seed)
+
+
+def _interpolated_by_step(
+    model: MidiModel, form: RollFormat, args: Any, ends: list[np.ndarray]
+) -> np.ndarray:
+    """Of cores with a z for every frame: no longer than the shorter piece."""
+    length = min(_length(args, form, SECONDS), *map(len, ends))
     rolls = np.stack([frames[:length] for frames in ends])
     inference, _ = model.infer(model.observe(rolls), seed=args.seed)
     for path, kl in zip(args.interpolate, np.mean(inference.kl, axis=1), strict=True):
         if kl < _LITTLE:
             logging.warning("the latent variables say little of %s: %.3f nats a frame", path, kl)
     start, end = inference.steps.latents
-    shares = tf.reshape(tf.linspace(0.0, 1.0, args.num_samples), [-1, 1, 1])
+    shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
     latents = start + shares * (end - start)
-    return model.rolls(_drawn(model, model.initial_state(1), args, length, latents))
+    state, heat = model.initial_state(1), args.temperature or 1.0
+    return _drawn(model, state, args.steps, length, heat, args.seed, latents)
 
 
 def _prime(args: Any, form: RollFormat) -> np.ndarray:

@@ -31,8 +31,9 @@ class MidiHParams(HParams):
     # What a key can do in a frame: 0 levels, sound or not; 1, be struck or held, too; more, be
     # struck with one of so many velocities.
     velocity_levels: int = hparam(1, low=0, high=127)
-    # How p(x_t | ...) is written: every key by itself, or a Beta for each and a count (2018).
-    decoder: str = hparam("keys", choices=("keys", "beta_count"))
+    # How p(x_t | ...) is written: every key by itself, a Beta for each and a count (2018), or one
+    # symbol for the highest voice.
+    decoder: str = hparam("keys", choices=("keys", "beta_count", "melody"))
     # How many frames the context holds; above 1 they go through these layers together.
     history_size: int = hparam(1, low=1, high=1 << 12)
     history_encoder_fc_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
@@ -45,3 +46,22 @@ class MidiHParams(HParams):
             raise UsageError(
                 "hparams: decoder=beta_count knows only whether a key sounds; add velocity_levels=0"
             )
+        if self.decoder == "melody" and self.velocity_levels != 1:
+            raise UsageError("hparams: decoder=melody needs velocity_levels=1")
+
+
+# Melodies, four bars of 4/4 at once; chosen on validation windows of the Nottingham tunes.
+MELODY = MidiHParams(
+    decoder="melody",
+    vae_type="SEQVAE",
+    latent_size=16,
+    latent_decoder_fc_layers=(),
+    rnn_hidden_sizes=(256,),
+    obs_encoder_fc_layers=(),
+    dropout=0.2,
+    word_dropout=0.2,
+    seqvae_batch_norm=0.6,
+    learning_rate=3e-3,
+    batch_size=64,
+    sequence_size=64,
+)

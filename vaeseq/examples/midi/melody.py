@@ -14,13 +14,14 @@ _LOWEST, _PIANO = 21, 88
 SYMBOLS = FIRST + _PIANO
 
 
-def of_rolls(rolls: np.ndarray) -> np.ndarray:
+def of_rolls(rolls: np.ndarray, begins_within: bool = False) -> np.ndarray:
     """Rolls with one level of velocity [..., T, 128] to symbols [..., T].
 
-    A window that begins within a note begins with that note.
+    With `begins_within`, a note that is held in the first frame begins there.
     """
     begins = rolls >= STRUCK
-    begins[..., 0, :] |= rolls[..., 0, :] != SILENT
+    if begins_within:
+        begins[..., 0, :] |= rolls[..., 0, :] != SILENT
     highest = KEYS - 1 - np.argmax(begins[..., ::-1], axis=-1)
     held = np.where((rolls != SILENT).any(axis=-1), HOLD, REST)
     return np.where(begins.any(axis=-1), FIRST + _into_piano(highest), held).astype(np.uint8)

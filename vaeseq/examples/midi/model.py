@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import Context, DistModule, ModelBase, codec, context
+from vaeseq.examples.midi import melody
 from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.networks import MLP
 
@@ -16,7 +17,8 @@ class MidiModel(ModelBase):
 
     With `hparams.decoder` "beta_count", the model of VAE-Seq (2018), they are scores of the keys,
     float32 [B, T, keys], 0.95 for those that sound and 0.05 for the others, and how many sound, at
-    most 10, int32 [B, T]; likelihoods are then densities, and not to be compared.
+    most 10, int32 [B, T]; likelihoods are then densities, and not to be compared. With "melody"
+    they are the symbols of `melody`, uint8 [B, T].
 
     Args:
       hparams: the hyperparameters.
@@ -34,15 +36,20 @@ class MidiModel(ModelBase):
         """What sounds and what is struck, through an MLP."""
         if self.hparams.decoder == "beta_count":
             return codec.MLPObsEncoder(self.hparams)
+        if self.hparams.decoder == "melody":
+            embed = keras.layers.Embedding(melody.SYMBOLS, _EMBED_SIZE)
+            return codec.MLPObsEncoder(self.hparams, first=embed)
         return codec.MLPObsEncoder(self.hparams, first=EncodeStates(self.num_states))
 
     def make_decoder(self) -> DistModule:
-        """Independent keys; or (2018) a Beta for each and the number of those that sound."""
+        """Independent keys, a Beta for each and the number of those that sound, or a symbol."""
         shape = [self.num_keys]
         if self.hparams.decoder == "beta_count":
             keys: DistModule = codec.JointDecoder(
                 [codec.BetaDecoder(shape), codec.CategoricalDecoder(_MOST_SOUNDING + 1)]
             )
+        elif self.hparams.decoder == "melody":
+            keys = codec.CategoricalDecoder(melody.SYMBOLS, dtype="uint8")
         elif self.num_states == 2:
             keys = codec.BernoulliDecoder(shape, dtype="uint8")
         else:
@@ -60,10 +67,16 @@ class MidiModel(ModelBase):
             self.encoder, self.encoded_size, self.hparams.history_size, combine
         )
 
-    def observe(self, rolls: np.ndarray) -> Any:
-        """Rolls [..., keys] as the observations of the decoder."""
+    def observe(self, rolls: np.ndarray, begins_within: bool = False) -> Any:
+        """Rolls [..., T, keys] as the observations of the decoder.
+
+        `begins_within` says that what is held in the first frame is to begin there, which only
+        melodies can tell.
+        """
         if self.hparams.decoder == "keys":
             return rolls
+        if self.hparams.decoder == "melody":
+            return melody.of_rolls(rolls, begins_within)
         counts = np.minimum(rolls.sum(axis=-1, dtype=np.int32), _MOST_SOUNDING)
         return np.where(rolls, *_SCORES).astype(np.float32), counts
 
@@ -74,11 +87,14 @@ class MidiModel(ModelBase):
         """
         if self.hparams.decoder == "keys":
             return observed
+        if self.hparams.decoder == "melody":
+            return melody.to_rolls(observed)
         scores, counts = observed
         ranks = np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1)
         return (ranks < counts[..., None]).astype(np.uint8)
 
 
+_EMBED_SIZE = 64  # of the symbols of melodies
 _MOST_SOUNDING = 10  # that are counted
 _SCORES = (0.95, 0.05)  # of keys that sound and do not
 

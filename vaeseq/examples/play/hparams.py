@@ -30,6 +30,8 @@ class PlayHParams(HParams):
     random_steps: int = hparam(500, low=2, high=1 << 30)
     update_every: int = hparam(1, low=1, high=1 << 20)
     random_games: float = hparam(0.1, low=0, high=1)
+    # So many moves a random action is held: what swings is set going by longer pushes.
+    random_hold: int = hparam(1, low=1, high=1 << 20)
     replay_steps: int = hparam(50_000, low=16, high=1 << 26)  # the newest moves that are kept
     game_steps: int = hparam(5_000, low=1, high=1 << 30)  # a game is broken off after so many
 

@@ -74,7 +74,8 @@ class Practice:
         action = drawn[0].numpy()
         of_game = np.random.default_rng([seed, _RANDOM, games])
         if number <= self.hparams.random_steps or of_game.random() < self.hparams.random_games:
-            action = self.game.random_action(np.random.default_rng([seed, _RANDOM, number]))
+            held = number // self.hparams.random_hold
+            action = self.game.random_action(np.random.default_rng([seed, _RANDOM, held]))
         return action, Memory(state, tf.constant(action[None]))
 
     def _rejoin(self) -> None:

@@ -31,6 +31,7 @@ def parser() -> cli.Parser:
     generate = cli.add_command(commands, _COMMANDS, "generate", "write text")
     cli.add_sampling(generate, length=1000, unit="characters")
     generate.add_argument("--prime", default="", metavar="TEXT", help="go on from this")
+    cli.add_interpolation(generate, "text")
 
     evaluate = cli.add_command(commands, _COMMANDS, "evaluate", "score a text")
     cli.add_evaluation(evaluate)

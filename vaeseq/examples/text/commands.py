@@ -14,12 +14,14 @@ from absl import logging
 from tqdm import tqdm
 
 from vaeseq import evaluation
-from vaeseq.callbacks import Report
+from vaeseq.callbacks import Report, best_metric
+from vaeseq.errors import UsageError
 from vaeseq.evaluation import Reader, Score, windows
 from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
+from vaeseq.latent_space import GREEDY, use
 from vaeseq.program import Program
 from vaeseq.rows import Rows
 from vaeseq.run import Run
@@ -29,6 +31,7 @@ from vaeseq.training import Batch
 _REPORT_STEPS = 500
 _VALID_CHARACTERS = 1 << 17  # at most, while training
 _SAMPLE_CHARACTERS = 300
+LENGTH = 1000  # of what is generated, unless the user says
 _STREAM_CHARACTERS = 4096  # at least; shorter texts are read in fewer streams
 _PATH: Any = {"type": ["string", "null"]}
 
@@ -88,7 +91,7 @@ class TextProgram(Program):
             tf.summary.text("sample", f"```\n{text}\n```")
             return {".txt": text.encode()}
 
-        report = Report(run, args.num_steps, _REPORT_STEPS, validate, "valid_loss", sample)
+        report = Report(run, args.num_steps, _REPORT_STEPS, validate, best_metric(hparams), sample)
         return lambda step: data.window_batch(ids, step, *sizes), report
 
     def finish(self, run: Run, model: TextModel) -> None:
@@ -109,16 +112,38 @@ def sample_text(model: TextModel) -> str:
 def generate(args: Any) -> None:
     """Prints texts."""
     _, model = _trained(args)
-    unknown = model.vocabulary.count_oov(model.vocabulary.encode(args.prime))
-    if unknown:
-        logging.warning("%d characters of --prime are not in the vocabulary", unknown)
-    texts = write(
-        model, args.prime, args.num_samples, args.length, args.temperature, args.seed, progress=True
-    )
-    for index, text in enumerate(texts):
-        if args.num_samples > 1:
-            print(f"#{index + 1:02d}:")
+    for flag, text in [
+        ("prime", args.prime),
+        *(("interpolate", x) for x in args.interpolate or ()),
+    ]:
+        unknown = model.vocabulary.count_oov(model.vocabulary.encode(text))
+        if unknown:
+            logging.warning("%d characters of --%s are not in the vocabulary", unknown, flag)
+    texts = list(_interpolated(model, args) if args.interpolate else _samples(model, args))
+    for index, text in enumerate(texts, 1):
+        if len(texts) > 1:
+            print(f"#{index:02d}:")
         print(args.prime + text)
+
+
+def _samples(model: TextModel, args: Any) -> Iterator[str]:
+    """Texts that go on from --prime."""
+    length, temperature = args.length or LENGTH, args.temperature or 1.0
+    return write(model, args.prime, args.num_samples, length, temperature, args.seed, progress=True)
+
+
+def _interpolated(model: TextModel, args: Any) -> Iterator[str]:
+    """Texts on the way from one to another."""
+    if args.prime:
+        raise UsageError("--interpolate goes from one text to another: leave out --prime")
+    if not all(args.interpolate):
+        raise UsageError("--interpolate: an empty text is nothing to go from or to")
+    start, end = map(model.vocabulary.encode, args.interpolate)
+    z = model.between(start, end, args.steps)
+    length = args.length or model.hparams.sequence_size
+    heat = args.temperature or GREEDY
+    ids = draw(model, model.state_of(z), args.steps, length, heat, args.seed)
+    yield from map(model.vocabulary.decode, ids)
 
 
 def evaluate(args: Any) -> None:
@@ -152,6 +177,10 @@ def _print_score(model: TextModel, ids: Rows, args: Any) -> None:
         "num_chars": len(ids),
         "oov_share": model.vocabulary.count_oov(ids) / len(ids),
     }
+    if model.has_sequence_latent:
+        spans, width = [(0, len(ids))], model.hparams.sequence_size
+        parts = evaluation.in_windows(ids, spans, width, model.hparams.batch_size)
+        result |= use(model, parts, args.seed)._asdict()
     print(json.dumps(result, indent=2))
 
 
