@@ -25,7 +25,7 @@ GAMES = {  # threshold, moves, hyperparameters
     "CartPole-v1": (475.0, 5000, ""),
     "Acrobot-v1": (-100.0, 20_000, ""),
     "Pendulum-v1": (-200.0, 15_000, ""),
-    "CartPole-hidden": (400.0, 20_000, "policy_rnn_hidden_sizes=[64]"),
+    "CartPole-hidden": (400.0, 20_000, "policy_rnn_hidden_sizes=[64],update_every=2"),
 }
 
 

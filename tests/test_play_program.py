@@ -97,3 +97,17 @@ def test_the_first_game_is_drawn(tmp_path, play_main):
     command = ["run", "--log-dir", run, "--num-games", 2, "--max-moves", 6, "--render", film]
     assert play_main(*command)[0] == 0
     assert 2 <= PIL.Image.open(film).n_frames <= 7
+
+
+def test_pictures_that_cannot_be_drawn_are_a_users_mistake(tmp_path, play_main, monkeypatch):
+    from gymnasium.envs.classic_control import CartPoleEnv
+
+    def render(self):
+        raise ModuleNotFoundError("pygame is not installed")
+
+    run, film = tmp_path / "run", tmp_path / "game.gif"
+    assert play_main("train", "--log-dir", run, "--hparams", TINY, "--num-steps", 5)[0] == 0
+    monkeypatch.setattr(CartPoleEnv, "render", render)
+    code, _, stderr = play_main("run", "--log-dir", run, "--render", film)
+    assert code == 2 and "pygame is not installed" in stderr
+    assert len(stderr.strip().splitlines()) == 1 and not film.exists()

@@ -20,6 +20,7 @@ from vaeseq.signals import raise_if_interrupted
 
 _SECONDS_BETWEEN_SAVES = 60.0
 _MOST_OF_TIME = 0.01  # that saving may take
+_CURVES_IN_A_ROW = 4
 
 
 class Interrupts(keras.callbacks.Callback):
@@ -225,11 +226,12 @@ def draw_curves(run: Run, metrics: list[dict[str, float]]) -> None:
             groups.setdefault(name.removeprefix("valid_"), []).append(name)
     if not groups:
         return
-    figure = Figure(figsize=(4 * len(groups), 3), layout="constrained")
+    columns = min(len(groups), _CURVES_IN_A_ROW)
+    rows = -(-len(groups) // columns)
+    figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
     steps = [line["step"] for line in metrics]
-    for axes, (title, names) in zip(
-        np.ravel(figure.subplots(1, len(groups))), groups.items(), strict=True
-    ):
+    for number, (title, names) in enumerate(groups.items(), 1):
+        axes = figure.add_subplot(rows, columns, number)
         for name in names:
             label = "validation" if name.startswith("valid_") else "training"
             axes.plot(steps, [line.get(name, math.nan) for line in metrics], ".-", label=label)

@@ -9,6 +9,6 @@ def __getattr__(name: str) -> Any:
     """Resolved lazily: the program's `--help` needs no TensorFlow."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from vaeseq.examples.play import surface
+    from vaeseq.examples.play import api
 
-    return getattr(surface, name)
+    return getattr(api, name)

@@ -106,7 +106,10 @@ class Game:
 
     def picture(self) -> np.ndarray:
         """The game as it looks, uint8 [height, width, 3]."""
-        picture = self._guarded(self.env.render)
+        try:
+            picture = self._guarded(self.env.render)
+        except Stopped as error:  # most often a package that is not installed, which it names
+            raise UsageError(f"--render: {error}") from error
         if not isinstance(picture, np.ndarray):
             raise UsageError(f"{self.name} draws no pictures")
         return picture

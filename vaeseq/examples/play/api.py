@@ -19,6 +19,8 @@ from vaeseq.run import Run
 
 __all__ = ["Game", "PlayHParams", "Player", "play", "train"]
 
+_PROGRAM = "vaeseq.examples.play"  # of a run, as `vaeseq-play` is of its own
+
 
 def train(
     env: Any,
@@ -64,11 +66,11 @@ def play(player: Player, env: Any, games: int = 10, seed: int = 0) -> list[Recor
 
 def _run(log_dir: str | os.PathLike[str], about: dict[str, Any]) -> Run:
     """The run in a directory, which begins unless it is there."""
-    run = Run(log_dir, {"program": __name__, **about})
+    run = Run(log_dir, {"program": _PROGRAM, **about})
     if not run.exists(log_dir):
         with run.beginning():
             pass
-    found = Run.open(log_dir, __name__, {"env": {"type": "string"}}).about
+    found = Run.open(log_dir, _PROGRAM, {"env": {"type": "string"}}).about
     for name, value in json.loads(json.dumps(about)).items():
         if found.get(name) != value:
             raise UsageError(f"{log_dir} holds a run with another {name}; choose another log_dir")
