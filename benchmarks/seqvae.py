@@ -59,13 +59,12 @@ _ON_Z = {  # what chose to keep z in use, by validation
     "oracle": "latent_size=16",
     "own-oracle": "latent_size=16",
     "mixture": "latent_size=16,word_dropout=0.2,free_bits=1",
-    "melody": "latent_size=16,seqvae_batch_norm=0.6,word_dropout=0.2",
-    "captions": "latent_size=16,seqvae_batch_norm=0.6,word_dropout=0.2",
+    "melody": "latent_size=16,seqvae_batch_norm=0.8,word_dropout=0.2",
+    "captions": "latent_size=16,seqvae_batch_norm=0.8,word_dropout=0.2",
 }
 _EVERY = 200  # steps from one look at validation to the next
 _PATIENCE = 3  # looks without anything better
 _JUDGE_STEPS, _POLICY_STEPS = 100, 200
-_FACTORS = (1.0, 1.27, 1.5, 1.82)
 _SAMPLES, _PARTICLES = 1000, 16
 
 
@@ -142,10 +141,10 @@ def nll(model, symbols):
     return -float(np.mean(np.concatenate(parts))) / symbols.shape[1]
 
 
-def look(model, suite, seed):
+def look(model, suite, seed, factors):
     """All that a row says, for every factor."""
     found, steps = {}, suite.test.shape[1]
-    for factor in _FACTORS:
+    for factor in factors:
         with sharpened(model, factor):
             sampled = draw(model, model.initial_state(1), _SAMPLES, steps, seed=seed)
             row = {"NLL_test": nll(model, suite.test[:_SAMPLES]), "entropy": nll(model, sampled)}
@@ -245,6 +244,7 @@ def main():
     parser.add_argument("--arms", nargs="+", choices=_ARMS, default=list(_ARMS))
     parser.add_argument("--steps", type=int, default=20_000, help="of the ELBO, at most")
     parser.add_argument("--policy-steps", type=int, default=_POLICY_STEPS)
+    parser.add_argument("--factors", type=float, nargs="+", default=[1.0, 1.27, 1.5, 1.82])
     parser.add_argument("--hparams", default="", help="changes for all models")
     parser.add_argument("--policy", default="", help="changes for all arms")
     parser.add_argument("--out", type=Path, help="where rows are appended to")
@@ -274,7 +274,7 @@ def main():
             start = time.perf_counter()
             trained = arm(args.suite, label, args, suite, seed, weights[model])
             seconds = time.perf_counter() - start
-            add(label, seed, took + seconds, look(trained, suite, seed))
+            add(label, seed, took + seconds, look(trained, suite, seed, args.factors))
     tables(lines)
 
 

@@ -69,7 +69,7 @@ def test_the_program_makes_and_interpolates_melodies(midi_main, pieces, tmp_path
     code, text, err = midi_main("evaluate", "--log-dir", run)
     result = json.loads(text)
     assert code == 0 and 0 <= result["reconstruction_accuracy"] <= 1
-    assert {"kl", "mutual_information", "active_units"} <= result.keys()
+    assert {"kl", "sequence_kl", "mutual_information", "active_units"} <= result.keys()
 
 
 def test_a_melody_has_one_voice(midi_main, pieces, tmp_path):  # noqa: F811

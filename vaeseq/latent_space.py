@@ -114,7 +114,7 @@ def slerp(start: Any, end: Any, steps: int) -> tf.Tensor:
 class Use(NamedTuple):
     """How much sequences use their z."""
 
-    kl: float  # KL(q(z|x) || p(z)), mean over sequences, in nats
+    sequence_kl: float  # KL(q(z|x) || p(z)), mean over sequences, in nats
     mutual_information: float  # between x and z ~ q(z|x), in nats; at most log of their number
     active_units: int  # with a variance of posterior means of 0.01 or more
     reconstruction_accuracy: float  # the share of steps that come back exactly
