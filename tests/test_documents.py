@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from vaeseq.examples.midi import app as midi_app
+from vaeseq.examples.play import app as play_app
 from vaeseq.examples.text import app as text_app
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS = {"vaeseq-text": text_app, "vaeseq-midi": midi_app}
+PROGRAMS = {"vaeseq-text": text_app, "vaeseq-midi": midi_app, "vaeseq-play": play_app}
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 
 
