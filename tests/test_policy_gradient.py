@@ -16,6 +16,10 @@ from vaeseq.policy_gradient import Drawn, reward_to_go, token_weights
 SYMBOLS, TIME = 3, 3
 ALL = np.array(list(itertools.product(range(SYMBOLS), repeat=TIME)), np.int32)
 ADVERSARIAL = SMALL.replace(
+    rnn_hidden_sizes=(3,),
+    obs_encoder_fc_layers=(),
+    obs_decoder_fc_hidden_layers=(),
+    latent_decoder_fc_layers=(),
     activation="tanh",
     policy_gradient="seqgan",
     policy_baseline="none",

@@ -397,3 +397,30 @@ def test_a_training_that_explodes_keeps_its_checkpoint(tmp_path):
     with pytest.raises(Stopped, match=r"step 5: observed, log_prob.* not finite.* of step 3$"):
         fit(run, compiled(), 9, batch=exploding)
     assert run.restore_latest(compiled()) == 3
+
+
+def test_pieces_with_a_policy_gradient_are_the_whole(tmp_path):
+    """Discriminator, its optimizer and its dropout are part of the run, in every phase."""
+    adversarial = {
+        "policy_gradient": "prefix",
+        "policy_elbo_steps": 2,
+        "policy_judge_steps": 3,
+        "policy_rollouts": 2,
+        "policy_reward_step": 3,
+        "policy_baseline": "batch",
+        "discriminator": "cnn",
+        "discriminator_size": 3,
+    }
+    runs = []
+    for name, stops in {"whole": [8], "pieces": [1, 4, 8]}.items():
+        runs.append(make_run(tmp_path / name))
+        for stop in stops:
+            model = compiled("SEQVAE", **adversarial)
+            fit(runs[-1], model, stop)
+    last = "checkpoints/step-000000008.safetensors"
+    found = [arrays(run.file(last)) for run in runs]
+    assert any("adversary" in name for name in found[0])
+    for name, x in found[0].items():
+        if name != "run/seconds":
+            np.testing.assert_array_equal(x, found[1][name], err_msg=name)
+    assert same_metrics(*runs)

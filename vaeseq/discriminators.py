@@ -31,10 +31,8 @@ class CNN(keras.layers.Layer):
         super().__init__(name="cnn")
         self.encoder = encoder
         size = hparams.discriminator_size
-        self.convolutions = tuple(
-            keras.layers.Conv1D(size, width, padding="same", activation="relu")
-            for width in _FILTER_WIDTHS
-        )
+        # Of windows: the gradient of TensorFlow's own convolution is not the same twice on CPU.
+        self.filters = tuple(keras.layers.Dense(size, "relu") for _ in _FILTER_WIDTHS)
         features = size * len(_FILTER_WIDTHS)
         self.transform = keras.layers.Dense(features, "relu")
         self.gate = keras.layers.Dense(features, "sigmoid", bias_initializer=_carry)
@@ -48,10 +46,18 @@ class CNN(keras.layers.Layer):
         if lengths is not None:
             mask = tf.sequence_mask(lengths, tf.shape(features)[1], features.dtype)[..., None]
         # What rectified features are after the end, zero, is never more than their maximum.
-        found = [convolve(features * mask) * mask for convolve in self.convolutions]
+        pairs = zip(self.filters, _FILTER_WIDTHS, strict=True)
+        found = [filter(_windows(features * mask, width)) * mask for filter, width in pairs]
         x = concat([tf.reduce_max(f, axis=1) for f in found])
         gate = self.gate(x)
         return self.logit(self.dropout(gate * self.transform(x) + (1 - gate) * x))
+
+
+def _windows(features: tf.Tensor, width: int) -> tf.Tensor:
+    """The steps from each t on, [B, T, E] to [B, T, width E], zeros after the end."""
+    time = tf.shape(features)[1]
+    padded = tf.pad(features, [[0, 0], [0, width - 1], [0, 0]])
+    return tf.concat([padded[:, first : first + time] for first in range(width)], axis=-1)
 
 
 def _carry(shape: Any, dtype: Any = None) -> tf.Tensor:

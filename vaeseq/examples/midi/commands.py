@@ -137,7 +137,7 @@ class MidiProgram(Program):
         """Prints what the music that the model has learned to write is like."""
         form, _, valid = _load(run)
         statistics = render.statistics(sample_roll(model, form), form)
-        print(render.table({"sample": statistics, **_data_statistics(valid, form)}))
+        print(render.table({"sample": statistics, **_data_statistics(model, valid, form)}))
         logging.info("samples are in %s", run.file("samples"))
 
 
@@ -191,7 +191,7 @@ def generate(args: Any) -> None:
         whole = np.concatenate([prime, frames])
         _write(Path(args.out_dir), name, whole, form, len(prime) / form.frames_per_second)
         statistics[name] = render.statistics(whole, form)
-    print(render.table({**statistics, **_data_statistics(valid, form)}))
+    print(render.table({**statistics, **_data_statistics(model, valid, form)}))
     print(f"wrote .mid, .wav and .png of each to {args.out_dir}")
 
 
@@ -380,7 +380,10 @@ def _first(spans: Sequence[Span], frames: int) -> list[Span]:
     return list(spans[: max(1, int(np.searchsorted(ends, frames, side="right")))])
 
 
-def _data_statistics(valid: Corpus, form: RollFormat) -> dict[str, render.Statistics]:
-    """What the validation pieces are like: the yardstick of what is generated."""
+def _data_statistics(
+    model: MidiModel, valid: Corpus, form: RollFormat
+) -> dict[str, render.Statistics]:
+    """What the validation pieces are like, as the model sees them: the yardstick of its samples."""
     spans = _first(valid.spans, _VALID_FRAMES)
-    return {"the data": render.statistics(valid.frames[spans[0][0] : spans[-1][1]], form)}
+    seen = model.rolls(model.observe(valid.frames[spans[0][0] : spans[-1][1]]))
+    return {"the data": render.statistics(seen, form)}
