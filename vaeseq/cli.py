@@ -117,7 +117,7 @@ def add_sampling(
         "--temperature",
         type=above_zero,
         metavar="X",
-        help="below 1 is safer, above 1 wilder (1; with --interpolate the most probable)",
+        help="below 1 is safer, above 1 wilder (1; 0.5 with --interpolate where z is one for all)",
     )
     parser.add_argument(
         "--seed",

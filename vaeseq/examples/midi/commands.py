@@ -21,7 +21,7 @@ from vaeseq.examples.midi.hparams import MELODY, MOST_FRAMES, MidiHParams
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.roll import RollFormat
 from vaeseq.examples.midi.smf import DRUMS
-from vaeseq.latent_space import GREEDY, use
+from vaeseq.latent_space import BETWEEN_TEMPERATURE, use
 from vaeseq.model import State
 from vaeseq.program import Program
 from vaeseq.run import Run
@@ -315,7 +315,7 @@ def _interpolated(model: MidiModel, form: RollFormat, args: Any) -> np.ndarray:
     start, end = (model.observe(x[:window], begins_within=True) for x in ends)
     z = model.between(start, end, args.steps)
     length = _length(args, form, window / form.frames_per_second)
-    heat = args.temperature or GREEDY
+    heat = args.temperature or BETWEEN_TEMPERATURE
     return _drawn(model, model.state_of(z), args.steps, length, heat, args.seed)
 
 

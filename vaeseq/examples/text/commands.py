@@ -21,7 +21,7 @@ from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
-from vaeseq.latent_space import GREEDY, use
+from vaeseq.latent_space import BETWEEN_TEMPERATURE, use
 from vaeseq.program import Program
 from vaeseq.rows import Rows
 from vaeseq.run import Run
@@ -141,7 +141,7 @@ def _interpolated(model: TextModel, args: Any) -> Iterator[str]:
     start, end = map(model.vocabulary.encode, args.interpolate)
     z = model.between(start, end, args.steps)
     length = args.length or model.hparams.sequence_size
-    heat = args.temperature or GREEDY
+    heat = args.temperature or BETWEEN_TEMPERATURE
     ids = draw(model, model.state_of(z), args.steps, length, heat, args.seed)
     yield from map(model.vocabulary.decode, ids)
 
