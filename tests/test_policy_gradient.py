@@ -128,12 +128,12 @@ def test_seqgan_is_the_gradient_of_the_expected_score():
 
 
 def test_the_rewards_that_are_rolled_out_are_the_exact_ones_on_average():
-    model = make(policy_rollouts=10_000)
+    model = make(policy_rollouts=4096)
     drawn = model.adversary.draw(ALL, None, [1, 2])
     rows = [int(np.flatnonzero((row == ALL).all(axis=1))[0]) for row in drawn.observed.numpy()]
     values = model.adversary.action_values(drawn, None, None, [3, 4])
     exact = exact_values(model)[rows]
-    np.testing.assert_allclose(values, exact, atol=0.008)
+    np.testing.assert_allclose(values, exact, atol=0.012)
     assert_close(values[:, -1], exact[:, -1])
     assert (
         np.std(exact, axis=0).min() > 0.016
