@@ -129,7 +129,7 @@ def test_seqgan_is_the_gradient_of_the_expected_score():
 
 def test_the_rewards_that_are_rolled_out_are_the_exact_ones_on_average():
     model = make(policy_rollouts=4096)
-    drawn = model.adversary.draw(ALL, None, [1, 2])
+    drawn = model.adversary.draw(ALL, None, None, [1, 2])
     rows = [int(np.flatnonzero((row == ALL).all(axis=1))[0]) for row in drawn.observed.numpy()]
     values = model.adversary.action_values(drawn, None, None, [3, 4])
     exact = exact_values(model)[rows]
@@ -193,7 +193,7 @@ def test_rollouts_keep_their_prefix_and_go_on_from_it(vae_type, monkeypatch):
     model = make(vae_type=vae_type, policy_reward_step=2, policy_rollouts=2)
     adversary, seen = model.adversary, []
     observed = np.random.default_rng(0).integers(SYMBOLS, size=[4, 5]).astype(np.int32)
-    drawn = adversary.draw(observed, None, [1, 2])
+    drawn = adversary.draw(observed, None, None, [1, 2])
     monkeypatch.setattr(
         adversary, "score", lambda x, lengths=None: (seen.append(x), tf.zeros([len(x)]))[1]
     )
@@ -207,12 +207,27 @@ def test_rollouts_keep_their_prefix_and_go_on_from_it(vae_type, monkeypatch):
 
 def test_log_prob_is_of_what_was_drawn_under_the_same_latents(vae_type):
     model = make(vae_type=vae_type)
-    drawn = model.adversary.draw(ALL[:6], None, [1, 2])
+    drawn = model.adversary.draw(ALL[:6], None, None, [1, 2])
     assert drawn.observed.shape == (6, TIME) and drawn.log_prob.shape == (6, TIME)
-    many = model.adversary.draw(np.tile(ALL, [300, 1]), None, [5, 6])
+    many = model.adversary.draw(np.tile(ALL, [300, 1]), None, None, [5, 6])
     # Were they those of other latents, exp(-log p) would not have the mean 1 / (1 / 3 ^ 3) .
     inverse = tf.exp(-tf.reduce_sum(many.log_prob, axis=1))
     np.testing.assert_allclose(np.mean(inverse), SYMBOLS**TIME, rtol=0.25)
+
+
+def test_padding_says_nothing_of_what_is_drawn_nor_to_the_discriminator():
+    model = make(vae_type="SEQVAE", policy_gradient="stepwise", policy_baseline="critic")
+    adversary, lengths = model.adversary, tf.constant([3, 2, 1, 2])
+    observed = np.ones([4, TIME], np.int32)
+    padded = np.where(np.arange(TIME) < lengths[:, None], observed, 2)
+    one, other = (adversary.draw(x, None, lengths, [1, 2]) for x in (observed, padded))
+    assert_close(one.observed, other.observed)
+    weights = adversary.weights(one, None, lengths)
+    after = tf.sequence_mask(lengths, TIME)
+    changed = one._replace(observed=tf.where(after, one.observed, 0))
+    assert_close(adversary.loss(one, weights, lengths), adversary.loss(changed, weights, lengths))
+    for row, length in enumerate(lengths):
+        assert np.all(weights[row, length:] == 0)
 
 
 def test_rewards_of_prefixes_by_hand():

@@ -101,7 +101,7 @@ class Adversary:
         observed, inputs, lengths, _ = unpack(data)
         steps = self.model.optimizer.iterations
         for update in range(self.hparams.discriminator_updates):
-            drawn = self.draw(observed, inputs, self._seed(update))
+            drawn = self.draw(observed, inputs, lengths, self._seed(update))
             self._update(observed, drawn.observed, lengths)
         steps.assign_add(1)
         return self.model.get_metrics_result()
@@ -112,7 +112,7 @@ class Adversary:
         learned = []
 
         def objective() -> tf.Tensor:
-            drawn = self.draw(observed, inputs, self._seed(0))
+            drawn = self.draw(observed, inputs, lengths, self._seed(0))
             weights = self.weights(drawn, inputs, lengths, self._seed(-1))
             learned.extend([drawn.observed, weights])
             return self.hparams.policy_gradient_weight * self.loss(drawn, weights, lengths)
@@ -122,7 +122,7 @@ class Adversary:
         critic = weights if self.hparams.policy_baseline == "critic" else None
         self._update(observed, generated, lengths, critic)
         for update in range(1, self.hparams.discriminator_updates):
-            drawn = self.draw(observed, inputs, self._seed(update))
+            drawn = self.draw(observed, inputs, lengths, self._seed(update))
             self._update(observed, drawn.observed, lengths)
         return self.model.get_metrics_result()
 
@@ -134,7 +134,7 @@ class Adversary:
 
     # Generating.
 
-    def draw(self, observed: Any, inputs: Any, seed: Any) -> Drawn:
+    def draw(self, observed: Any, inputs: Any, lengths: Any, seed: Any) -> Drawn:
         """As many sequences as are observed, of their length.
 
         With latent variables, half of the rows have theirs from the prior and half from the
@@ -144,23 +144,27 @@ class Adversary:
         observed, inputs = self.model.as_sequences(observed, inputs)
         rows = tf.shape(tf.nest.flatten(observed)[0])[0]
         if self.model.core.latent_size == 0:
-            return self._draw(observed, inputs, seed, from_posterior=False)
+            return self._draw(observed, inputs, lengths, seed, from_posterior=False)
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed))
         halves = (slice(None, rows // 2), False), (slice(rows // 2, None), True)
         drawn = [
-            self._draw(_rows(observed, half), _rows(inputs, half), half_seed, from_posterior)
+            self._draw(
+                *(_rows(x, half) for x in (observed, inputs, lengths)), half_seed, from_posterior
+            )
             for half_seed, (half, from_posterior) in zip(seeds, halves, strict=True)
         ]
         return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *drawn)
 
-    def _draw(self, observed: Any, inputs: Any, seed: Any, from_posterior: bool) -> Drawn:
+    def _draw(
+        self, observed: Any, inputs: Any, lengths: Any, seed: Any, from_posterior: bool
+    ) -> Drawn:
         model, latents = self.model, None
         rows, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
         noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
         noise = model.noise(rows, time, noise_seed)
         states = model.initial_state(rows)
         if from_posterior:
-            inference, _ = model.infer(observed, inputs, seed=noise_seed)
+            inference, _ = model.infer(observed, inputs, lengths, seed=noise_seed)
             latents = inference.steps.latents
         given = None if latents is None else tf.stop_gradient(latents)
         generated, _ = model.core.generate(
@@ -326,4 +330,4 @@ def _mean(x: tf.Tensor, mask: tf.Tensor, **axis: Any) -> tf.Tensor:
 
 
 def _rows(nest: Any, rows: slice) -> Any:
-    return tf.nest.map_structure(lambda x: x[rows], nest)
+    return tf.nest.map_structure(lambda x: None if x is None else x[rows], nest)
