@@ -146,12 +146,10 @@ class Adversary:
         if self.model.core.latent_size == 0:
             return self._draw(observed, inputs, lengths, seed, from_posterior=False)
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed))
-        halves = (slice(None, rows // 2), False), (slice(rows // 2, None), True)
+        halves = slice(None, rows // 2), slice(rows // 2, None)
         drawn = [
-            self._draw(
-                *(_rows(x, half) for x in (observed, inputs, lengths)), half_seed, from_posterior
-            )
-            for half_seed, (half, from_posterior) in zip(seeds, halves, strict=True)
+            self._draw(*_rows((observed, inputs, lengths), half), *how)
+            for half, *how in zip(halves, seeds, (False, True), strict=True)
         ]
         return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *drawn)
 
