@@ -155,3 +155,32 @@ def test_writing_in_pieces_gives_the_length_asked(monkeypatch):
     monkeypatch.setattr(sampling, "_STEPS_AT_ONCE", 7)
     texts = list(commands.write(model, "ab", num_samples=3, length=17))
     assert [len(text) for text in texts] == [17] * 3 and set("".join(texts)) <= set("abc\ufffd")
+
+
+def test_texts_with_one_latent_variable_and_a_policy_gradient(tmp_path, corpus, main):
+    run = tmp_path / "run"
+    adversarial = ",policy_gradient=stepwise,policy_elbo_steps=1,policy_judge_steps=1"
+    flags = ["--train-corpus", corpus, "--hparams", f"{TINY},vae_type=SEQVAE{adversarial}"]
+    code, _, stderr = main("train", "--log-dir", run, "--num-steps", 4, *flags)
+    assert code == 0, stderr
+    (line,) = [json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()]
+    assert line["discriminator_loss"] > 0
+
+    path = ["generate", "--log-dir", run, "--interpolate", "Shall I", "compare thee"]
+    code, stdout, _ = main(*path, "--steps", 3, "--length", 12)
+    assert code == 0
+    assert stdout.startswith("#01:") and "#03:" in stdout and "#04:" not in stdout
+    assert main(*path, "--prime", "x")[0] == 2
+    assert main(*path[:-1], "")[0] == 2
+
+    code, stdout, _ = main("evaluate", "--log-dir", run)
+    result = json.loads(stdout)
+    assert code == 0 and result["sequence_kl"] > 0 and 0 <= result["active_units"] <= 16
+
+
+def test_without_such_a_latent_variable_there_is_no_way_between_texts(tmp_path, corpus, main):
+    run = tmp_path / "run"
+    flags = ["--train-corpus", corpus, "--hparams", TINY, "--num-steps", 1]
+    assert main("train", "--log-dir", run, *flags)[0] == 0
+    code, _, stderr = main("generate", "--log-dir", run, "--interpolate", "Shall", "thee")
+    assert code == 2 and "vae_type=SEQVAE" in stderr and len(stderr.strip().splitlines()) == 1
