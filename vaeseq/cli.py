@@ -116,8 +116,9 @@ def add_sampling(
     parser.add_argument(
         "--temperature",
         type=above_zero,
+        default=1.0,
         metavar="X",
-        help="below 1 is safer, above 1 wilder (1; 0.5 with --interpolate where z is one for all)",
+        help="below 1 is safer, above 1 wilder (%(default)s)",
     )
     parser.add_argument(
         "--seed",

@@ -10,7 +10,7 @@ from vaeseq.latent import Gaussian
 from vaeseq.vae.core import VAECore
 
 GREEDY = 1e-8  # a temperature at which what is drawn is the most probable
-BETWEEN_TEMPERATURE = 0.5  # at which programs draw what is between two sequences
+BETWEEN_TEMPERATURE = 0.5  # of what programs draw between two sequences, times the user's
 _ACTIVE = 0.01  # the variance of posterior means from which a unit is active
 _ROWS_AT_ONCE = 256
 

@@ -315,7 +315,7 @@ def _interpolated(model: MidiModel, form: RollFormat, args: Any) -> np.ndarray:
     start, end = (model.observe(x[:window], begins_within=True) for x in ends)
     z = model.between(start, end, args.steps)
     length = _length(args, form, window / form.frames_per_second)
-    heat = args.temperature or BETWEEN_TEMPERATURE
+    heat = args.temperature * BETWEEN_TEMPERATURE
     return _drawn(model, model.state_of(z), args.steps, length, heat, args.seed)
 
 

@@ -128,8 +128,8 @@ def generate(args: Any) -> None:
 
 def _samples(model: TextModel, args: Any) -> Iterator[str]:
     """Texts that go on from --prime."""
-    length, temperature = args.length or LENGTH, args.temperature or 1.0
-    return write(model, args.prime, args.num_samples, length, temperature, args.seed, progress=True)
+    how = (args.num_samples, args.length or LENGTH, args.temperature, args.seed)
+    return write(model, args.prime, *how, progress=True)
 
 
 def _interpolated(model: TextModel, args: Any) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _interpolated(model: TextModel, args: Any) -> Iterator[str]:
     start, end = map(model.vocabulary.encode, args.interpolate)
     z = model.between(start, end, args.steps)
     length = args.length or model.hparams.sequence_size
-    heat = args.temperature or BETWEEN_TEMPERATURE
+    heat = args.temperature * BETWEEN_TEMPERATURE
     ids = draw(model, model.state_of(z), args.steps, length, heat, args.seed)
     yield from map(model.vocabulary.decode, ids)
 
