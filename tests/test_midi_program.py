@@ -87,7 +87,7 @@ def test_train_resume_evaluate_generate(tmp_path, pieces, midi_main):
     scale = [note.pitch for note in begun.instruments[0].notes if note.start < 1.4]
     assert scale[:6] == [50, 51, 52, 53, 54, 55]
 
-    between = ["--interpolate", pieces / "0.mid", pieces / "4.mid", "--num-samples", 3]
+    between = ["--interpolate", pieces / "0.mid", pieces / "4.mid", "--steps", 3]
     code, _, stderr = midi_main(*generate, *between, "--out-dir", again)
     assert code == 0 and len(list(again.glob("*.mid"))) == 3, stderr
     assert "latent variables say little" in stderr

@@ -132,7 +132,11 @@ def add_sampling(
 def add_interpolation(parser: Parser, what: str) -> None:
     """The flags of every `generate` that can go from one sequence to another."""
     parser.add_argument(
-        "--interpolate", nargs=2, metavar=("A", "B"), help=f"go from one {what} to another by z"
+        "--interpolate",
+        nargs=2,
+        metavar=("A", "B"),
+        help=f"go from one {what} to another by z; where that is one for all of it, at half the "
+        "temperature",
     )
     parser.add_argument(
         "--steps",

@@ -181,10 +181,8 @@ def generate(args: Any) -> None:
             _, state = model.infer(
                 tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
             )
-        heat = args.temperature or 1.0
-        rolls = _drawn(
-            model, state, args.num_samples, _length(args, form, SECONDS), heat, args.seed
-        )
+        frames = _length(args, form, SECONDS)
+        rolls = _drawn(model, state, args.num_samples, frames, args.temperature, args.seed)
     statistics = {}
     for index, frames in enumerate(rolls, 1):
         name = f"sample-{index:02d}"
@@ -332,8 +330,8 @@ def _interpolated_by_step(
     start, end = inference.steps.latents
     shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
     latents = start + shares * (end - start)
-    state, heat = model.initial_state(1), args.temperature or 1.0
-    return _drawn(model, state, args.steps, length, heat, args.seed, latents)
+    state = model.initial_state(1)
+    return _drawn(model, state, args.steps, length, args.temperature, args.seed, latents)
 
 
 def _prime(args: Any, form: RollFormat) -> np.ndarray:
