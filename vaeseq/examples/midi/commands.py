@@ -181,8 +181,8 @@ def generate(args: Any) -> None:
             _, state = model.infer(
                 tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
             )
-        frames = _length(args, form, SECONDS)
-        rolls = _drawn(model, state, args.num_samples, frames, args.temperature, args.seed)
+        length = _length(args, form, SECONDS)
+        rolls = _drawn(model, state, args.num_samples, length, args.temperature, args.seed)
     statistics = {}
     for index, frames in enumerate(rolls, 1):
         name = f"sample-{index:02d}"
