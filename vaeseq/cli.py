@@ -110,6 +110,7 @@ def add_sampling(
         metavar="N",
         help=f"of a sample, in {unit} ({length}; with --interpolate that of training)",
     )
+    parser.set_defaults(default_length=length)
     parser.add_argument(
         "--num-samples", type=positive, default=1, metavar="N", help="how many (%(default)s)"
     )

@@ -60,7 +60,7 @@ class ModelBase(LatentSpace, keras.Model):
         self.inputs_spec = inputs_spec
         self.encoder = self.make_encoder()
         self.decoder = self.make_decoder()
-        self.encoded_size = self.encoder(self._zero_observations).shape[-1]
+        self.encoded_size = self.encoder(self.zero_observations).shape[-1]
         self.context = self.make_context()
         self.core = vae.make(self.hparams, self.encoder, self.decoder)
         self._means = {name: _Mean(name) for name in ("loss", "elbo", "log_prob", "kl")}
@@ -424,7 +424,7 @@ class ModelBase(LatentSpace, keras.Model):
 
     def _make_weights(self) -> None:
         """Calls everything once, on zeros."""
-        observed = tf.nest.map_structure(lambda x: x[:, None], self._zero_observations)
+        observed = tf.nest.map_structure(lambda x: x[:, None], self.zero_observations)
         inputs = tf.nest.map_structure(
             lambda spec: tf.zeros([1, 1, *spec.shape], spec.dtype), self.inputs_spec
         )
@@ -433,7 +433,7 @@ class ModelBase(LatentSpace, keras.Model):
         self.context(first, self.context.initial_state(1))
 
     @property
-    def _zero_observations(self) -> Any:
+    def zero_observations(self) -> Any:
         """Zeros [1, *event_shape]."""
         return tf.nest.map_structure(
             lambda dtype, shape: tf.zeros([1, *shape], dtype),

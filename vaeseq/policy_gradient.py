@@ -56,11 +56,7 @@ class Adversary:
             raise UsageError("hparams: policy_gradient does not work with several workers yet")
         self.model, self.hparams = model, model.hparams
         self.discriminator = discriminators.make(self.hparams, model.make_encoder())
-        zeros = tf.nest.map_structure(
-            lambda dtype, shape: tf.zeros([1, 1, *shape], dtype),
-            *(model.decoder.event_dtype, model.decoder.event_shape),
-        )
-        self.discriminator(zeros)
+        self.discriminator(tf.nest.map_structure(lambda x: x[:, None], model.zero_observations))
         self.optimizer = keras.optimizers.Adam(self.hparams.discriminator_learning_rate)
         self.optimizer.build(self.discriminator.trainable_variables)
         names = ("reward", "discriminator_loss", "critic_loss", "generated_nats")

@@ -31,7 +31,6 @@ from vaeseq.training import Batch
 _REPORT_STEPS = 500
 _VALID_FRAMES = 1 << 15  # at most, while training
 _SAMPLE_SECONDS = 20.0
-SECONDS = 30.0  # of what is generated, unless the user says
 _WINDOW_FRAMES = 512  # read at once
 _FRAMES_PER_BEAT = 4.0  # of the chorales, and of melodies
 _PIECES = "corpus/pieces.json"
@@ -181,7 +180,7 @@ def generate(args: Any) -> None:
             _, state = model.infer(
                 tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
             )
-        length = _length(args, form, SECONDS)
+        length = _length(args, form, args.default_length)
         rolls = _drawn(model, state, args.num_samples, length, args.temperature, args.seed)
     statistics = {}
     for index, frames in enumerate(rolls, 1):
@@ -321,7 +320,7 @@ def _interpolated_by_step(
     model: MidiModel, form: RollFormat, args: Any, ends: list[np.ndarray]
 ) -> np.ndarray:
     """Of cores with a z for every frame: no longer than the shorter piece."""
-    length = min(_length(args, form, SECONDS), *map(len, ends))
+    length = min(_length(args, form, args.default_length), *map(len, ends))
     rolls = np.stack([frames[:length] for frames in ends])
     inference, _ = model.infer(model.observe(rolls), seed=args.seed)
     for path, kl in zip(args.interpolate, np.mean(inference.kl, axis=1), strict=True):

@@ -16,8 +16,9 @@ from vaeseq import Context, DistModule, ModelBase, codec
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.replay import Rows
 
+# Of what the model is sure of: with a smaller one, Normals of what never varies outweigh whether
+# the game continues, which is then not learned.
 _LEAST_DEVIATION = 0.3
-# would make likelihoods, and their gradients, infinite
 
 
 class Outcome(NamedTuple):

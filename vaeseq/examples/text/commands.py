@@ -31,7 +31,6 @@ from vaeseq.training import Batch
 _REPORT_STEPS = 500
 _VALID_CHARACTERS = 1 << 17  # at most, while training
 _SAMPLE_CHARACTERS = 300
-LENGTH = 1000  # of what is generated, unless the user says
 _STREAM_CHARACTERS = 4096  # at least; shorter texts are read in fewer streams
 _PATH: Any = {"type": ["string", "null"]}
 
@@ -128,7 +127,7 @@ def generate(args: Any) -> None:
 
 def _samples(model: TextModel, args: Any) -> Iterator[str]:
     """Texts that go on from --prime."""
-    how = (args.num_samples, args.length or LENGTH, args.temperature, args.seed)
+    how = (args.num_samples, args.length or args.default_length, args.temperature, args.seed)
     return write(model, args.prime, *how, progress=True)
 
 
