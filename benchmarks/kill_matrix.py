@@ -34,14 +34,17 @@ class Kill:
 
     signal: signal.Signals
     training: bool  # rather than starting
+    done: bool  # all steps were saved
     exit_code: int
     seconds: float  # from the signal to the end
 
     @property
     def as_expected(self):
-        # Before the program has its handlers, signals kill by the means of the system or of Python.
+        # Before the program has its handlers, signals kill by the means of the system or of Python;
+        # where its work is done they do not change that it succeeds.
         before = () if self.training else (-self.signal, 1)
-        return self.exit_code in (EXIT_CODES[self.signal], *before)
+        after = (0,) if self.done else ()
+        return self.exit_code in (EXIT_CODES[self.signal], *before, *after)
 
 
 def start(corpus, run, steps):
@@ -75,10 +78,11 @@ def kill_and_finish(corpus, run, steps, rng, longest, most):
             return kills
         except subprocess.TimeoutExpired:
             number, began = rng.choice(list(EXIT_CODES)), time.perf_counter()
+            done = (run / "checkpoints" / f"step-{steps:09}.safetensors").exists()
             process.send_signal(number)
             _, err = process.communicate()
             took = time.perf_counter() - began
-            kills.append(Kill(number, "from step" in err, process.returncode, took))
+            kills.append(Kill(number, "from step" in err, done, process.returncode, took))
     finish(corpus, run, steps)
     return kills
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from vaeseq.errors import Stopped, UsageError, did_you_mean
-from vaeseq.signals import interruptible
+from vaeseq.signals import ignored_at_exit, interruptible
 
 
 class Parser(argparse.ArgumentParser):
@@ -226,19 +226,28 @@ def main(parser: Parser) -> NoReturn:
     """Runs the command of the command line.
 
     Exit code 0, 2 for what the user can mend, 1 for what ended a training, and 130 or 143 for
-    Ctrl-C or SIGTERM.
+    Ctrl-C or SIGTERM before the command has ended.
     """
     args = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any text, any terminal
     try:
         with interruptible():
-            _import_tensorflow_quietly()
-            from absl import app  # not needed for --help
-
-            app.run(lambda _: _exit_code(args), argv=sys.argv[:1])
+            code = _under_absl(args)
     except KeyboardInterrupt as interrupted:
-        sys.exit(getattr(interrupted, "exit_code", 130))
-    raise AssertionError("absl's app.run exits")
+        code = getattr(interrupted, "exit_code", 130)
+    ignored_at_exit()
+    sys.exit(code)
+
+
+def _under_absl(args: Any) -> Any:
+    """Runs the command as absl runs a program; returns the exit code."""
+    _import_tensorflow_quietly()
+    from absl import app  # not needed for --help
+
+    try:
+        app.run(lambda _: _exit_code(args), argv=sys.argv[:1])
+    except SystemExit as ended:  # here, so that what the command held is let go within its handlers
+        return ended.code
 
 
 def _exit_code(args: Any) -> int:

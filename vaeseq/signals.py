@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as an exception, so that a run can save and leave from wherever it is."""
 
+import atexit
 import contextlib
 import signal
 import threading
@@ -41,6 +42,16 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignored_at_exit() -> None:
+    """From where Python begins to end the process, signals change nothing.
+
+    The work is done and the exit code known then, but TensorFlow takes a second to leave. What
+    was registered to run then before this call runs after signals are ignored.
+    """
+    for number in _HANDLED:
+        atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
