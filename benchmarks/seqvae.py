@@ -8,13 +8,15 @@ which is policy_gradient_weight = 0, the others with a policy gradient beside it
 on the test set, and no minimum over a curve is taken. Every row gives, in nats per symbol:
 
     NLL_oracle   of what is generated, under the oracle; below its entropy is over-sharpening
-    NLL_test     of test sequences under the model; for SEQVAE the importance-weighted bound
+    NLL_test     of test sequences under the model; for SEQVAE the importance-weighted upper bound
     entropy      of the generator: -log p of what it generates, for SEQVAE by the same bound
     distinct     symbols among those generated
+    BLEU         of what is generated with test sequences, where there is no oracle; self-BLEU
 
 for logits times 1 and more (a lower temperature), and of z: KL, mutual information with the test
 set, active units, reconstruction accuracy; for the mixture, how many components a linear probe of z
-finds. Rows are appended to --out as JSON lines while it runs; --table prints those again.
+finds; sequences between two of the test set. Rows are appended to --out as JSON lines while it
+runs; --table prints those again. Needs nltk and scikit-learn.
 """
 
 import argparse
@@ -65,7 +67,11 @@ _ON_Z = {  # what chose to keep z in use, by validation
 _EVERY = 200  # steps from one look at validation to the next
 _PATIENCE = 3  # looks without anything better
 _JUDGE_STEPS, _POLICY_STEPS = 100, 200
-_SAMPLES, _PARTICLES = 1000, 16
+_SAMPLES = 1000
+_DIGITS = {  # of the columns of the table
+    **{name: 3 for name in ("NLL_oracle", "NLL_test", "entropy", "BLEU", "self-BLEU")},
+    "distinct": 0,
+}
 
 
 def hparams(suite, model, text, seed):
@@ -134,26 +140,42 @@ def sharpened(model, factor):
     dense.set_weights(weights)
 
 
-def nll(model, symbols):
+def nll(model, symbols, particles):
     parts = [
-        model.log_prob(symbols[at : at + 250], num_samples=_PARTICLES)
+        model.log_prob(symbols[at : at + 250], num_samples=particles)
         for at in range(0, len(symbols), 250)
     ]
     return -float(np.mean(np.concatenate(parts))) / symbols.shape[1]
 
 
-def look(model, suite, seed, factors):
+def look(model, suite, seed, factors, particles):
     """All that a row says, for every factor."""
     found, steps = {}, suite.test.shape[1]
     for factor in factors:
         with sharpened(model, factor):
             sampled = draw(model, model.initial_state(1), _SAMPLES, steps, seed=seed)
-            row = {"NLL_test": nll(model, suite.test[:_SAMPLES]), "entropy": nll(model, sampled)}
-            if suite.oracles:
-                row["NLL_oracle"] = -float(np.mean(suite.oracle_log_prob(sampled))) / steps
-            row["distinct"] = len(np.unique(sampled))
-        found[str(factor)] = row
-    return found | {"z": use_of_z(model, suite)}
+            row = {"NLL_test": nll(model, suite.test[:_SAMPLES], particles)}
+            row["entropy"] = nll(model, sampled, particles)
+            found[str(factor)] = row | of_generated(suite, sampled)
+    return found | {"z": use_of_z(model, suite), "interpolated": interpolated(model, suite)}
+
+
+def of_generated(suite, sampled):
+    """What is said of sequences without the model that generated them."""
+    if suite.oracles:
+        quality = {"NLL_oracle": -float(suite.oracle_log_prob(sampled).mean()) / sampled.shape[1]}
+    else:
+        from benchmarks.bleu import bleu
+
+        quality = bleu(suite.sequences(sampled), suite.sequences(suite.test))
+    return {**quality, "distinct": len(np.unique(sampled))}
+
+
+def interpolated(model, suite):
+    """In words, from one test sequence to another."""
+    if not suite.names or model.hparams.vae_type != "SEQVAE":
+        return []
+    return suite.text(np.asarray(model.interpolate(suite.test[0], suite.test[1], 5)))
 
 
 def use_of_z(model, suite):
@@ -184,25 +206,23 @@ def yardsticks(suite):
     """What needs no training: the oracle itself, and the frequencies of symbols."""
     counts = np.bincount(suite.train.ravel(), minlength=suite.vocabulary) + 1e-2
     log_p = np.log(counts / counts.sum())
-    rng, rows = np.random.default_rng(0), {}
-    shape = [_SAMPLES, suite.test.shape[1]]
-    sampled = rng.choice(suite.vocabulary, shape, p=np.exp(log_p))
-    rows["unigram"] = {
-        "NLL_test": -float(log_p[suite.test].mean()),
-        "entropy": -float(log_p[sampled].mean()),
-        "distinct": len(np.unique(sampled)),
-    }
+    rng = np.random.default_rng(0)
+    sampled = rng.choice(suite.vocabulary, [_SAMPLES, suite.test.shape[1]], p=counts / counts.sum())
+    rows = {
+        "unigram": {"NLL_test": -float(log_p[suite.test].mean()),
+                    "entropy": -float(log_p[sampled].mean())} | of_generated(suite, sampled)
+    }  # fmt: skip
     if suite.oracles:
-        rows["unigram"]["NLL_oracle"] = -float(suite.oracle_log_prob(sampled).mean()) / shape[1]
-        own = -float(suite.oracle_log_prob(suite.test).mean()) / shape[1]
-        distinct = len(np.unique(suite.test))
-        rows["oracle"] = {
-            "NLL_oracle": own, "NLL_test": own, "entropy": own, "distinct": distinct
-        }  # fmt: skip
+        own = -float(suite.oracle_log_prob(suite.test).mean()) / suite.test.shape[1]
+        rows["oracle"] = {"NLL_test": own, "entropy": own} | of_generated(suite, suite.test)
+    else:
+        rows["training sequences"] = of_generated(suite, rng.permutation(suite.train)[:_SAMPLES])
     return {label: {"1.0": row, "z": None} for label, row in rows.items()}
 
 
-def spread(values, digits=3):
+def spread(values, digits):
+    if None in values:
+        return "-"
     values = np.array(values)
     text = f"{values.mean():.{digits}f}"
     return text + (f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else "")
@@ -214,26 +234,22 @@ def tables(lines):
     for line in lines:
         by_label.setdefault(line["label"], []).append(line)
     rows, z_rows = [], []
+    keys = [key for key in _DIGITS if any(key in line["1.0"] for line in lines)]
     for label, own in by_label.items():
-        factors = [factor for factor in own[0] if factor not in ("label", "seed", "seconds", "z")]
-        for factor in factors:
+        for factor in (key for key in own[0] if key.replace(".", "").isdigit()):
             values = [line[factor] for line in own]
-            cells = [
-                spread([v[key] for v in values], digits) if key in values[0] else "-"
-                for key, digits in (
-                    *(("NLL_oracle", 3), ("NLL_test", 3), ("entropy", 3)),
-                    ("distinct", 0),
-                )
-            ]
+            cells = [spread([v.get(key) for v in values], _DIGITS[key]) for key in keys]
             rows.append([label, factor, str(len(own)), *cells])
         if own[0]["z"]:
-            keys = own[0]["z"]
-            z_rows.append([label, *(spread([line["z"][key] for line in own], 2) for key in keys)])
-    columns = ["NLL_oracle", "NLL_test", "entropy", "distinct"]
-    print_table(["model", "logits x", "seeds", *columns], rows)
+            names = own[0]["z"]
+            z_rows.append([label, *(spread([line["z"][key] for line in own], 2) for key in names)])
+    print_table(["model", "logits x", "seeds", *keys], rows)
     if z_rows:
         print()
-        print_table(["model", *(key.replace("_", " ") for key in keys)], z_rows)
+        print_table(["model", *(name.replace("_", " ") for name in names)], z_rows)
+    for line in lines:
+        for text in line.get("interpolated", ()):
+            print(f"{line['label']}, seed {line['seed']}: {text}")
 
 
 def main():
@@ -243,9 +259,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--arms", nargs="+", choices=_ARMS, default=list(_ARMS))
+    parser.add_argument("--length", type=int, help="of the sequences")
     parser.add_argument("--steps", type=int, default=20_000, help="of the ELBO, at most")
     parser.add_argument("--policy-steps", type=int, default=_POLICY_STEPS)
     parser.add_argument("--factors", type=float, nargs="+", default=[1.0, 1.27, 1.5, 1.82])
+    parser.add_argument("--particles", type=int, default=16, help="of the bound on NLL")
     parser.add_argument("--hparams", default="", help="changes for all models")
     parser.add_argument("--policy", default="", help="changes for all arms")
     parser.add_argument("--out", type=Path, help="where rows are appended to")
@@ -254,7 +272,8 @@ def main():
     if args.table:
         tables([json.loads(x) for path in args.table for x in path.read_text().splitlines()])
         return
-    suite = SUITES[args.suite](args.data)
+    make, length = SUITES[args.suite]
+    suite = make(args.data, args.length or length)
     lines = []
 
     def add(label, seed, seconds, found):
@@ -275,7 +294,8 @@ def main():
             start = time.perf_counter()
             trained = arm(args.suite, label, args, suite, seed, weights[model])
             seconds = time.perf_counter() - start
-            add(label, seed, took + seconds, look(trained, suite, seed, args.factors))
+            found = look(trained, suite, seed, args.factors, args.particles)
+            add(label, seed, took + seconds, found)
     tables(lines)
 
 

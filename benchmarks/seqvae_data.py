@@ -1,10 +1,11 @@
 """The sequences of the SeqVAE suites: drawn from oracles whose likelihoods are known, or read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
+import pretty_midi
 import tensorflow as tf
 
 from benchmarks.seqvae_model import TokenHParams, Tokens
@@ -13,6 +14,7 @@ from vaeseq.examples.midi import data, melody, roll
 from vaeseq.sampling import draw
 
 _COMPONENTS = 8
+_SIZES = {"train": 10_000, "valid": 1000, "test": 2000}
 
 
 class Suite(NamedTuple):
@@ -22,8 +24,19 @@ class Suite(NamedTuple):
     valid: np.ndarray
     test: np.ndarray
     vocabulary: int
-    oracles: list[Any]  # whose mixture, in equal parts, the data is from; [] where unknown
-    components: dict[str, np.ndarray]  # which of them drew a sequence, by split
+    oracles: Sequence[Any] = ()  # whose mixture, in equal parts, the data is from, where known
+    components: dict[str, np.ndarray] = {}  # noqa: RUF012  # which drew a sequence, by split
+    names: Sequence[str] = ()  # of symbols, where they have some
+    end: int | None = None  # the symbol after which there is nothing
+
+    def sequences(self, symbols: np.ndarray) -> list[list[int]]:
+        """Those of the rows of symbols, up to their ends."""
+        rows = symbols.tolist()
+        return [row[: row.index(self.end)] if self.end in row else row for row in rows]
+
+    def text(self, symbols: np.ndarray) -> list[str]:
+        """The names of the symbols, a line for each row."""
+        return [" ".join(self.names[i] for i in row) for row in self.sequences(symbols)]
 
     def oracle_log_prob(self, symbols: np.ndarray) -> np.ndarray:
         """Of sequences under the oracle, [N]; exact."""
@@ -93,25 +106,23 @@ def drawn(oracles: list[Oracle], vocabulary: int, steps: int, sizes: dict[str, i
     return Suite(**splits, vocabulary=vocabulary, oracles=oracles, components=components)
 
 
-def oracle(folder: Path) -> Suite:
-    """SeqGAN's: 5000 symbols, 20 steps, 10,000 training sequences."""
-    sizes = {"train": 10_000, "valid": 1000, "test": 2000}
-    return drawn([released_oracle(folder / "seqgan_oracle.npz")], 5000, 20, sizes)
+def oracle(folder: Path, steps: int) -> Suite:
+    """SeqGAN's: 5000 symbols, 10,000 training sequences."""
+    return drawn([released_oracle(folder / "seqgan_oracle.npz")], 5000, steps, _SIZES)
 
 
-def own_oracle(folder: Path) -> Suite:
+def own_oracle(folder: Path, steps: int) -> Suite:
     """The same of standard normal weights, as in the SeqVAE paper's code."""
-    keras.utils.set_random_seed(0)
-    return drawn([random_oracle(5000, 1)], 5000, 20, {"train": 10_000, "valid": 1000, "test": 2000})
+    return drawn([random_oracle(5000, 1)], 5000, steps, _SIZES)
 
 
-def mixture(folder: Path) -> Suite:
-    """Eight oracles with 100 symbols, 20 steps."""
+def mixture(folder: Path, steps: int) -> Suite:
+    """Eight oracles with 100 symbols."""
     oracles = [random_oracle(100, seed) for seed in range(_COMPONENTS)]
-    return drawn(oracles, 100, 20, {"train": 10_000, "valid": 1000, "test": 2000})
+    return drawn(oracles, 100, steps, _SIZES)
 
 
-def captions(folder: Path) -> Suite:
+def captions(folder: Path, steps: int) -> Suite:
     """Captions word by word, ended and filled up by symbol 0; rare words are symbol 1."""
     lines = {
         name: [x.split() for x in (folder / f"captions/coco_{name}.txt").read_text().splitlines()]
@@ -119,7 +130,6 @@ def captions(folder: Path) -> Suite:
     }
     words, counts = np.unique(np.concatenate(lines["train"]), return_counts=True)
     known = {word: 2 + i for i, word in enumerate(words[counts > 1].tolist())}
-    steps = 21
 
     def symbols(split: list[list[str]]) -> np.ndarray:
         array = np.zeros([len(split), steps], np.int32)
@@ -129,11 +139,12 @@ def captions(folder: Path) -> Suite:
         return array
 
     train, test = symbols(lines["train"]), symbols(lines["test"])
-    return Suite(train[:-1000], train[-1000:], test, 2 + len(known), [], {})
+    names = ["", "<rare>", *known]
+    return Suite(train[:-1000], train[-1000:], test, len(names), names=names, end=0)
 
 
-def melodies(folder: Path) -> Suite:
-    """Nottingham's melodies: windows of four bars, those of training moved by -5 to 5 semitones."""
+def melodies(folder: Path, steps: int) -> Suite:
+    """Nottingham's in windows, 16 steps to a bar; for training moved by -5 to 5 semitones."""
     paths = data.find([str(folder / "melody/nottingham")], "--data")
     pieces = data.collect(paths, beats=True, drums=False, progress=False).pieces
     form = roll.RollFormat(rate=4.0, beats=True)
@@ -147,16 +158,17 @@ def melodies(folder: Path) -> Suite:
             frames = roll.to_roll(pieces[index].notes, form)
             for move in range(-5, 6) if name == "train" else (0,):
                 moved = np.roll(frames, move, axis=1)
-                ends = range(64, len(moved) + 1, 32)
-                windows += [melody.of_rolls(moved[end - 64 : end], True) for end in ends]
+                ends = range(steps, len(moved) + 1, steps // 2)
+                windows += [melody.of_rolls(moved[end - steps : end], True) for end in ends]
         splits[name] = np.stack(windows).astype(np.int32)
-    return Suite(**splits, vocabulary=melody.SYMBOLS, oracles=[], components={})
+    names = [".", "-", *map(pretty_midi.note_number_to_name, range(21, 109))]
+    return Suite(**splits, vocabulary=melody.SYMBOLS, names=names)
 
 
-SUITES = {
-    "oracle": oracle,
-    "own-oracle": own_oracle,
-    "mixture": mixture,
-    "melody": melodies,
-    "captions": captions,
+SUITES = {  # and how many steps their sequences have
+    "oracle": (oracle, 20),
+    "own-oracle": (own_oracle, 20),
+    "mixture": (mixture, 20),
+    "melody": (melodies, 64),
+    "captions": (captions, 21),
 }

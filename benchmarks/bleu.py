@@ -1,0 +1,28 @@
+"""Quality against variety of generated symbols: BLEU with real sequences, self-BLEU among them.
+
+BLEU is high where what is generated is made of what real sequences are made of, self-BLEU where it
+is all alike (Zhu et al. 2018, arXiv:1802.01886); a model is better than another where it is higher
+in the one at the same of the other (Caccia et al. 2020, arXiv:1811.02549).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+_HYPOTHESES, _REFERENCES = 200, 500
+_SMOOTH = SmoothingFunction().method1
+
+
+def bleu(generated: Sequence[list[int]], real: Sequence[list[int]]) -> dict[str, float]:
+    """Both, of n-grams up to 4, from 0 to 1; of the first 200 generated, with the first 500."""
+    references, own = list(real[:_REFERENCES]), list(generated[:_HYPOTHESES])
+    others = [own[:i] + own[i + 1 :] for i in range(len(own))]
+    return {
+        "BLEU": float(np.mean([_bleu(references, x) for x in own])),
+        "self-BLEU": float(np.mean([_bleu(*x) for x in zip(others, own, strict=True)])),
+    }
+
+
+def _bleu(references: list[list[int]], sequence: list[int]) -> float:
+    return sentence_bleu(references, sequence, smoothing_function=_SMOOTH) if sequence else 0.0

@@ -1,0 +1,76 @@
+"""The oracles of the SeqVAE suites, and a suite on a small one."""
+
+import argparse
+import itertools
+
+import numpy as np
+import pytest
+
+from benchmarks import seqvae
+from benchmarks.seqvae_data import Suite, drawn, random_oracle, released_oracle
+
+
+def lstm_log_prob(p, symbols):
+    """SeqGAN's recurrence, a symbol at a time; the first input is symbol 0."""
+    h, c, total, before = np.zeros(len(p["Ui"])), np.zeros(len(p["Ui"])), 0.0, 0
+    for symbol in symbols:
+        pre = {g: p["embedding"][before] @ p["W" + g] + h @ p["U" + g] + p["b" + g] for g in "ifog"}
+        i, f, o = (1 / (1 + np.exp(-pre[g])) for g in "ifo")
+        c = f * c + i * np.tanh(pre["g"])
+        h = o * np.tanh(c)
+        logits = h @ p["Wout"] + p["bout"]
+        total += logits[symbol] - np.log(np.exp(logits).sum())
+        before = symbol
+    return total
+
+
+def test_the_released_oracle_is_seqgans_recurrence(tmp_path):
+    rng, size, vocabulary = np.random.default_rng(0), 32, 7
+    shapes = {"embedding": [vocabulary, size], "Wout": [size, vocabulary], "bout": [vocabulary]}
+    for gate in "ifog":
+        shapes |= {"W" + gate: [size, size], "U" + gate: [size, size], "b" + gate: [size]}
+    parts = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    np.savez(tmp_path / "oracle.npz", **parts)
+    oracle, symbols = released_oracle(tmp_path / "oracle.npz"), rng.integers(7, size=[5, 9])
+    expected = [lstm_log_prob(parts, row) for row in symbols]
+    np.testing.assert_allclose(oracle.log_prob(symbols.astype(np.int32)), expected, rtol=1e-4)
+
+
+def test_a_mixture_of_oracles_is_a_distribution():
+    every = np.array(list(itertools.product(range(4), repeat=3)), np.int32)
+    suite = Suite(every, every, every, 4, [random_oracle(4, seed) for seed in range(3)])
+    assert np.exp(suite.oracle_log_prob(every)).sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_what_is_drawn_from_a_component_is_likeliest_there():
+    suite = drawn(
+        [random_oracle(30, 0), random_oracle(30, 1)], 30, 12, {"train": 200, "valid": 1, "test": 1}
+    )
+    own = np.stack([oracle.log_prob(suite.train) for oracle in suite.oracles])
+    assert (own.argmax(axis=0) == suite.components["train"]).mean() > 0.95
+
+
+def test_sequences_stop_at_their_end():
+    suite = Suite(*[np.zeros([1, 1], int)] * 3, 3, names=["", "a", "b"], end=0)
+    assert suite.text(np.array([[2, 1, 0, 2], [1, 1, 1, 1]])) == ["b a", "a a a a"]
+
+
+def test_a_small_oracle_is_learned_and_its_arms_tell_their_rows(monkeypatch):
+    monkeypatch.setattr(seqvae, "_JUDGE_STEPS", 2)
+    sizes = {"train": 4000, "valid": 500, "test": 1000}
+    suite = drawn([random_oracle(8, 3)], 8, 6, sizes)
+    text = "rnn_hidden_sizes=[24],embed_size=8,batch_size=200,learning_rate=0.01,dropout=0,"
+    text += "divergence_schedule=constant"
+    args = argparse.Namespace(hparams=text, policy="policy_reward_step=3", steps=400)
+    args.policy_steps = 4
+    known = seqvae.yardsticks(suite)
+    oracle, unigram = (known[name]["1.0"]["NLL_test"] for name in ("oracle", "unigram"))
+    for model, label in (("RNN", "MLE"), ("SEQVAE", "SEQVAE stepwise")):
+        weights, _ = seqvae.pretrained("oracle", model, args, suite, 0)
+        trained = seqvae.arm("oracle", label, args, suite, 0, weights)
+        found = seqvae.look(trained, suite, 0, [1.0, 2.0], particles=4)
+        row, sharp = found["1.0"], found["2.0"]
+        assert oracle - 0.01 < row["NLL_test"] < oracle + 0.25 * (unigram - oracle)
+        assert abs(row["NLL_oracle"] - oracle) < 0.3 * (unigram - oracle)
+        assert sharp["entropy"] < row["entropy"] and sharp["NLL_oracle"] < row["NLL_oracle"]
+        assert (found["z"] is None) == (model == "RNN")
