@@ -424,3 +424,11 @@ def test_pieces_with_a_policy_gradient_are_the_whole(tmp_path):
         if name != "run/seconds":
             np.testing.assert_array_equal(x, found[1][name], err_msg=name)
     assert same_metrics(*runs)
+
+
+def test_a_report_says_nothing_of_what_has_had_no_value_since_the_last(tmp_path):
+    run, phases = make_run(tmp_path), {"policy_elbo_steps": 1, "policy_judge_steps": 1}
+    fit(run, compiled(policy_gradient="stepwise", discriminator_size=3, **phases), 3, every=1)
+    told = [{"loss", "discriminator_loss"} & line.keys() for line in run.metrics()]
+    assert told == [{"loss"}, {"discriminator_loss"}, {"loss", "discriminator_loss"}]
+    assert run.file("curves.png").exists()

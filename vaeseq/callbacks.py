@@ -124,7 +124,7 @@ class Report(keras.callbacks.Callback):
         self.means = [np.asarray(x.numpy()) for x in self._mean_variables()]
         if step and self.is_due(step):
             if not self.lines or self.lines[-1]["step"] < step:
-                self._report(step, self.model.get_metrics_result())
+                self._report(step)
             self.means = [np.zeros_like(x) for x in self.means]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -136,7 +136,7 @@ class Report(keras.callbacks.Callback):
         """Reports where it is time."""
         step = self.model.trained_steps
         if self.is_due(step):
-            self._report(step, logs)
+            self._report(step)
             self.model.reset_metrics()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -154,9 +154,9 @@ class Report(keras.callbacks.Callback):
     def _mean_variables(self) -> list[Any]:
         return [x for metric in self.model.metrics for x in metric.variables]
 
-    def _report(self, step: int, means: Any) -> None:
+    def _report(self, step: int) -> None:
         metrics = {"step": step, "seconds": round(self.run.seconds, 3)}
-        metrics |= {name: float(value) for name, value in means.items()} | self.validate()
+        metrics |= self._means() | self.validate()
         if self._badness(metrics) < self.best:
             final = step % self.every != 0
             self.run.save_best(self.model, final)
@@ -169,6 +169,10 @@ class Report(keras.callbacks.Callback):
         shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         logging.info("%s", shown)
         self.model.stop_training = self.enough(metrics)
+
+    def _means(self) -> dict[str, float]:
+        """Since the last report; none of what has had no value since, as before a game has ended."""
+        return {x.name: float(x.result()) for x in self.model.metrics if float(x.count)}
 
     def _badness(self, metrics: dict[str, float]) -> float:
         highest = self.best_metric.startswith("-")
@@ -221,7 +225,7 @@ def draw_curves(run: Run, metrics: list[dict[str, float]]) -> None:
     What is always 0, such as the KL of a core without latents, is left out.
     """
     groups: dict[str, list[str]] = {}
-    for name in metrics[-1]:
+    for name in dict.fromkeys(name for line in metrics for name in line):
         if name not in ("step", "seconds") and any(line.get(name) for line in metrics):
             groups.setdefault(name.removeprefix("valid_"), []).append(name)
     if not groups:
