@@ -16,7 +16,8 @@ on the test set, and no minimum over a curve is taken. Every row gives, in nats 
 for logits times 1 and more (a lower temperature), and of z: KL, mutual information with the test
 set, active units, reconstruction accuracy; for the mixture, how many components a linear probe of z
 finds; sequences between two of the test set. Rows are appended to --out as JSON lines while it
-runs; --table prints those again. Needs nltk and scikit-learn.
+runs; --table prints those again. Where there is an oracle, a policy gradient is compared with its
+control at equal NLL_test, along the logits' factors. Needs nltk and scikit-learn.
 """
 
 import argparse
@@ -50,6 +51,7 @@ _ARMS = {  # the model that is trained first, and what then changes
     "SEQVAE prefix": ("SEQVAE", _ROLLED + "policy_gradient=prefix,policy_baseline=batch"),
     "SEQVAE stepwise": ("SEQVAE", "policy_gradient=stepwise"),
 }
+_CONTROLS = {"RNN": "MLE", "SEQVAE": "SEQVAE"}
 _COMMON = {  # of both models of a suite
     "oracle": "dropout=0.2,learning_rate=0.004",
     "own-oracle": "dropout=0.2,learning_rate=0.004",
@@ -247,9 +249,37 @@ def tables(lines):
     if z_rows:
         print()
         print_table(["model", *(name.replace("_", " ") for name in names)], z_rows)
+    gains = [[label, *gain(by_label, label)] for label in by_label if is_policy(by_label, label)]
+    if gains:
+        print()
+        print_table(["model", "NLL_oracle below its control's at equal NLL_test"], gains)
     for line in lines:
         for text in line.get("interpolated", ()):
             print(f"{line['label']}, seed {line['seed']}: {text}")
+
+
+def is_policy(by_label, label):
+    if label not in _ARMS or not _ARMS[label][1] or "NLL_oracle" not in by_label[label][0]["1.0"]:
+        return False
+    return len(sweep(by_label[label][0])) > 1 and _CONTROLS[_ARMS[label][0]] in by_label
+
+
+def sweep(line):
+    """NLL_test, rising, and NLL_oracle over the factors of a row, [factors, 2]."""
+    factors = (row for key, row in line.items() if key.replace(".", "").isdigit())
+    return np.array(sorted((row["NLL_test"], row["NLL_oracle"]) for row in factors))
+
+
+def gain(by_label, label):
+    """The mean distance of an arm's sweep from its control's over their NLL_test, by seed."""
+    controls = {line["seed"]: sweep(line) for line in by_label[_CONTROLS[_ARMS[label][0]]]}
+    gains = []
+    for line in by_label[label]:
+        own, control = sweep(line), controls[line["seed"]]
+        common = max(own[0, 0], control[0, 0]), min(own[-1, 0], control[-1, 0])
+        at = np.linspace(*common, 100)
+        gains.append(np.mean(np.interp(at, *control.T) - np.interp(at, *own.T)))
+    return [spread(gains, 3)]
 
 
 def main():
