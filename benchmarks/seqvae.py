@@ -119,7 +119,7 @@ def pretrained(name, model, args, suite, seed):
 def arm(name, label, args, suite, seed, weights):
     """A model that goes on from the weights, for as many updates in every arm."""
     model, text = _ARMS[label]
-    extra = "learning_rate=0.001,dropout=0,divergence_schedule=constant"
+    extra = "learning_rate=0.001,divergence_schedule=constant"
     extra += f",policy_judge_steps={_JUDGE_STEPS}"
     own = hparams(name, model, args.hparams, seed).parse(extra).parse(text).parse(args.policy)
     keras.utils.set_random_seed(seed)
