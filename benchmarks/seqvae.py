@@ -205,18 +205,21 @@ def probe(model, suite):
 
 
 def yardsticks(suite):
-    """What needs no training: the oracle itself, and the frequencies of symbols."""
+    """What needs no training: the oracle itself, and powers of the frequencies of symbols."""
     counts = np.bincount(suite.train.ravel(), minlength=suite.vocabulary) + 1e-2
-    log_p = np.log(counts / counts.sum())
     rng = np.random.default_rng(0)
-    sampled = rng.choice(suite.vocabulary, [_SAMPLES, suite.test.shape[1]], p=counts / counts.sum())
-    rows = {
-        "unigram": {"NLL_test": -float(log_p[suite.test].mean()),
-                    "entropy": -float(log_p[sampled].mean())} | of_generated(suite, sampled)
-    }  # fmt: skip
+    rows = {}
+    for label, power in {"uniform": 0, "unigram": 1, "unigram cubed": 3}.items():
+        p = counts**power / (counts**power).sum()
+        sampled = rng.choice(suite.vocabulary, [_SAMPLES, suite.test.shape[1]], p=p)
+        own = {"NLL_test": -np.log(p)[suite.test].mean(), "entropy": -np.sum(p * np.log(p))}
+        rows[label] = own | of_generated(suite, sampled)
     if suite.oracles:
-        own = -float(suite.oracle_log_prob(suite.test).mean()) / suite.test.shape[1]
-        rows["oracle"] = {"NLL_test": own, "entropy": own} | of_generated(suite, suite.test)
+        test, train = (
+            -float(suite.oracle_log_prob(symbols).mean()) / symbols.shape[1]
+            for symbols in (suite.test, suite.train)  # there are more of the latter
+        )
+        rows["oracle"] = {"NLL_test": test, "entropy": train} | of_generated(suite, suite.test)
     else:
         rows["training sequences"] = of_generated(suite, rng.permutation(suite.train)[:_SAMPLES])
     return {label: {"1.0": row, "z": None} for label, row in rows.items()}
