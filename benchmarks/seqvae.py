@@ -34,7 +34,7 @@ import numpy as np
 
 from benchmarks.seqvae_data import SUITES
 from benchmarks.seqvae_model import TokenHParams, Tokens
-from benchmarks.timing import print_table
+from benchmarks.seqvae_tables import print_tables
 from vaeseq import latent_space
 from vaeseq.sampling import draw
 from vaeseq.training import batches_by_step
@@ -51,7 +51,7 @@ _ARMS = {  # the model that is trained first, and what then changes
     "SEQVAE prefix": ("SEQVAE", _ROLLED + "policy_gradient=prefix,policy_baseline=batch"),
     "SEQVAE stepwise": ("SEQVAE", "policy_gradient=stepwise"),
 }
-_CONTROLS = {"RNN": "MLE", "SEQVAE": "SEQVAE"}
+_CONTROLS = {"RNN": "MLE", "SEQVAE": "SEQVAE"}  # of the arms from a model
 _COMMON = {  # of both models of a suite
     "oracle": "dropout=0.2,learning_rate=0.004",
     "own-oracle": "dropout=0.2,learning_rate=0.004",
@@ -70,10 +70,6 @@ _EVERY = 200  # steps from one look at validation to the next
 _PATIENCE = 3  # looks without anything better
 _JUDGE_STEPS, _POLICY_STEPS = 100, 200
 _SAMPLES = 1000
-_DIGITS = {  # of the columns of the table
-    **{name: 3 for name in ("NLL_oracle", "NLL_test", "entropy", "BLEU", "self-BLEU")},
-    "distinct": 0,
-}
 
 
 def hparams(suite, model, text, seed):
@@ -225,66 +221,6 @@ def yardsticks(suite):
     return {label: {"1.0": row, "z": None} for label, row in rows.items()}
 
 
-def spread(values, digits):
-    if None in values:
-        return "-"
-    values = np.array(values)
-    text = f"{values.mean():.{digits}f}"
-    return text + (f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else "")
-
-
-def tables(lines):
-    """Means and deviations over seeds."""
-    by_label = {}
-    for line in lines:
-        by_label.setdefault(line["label"], []).append(line)
-    rows, z_rows = [], []
-    keys = [key for key in _DIGITS if any(key in line["1.0"] for line in lines)]
-    for label, own in by_label.items():
-        for factor in (key for key in own[0] if key.replace(".", "").isdigit()):
-            values = [line[factor] for line in own]
-            cells = [spread([v.get(key) for v in values], _DIGITS[key]) for key in keys]
-            rows.append([label, factor, str(len(own)), *cells])
-        if own[0]["z"]:
-            names = own[0]["z"]
-            z_rows.append([label, *(spread([line["z"][key] for line in own], 2) for key in names)])
-    print_table(["model", "logits x", "seeds", *keys], rows)
-    if z_rows:
-        print()
-        print_table(["model", *(name.replace("_", " ") for name in names)], z_rows)
-    gains = [[label, *gain(by_label, label)] for label in by_label if is_policy(by_label, label)]
-    if gains:
-        print()
-        print_table(["model", "NLL_oracle below its control's at equal NLL_test"], gains)
-    for line in lines:
-        for text in line.get("interpolated", ()):
-            print(f"{line['label']}, seed {line['seed']}: {text}")
-
-
-def is_policy(by_label, label):
-    if label not in _ARMS or not _ARMS[label][1] or "NLL_oracle" not in by_label[label][0]["1.0"]:
-        return False
-    return len(sweep(by_label[label][0])) > 1 and _CONTROLS[_ARMS[label][0]] in by_label
-
-
-def sweep(line):
-    """NLL_test, rising, and NLL_oracle over the factors of a row, [factors, 2]."""
-    factors = (row for key, row in line.items() if key.replace(".", "").isdigit())
-    return np.array(sorted((row["NLL_test"], row["NLL_oracle"]) for row in factors))
-
-
-def gain(by_label, label):
-    """The mean distance of an arm's sweep from its control's over their NLL_test, by seed."""
-    controls = {line["seed"]: sweep(line) for line in by_label[_CONTROLS[_ARMS[label][0]]]}
-    gains = []
-    for line in by_label[label]:
-        own, control = sweep(line), controls[line["seed"]]
-        common = max(own[0, 0], control[0, 0]), min(own[-1, 0], control[-1, 0])
-        at = np.linspace(*common, 100)
-        gains.append(np.mean(np.interp(at, *control.T) - np.interp(at, *own.T)))
-    return [spread(gains, 3)]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", required=True, choices=SUITES)
@@ -303,7 +239,7 @@ def main():
     parser.add_argument("--table", type=Path, nargs="+", help="only print what is in such files")
     args = parser.parse_args()
     if args.table:
-        tables([json.loads(x) for path in args.table for x in path.read_text().splitlines()])
+        print_tables([json.loads(x) for path in args.table for x in path.read_text().splitlines()])
         return
     make, length = SUITES[args.suite]
     suite = make(args.data, args.length or length)
@@ -328,8 +264,9 @@ def main():
             trained = arm(args.suite, label, args, suite, seed, weights[model])
             seconds = time.perf_counter() - start
             found = look(trained, suite, seed, args.factors, args.particles)
+            found["control"] = _CONTROLS[model]
             add(label, seed, took + seconds, found)
-    tables(lines)
+    print_tables(lines)
 
 
 if __name__ == "__main__":

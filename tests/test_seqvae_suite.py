@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks import seqvae
+from benchmarks import seqvae, seqvae_tables
 from benchmarks.seqvae_data import Suite, drawn, random_oracle, released_oracle
 
 
@@ -53,6 +53,13 @@ def test_what_is_drawn_from_a_component_is_likeliest_there():
 def test_sequences_stop_at_their_end():
     suite = Suite(*[np.zeros([1, 1], int)] * 3, 3, names=["", "a", "b"], end=0)
     assert suite.text(np.array([[2, 1, 0, 2], [1, 1, 1, 1]])) == ["b a", "a a a a"]
+
+
+def test_a_gain_is_the_distance_at_equal_nll_test():
+    control = np.array([[4.0, 9.0], [5.0, 8.0]])
+    further = np.add(control, [0.5, -0.5])  # along the control's own line
+    assert seqvae_tables.gain(further, control) == pytest.approx(0)
+    assert seqvae_tables.gain(further - [[0, 0.2]], control) == pytest.approx(0.2)
 
 
 def test_a_small_oracle_is_learned_and_its_arms_tell_their_rows(monkeypatch):
