@@ -1,6 +1,10 @@
 """The SeqVAE suites: likelihood, policy gradients and their control, and the use of z.
 
-    python -m benchmarks.seqvae --suite mixture --data DIR --seeds 5
+    python -m benchmarks.seqvae --suite mixture --seeds 5
+
+The suite oracle wants seqgan_oracle.npz in --data, with the arrays embedding, Wi, Ui, bi, ..., bg,
+Wout and bout; captions wants captions/coco_train.txt and coco_test.txt, one in a line; melody wants
+melody/nottingham, a folder with MIDI files.
 
 For each seed a model is trained by its ELBO until validation says stop (the best weights count);
 from there each arm goes on for the same number of generator updates: the control by the ELBO alone,
@@ -34,7 +38,7 @@ import numpy as np
 
 from benchmarks.seqvae_data import SUITES
 from benchmarks.seqvae_model import TokenHParams, Tokens
-from benchmarks.seqvae_tables import print_tables
+from benchmarks.seqvae_tables import draw_frontiers, print_tables
 from vaeseq import latent_space
 from vaeseq.sampling import draw
 from vaeseq.training import batches_by_step
@@ -224,7 +228,12 @@ def yardsticks(suite):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", required=True, choices=SUITES)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(),
+        help="folder; own-oracle and mixture need nothing of it",
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--arms", nargs="+", choices=_ARMS, default=list(_ARMS))
@@ -237,9 +246,13 @@ def main():
     parser.add_argument("--policy", default="", help="changes for all arms")
     parser.add_argument("--out", type=Path, help="where rows are appended to")
     parser.add_argument("--table", type=Path, nargs="+", help="only print what is in such files")
+    parser.add_argument("--picture", type=Path, help="of such files: the two NLL, as a PNG file")
     args = parser.parse_args()
     if args.table:
-        print_tables([json.loads(x) for path in args.table for x in path.read_text().splitlines()])
+        lines = [json.loads(x) for path in args.table for x in path.read_text().splitlines()]
+        print_tables(lines)
+        if args.picture:
+            draw_frontiers(lines, args.picture)
         return
     make, length = SUITES[args.suite]
     suite = make(args.data, args.length or length)

@@ -1,6 +1,7 @@
 """The tables of the SeqVAE suites, of rows as `benchmarks.seqvae` makes them."""
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from benchmarks.timing import print_table
 
@@ -75,6 +76,22 @@ def gain(own, control):
     """The mean of a sweep's distance from the control's, over the NLL_test that both have."""
     at = np.linspace(max(own[0, 0], control[0, 0]), min(own[-1, 0], control[-1, 0]), 100)
     return np.mean(np.interp(at, *control.T) - np.interp(at, *own.T))
+
+
+def draw_frontiers(lines, path):
+    """NLL_oracle over NLL_test along the factors of every arm, means over seeds, as a picture."""
+    by_label = {}
+    for line in lines:
+        if len(sweep(line)) > 1:
+            by_label.setdefault(line["label"], []).append(sweep(line))
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for label, sweeps in by_label.items():
+        style = "o-" if label in ("MLE", "SEQVAE") else "x--"
+        axes.plot(*np.mean(sweeps, axis=0).T, style, label=label)
+    axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
+    axes.legend()
+    figure.savefig(path, dpi=100)
 
 
 def spread(values, digits):
