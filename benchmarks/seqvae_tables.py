@@ -21,7 +21,7 @@ def print_tables(lines):
     print_gains(by_label)
     for line in lines:
         for text in line.get("interpolated", ()):
-            print(f"{line['label']}, seed {line['seed']}: {text}")
+            print(f"\n{line['label']}, seed {line['seed']}: {text}")
 
 
 def print_qualities(by_label):

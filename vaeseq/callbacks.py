@@ -171,7 +171,7 @@ class Report(keras.callbacks.Callback):
         self.model.stop_training = self.enough(metrics)
 
     def _means(self) -> dict[str, float]:
-        """Since the last report; none of what has had no value since, as before a game has ended."""
+        """Since the last report; not of what had no value since, as before a game has ended."""
         return {x.name: float(x.result()) for x in self.model.metrics if float(x.count)}
 
     def _badness(self, metrics: dict[str, float]) -> float:
