@@ -124,7 +124,7 @@ class Report(keras.callbacks.Callback):
         self.means = [np.asarray(x.numpy()) for x in self._mean_variables()]
         if step and self.is_due(step):
             if not self.lines or self.lines[-1]["step"] < step:
-                self._report(step)
+                self._report(step, self.model.get_metrics_result())
             self.means = [np.zeros_like(x) for x in self.means]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -136,7 +136,7 @@ class Report(keras.callbacks.Callback):
         """Reports where it is time."""
         step = self.model.trained_steps
         if self.is_due(step):
-            self._report(step)
+            self._report(step, logs)
             self.model.reset_metrics()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -154,9 +154,9 @@ class Report(keras.callbacks.Callback):
     def _mean_variables(self) -> list[Any]:
         return [x for metric in self.model.metrics for x in metric.variables]
 
-    def _report(self, step: int) -> None:
+    def _report(self, step: int, means: Any) -> None:
         metrics = {"step": step, "seconds": round(self.run.seconds, 3)}
-        metrics |= self._means() | self.validate()
+        metrics |= self._of_values(means) | self.validate()
         if self._badness(metrics) < self.best:
             final = step % self.every != 0
             self.run.save_best(self.model, final)
@@ -170,9 +170,10 @@ class Report(keras.callbacks.Callback):
         logging.info("%s", shown)
         self.model.stop_training = self.enough(metrics)
 
-    def _means(self) -> dict[str, float]:
-        """Since the last report; not of what had no value since, as before a game has ended."""
-        return {x.name: float(x.result()) for x in self.model.metrics if float(x.count)}
+    def _of_values(self, means: Any) -> dict[str, float]:
+        """Those of something since the last report: there is no return before a game has ended."""
+        empty = {x.name for x in self.model.metrics if not np.asarray(x.count.numpy())}
+        return {name: float(value) for name, value in means.items() if name not in empty}
 
     def _badness(self, metrics: dict[str, float]) -> float:
         highest = self.best_metric.startswith("-")
