@@ -63,7 +63,7 @@ _COMMON = {  # of both models of a suite
     "melody": "rnn_hidden_sizes=[128],dropout=0.2,learning_rate=0.003",
     "captions": "rnn_hidden_sizes=[128],embed_size=128,dropout=0.4,learning_rate=0.003",
 }
-_ON_Z = {  # what chose to keep z in use, by validation
+_ON_Z = {  # what keeps z in use
     "oracle": "latent_size=16",
     "own-oracle": "latent_size=16",
     "mixture": "latent_size=16,word_dropout=0.2,free_bits=1",
@@ -143,11 +143,7 @@ def sharpened(model, factor):
 
 
 def nll(model, symbols, particles):
-    parts = [
-        model.log_prob(symbols[at : at + 250], num_samples=particles)
-        for at in range(0, len(symbols), 250)
-    ]
-    return -float(np.mean(np.concatenate(parts))) / symbols.shape[1]
+    return -float(model.log_probs(symbols, particles).mean()) / symbols.shape[1]
 
 
 def look(model, suite, seed, factors, particles):

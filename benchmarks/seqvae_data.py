@@ -25,7 +25,7 @@ class Suite(NamedTuple):
     test: np.ndarray
     vocabulary: int
     oracles: Sequence[Any] = ()  # whose mixture, in equal parts, the data is from, where known
-    components: dict[str, np.ndarray] = {}  # noqa: RUF012  # which drew a sequence, by split
+    components: dict[str, np.ndarray] | None = None  # which of them drew a sequence, by split
     names: Sequence[str] = ()  # of symbols, where they have some
     end: int | None = None  # the symbol after which there is nothing
 
@@ -40,13 +40,8 @@ class Suite(NamedTuple):
 
     def oracle_log_prob(self, symbols: np.ndarray) -> np.ndarray:
         """Of sequences under the oracle, [N]; exact."""
-        parts = np.stack([_log_prob(oracle, symbols) for oracle in self.oracles])
+        parts = np.stack([oracle.log_probs(symbols) for oracle in self.oracles])
         return np.logaddexp.reduce(parts, axis=0) - np.log(len(parts))
-
-
-def _log_prob(model: Tokens, symbols: np.ndarray) -> np.ndarray:
-    parts = [model.log_prob(symbols[at : at + 256]) for at in range(0, len(symbols), 256)]
-    return np.concatenate(parts)
 
 
 class FromSymbol(context.EncodeObserved):

@@ -3,9 +3,12 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 from vaeseq import HParams, ModelBase, codec
 from vaeseq.hparams import hparam
+
+_ROWS_AT_ONCE = 250
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,16 @@ class Tokens(ModelBase):
     def __init__(self, hparams: TokenHParams, vocabulary: int):
         self.vocabulary = vocabulary
         super().__init__(hparams, name="tokens")
+
+    def log_probs(self, symbols: np.ndarray, num_samples: int | None = None) -> np.ndarray:
+        """As `log_prob`, [N], of any number of sequences."""
+        parts = range(0, len(symbols), _ROWS_AT_ONCE)
+        return np.concatenate(
+            [
+                self.log_prob(symbols[at : at + _ROWS_AT_ONCE], num_samples=num_samples)
+                for at in parts
+            ]
+        )
 
     def make_encoder(self) -> keras.layers.Layer:
         embed = keras.layers.Embedding(self.vocabulary, self.hparams.embed_size)

@@ -135,9 +135,8 @@ def test_the_rewards_that_are_rolled_out_are_the_exact_ones_on_average():
     exact = exact_values(model)[rows]
     np.testing.assert_allclose(values, exact, atol=0.012)
     assert_close(values[:, -1], exact[:, -1])
-    assert (
-        np.std(exact, axis=0).min() > 0.016
-    )  # twice that: they differ, so that a mistake would be seen
+    # They differ by more than that, so that a mistake would be seen.
+    assert np.std(exact, axis=0).min() > 0.016
 
 
 @pytest.mark.parametrize("step", [1, 2])

@@ -51,9 +51,9 @@ def test_handlers_that_library_code_has_replaced_come_back():
 def test_once_a_process_ends_signals_do_not_change_its_exit_code():
     ending = """
 import atexit, os, signal
-from vaeseq.signals import ignored_at_exit
+from vaeseq.signals import ignore_at_exit
 for number in (signal.SIGINT, signal.SIGTERM):
     atexit.register(os.kill, os.getpid(), number)
-ignored_at_exit()
+ignore_at_exit()
 """
     assert subprocess.run([sys.executable, "-c", ending], check=False).returncode == 0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from vaeseq.errors import Stopped, UsageError, did_you_mean
-from vaeseq.signals import ignored_at_exit, interruptible
+from vaeseq.signals import ignore_at_exit, interruptible
 
 
 class Parser(argparse.ArgumentParser):
@@ -235,7 +235,7 @@ def main(parser: Parser) -> NoReturn:
             code = _under_absl(args)
     except KeyboardInterrupt as interrupted:
         code = getattr(interrupted, "exit_code", 130)
-    ignored_at_exit()
+    ignore_at_exit()
     sys.exit(code)
 
 

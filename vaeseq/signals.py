@@ -44,11 +44,11 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def ignored_at_exit() -> None:
+def ignore_at_exit() -> None:
     """From where Python begins to end the process, signals change nothing.
 
-    The work is done and the exit code known then, but TensorFlow takes a second to leave. What
-    was registered to run then before this call runs after signals are ignored.
+    The work is done and the exit code known then, but TensorFlow takes a second to leave. To be
+    called last: of what is registered with `atexit`, the last runs first.
     """
     for number in _HANDLED:
         atexit.register(signal.signal, number, signal.SIG_IGN)
