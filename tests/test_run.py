@@ -432,3 +432,12 @@ def test_a_report_says_nothing_of_what_has_had_no_value_since_the_last(tmp_path)
     told = [{"loss", "discriminator_loss"} & line.keys() for line in run.metrics()]
     assert told == [{"loss"}, {"discriminator_loss"}, {"loss", "discriminator_loss"}]
     assert run.file("curves.png").exists()
+
+
+def test_the_bar_shows_what_is_learned(tmp_path, capsys):
+    """Not a loss of 0 while the discriminator learns alone."""
+    run, phases = make_run(tmp_path), {"policy_elbo_steps": 1, "policy_judge_steps": 1}
+    for step, shown in {1: ", loss=", 2: ", discriminator_loss=", 3: ", loss="}.items():
+        model = compiled(policy_gradient="stepwise", discriminator_size=3, **phases)
+        fit(run, model, step, every=1)
+        assert shown in capsys.readouterr().err.splitlines()[-1]

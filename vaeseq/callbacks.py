@@ -156,7 +156,7 @@ class Report(keras.callbacks.Callback):
 
     def _report(self, step: int, means: Any) -> None:
         metrics = {"step": step, "seconds": round(self.run.seconds, 3)}
-        metrics |= self._of_values(means) | self.validate()
+        metrics |= of_values(self.model, means) | self.validate()
         if self._badness(metrics) < self.best:
             final = step % self.every != 0
             self.run.save_best(self.model, final)
@@ -169,11 +169,6 @@ class Report(keras.callbacks.Callback):
         shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         logging.info("%s", shown)
         self.model.stop_training = self.enough(metrics)
-
-    def _of_values(self, means: Any) -> dict[str, float]:
-        """Those of something since the last report: there is no return before a game has ended."""
-        empty = {x.name for x in self.model.metrics if not np.asarray(x.count.numpy())}
-        return {name: float(value) for name, value in means.items() if name not in empty}
 
     def _badness(self, metrics: dict[str, float]) -> float:
         highest = self.best_metric.startswith("-")
@@ -195,8 +190,17 @@ class Report(keras.callbacks.Callback):
         return samples
 
 
+def of_values(model: keras.Model, means: Any) -> dict[str, float]:
+    """The means of something since the last report: there is no return before a game has ended."""
+    known = [x.name for x in model.metrics if np.asarray(x.count.numpy())]
+    return {name: float(means[name]) for name in known}
+
+
 class Progress(keras.callbacks.Callback):
-    """A bar on stderr with the rate and the time left; to be closed."""
+    """A bar on stderr with the rate, the time left and the first metric that has a value.
+
+    That is the loss since the last report; where a discriminator learns alone, its own.
+    """
 
     def __init__(self, num_steps: int):
         super().__init__()
@@ -211,7 +215,8 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One step on."""
         assert self.bar is not None
-        self.bar.set_postfix(loss=f"{float(logs['loss']):.4f}", refresh=False)
+        name, value = next(iter(of_values(self.model, logs).items()))
+        self.bar.set_postfix({name: f"{value:.4f}"}, refresh=False)
         self.bar.update()
 
     def close(self) -> None:
