@@ -56,9 +56,10 @@ _ARMS = {  # the model that is trained first, and what then changes
     "SEQVAE stepwise": ("SEQVAE", "policy_gradient=stepwise"),
 }
 _CONTROLS = {"RNN": "MLE", "SEQVAE": "SEQVAE"}  # of the arms from a model
+_ON_ORACLES = "dropout=0.4,learning_rate=0.02,learning_rate_decay_steps=2000"
 _COMMON = {  # of both models of a suite
-    "oracle": "dropout=0.2,learning_rate=0.004",
-    "own-oracle": "dropout=0.2,learning_rate=0.004",
+    "oracle": _ON_ORACLES,
+    "own-oracle": _ON_ORACLES,
     "mixture": "rnn_hidden_sizes=[64],learning_rate=0.004",
     "melody": "rnn_hidden_sizes=[128],dropout=0.2,learning_rate=0.003",
     "captions": "rnn_hidden_sizes=[128],embed_size=128,dropout=0.4,learning_rate=0.003",
@@ -119,7 +120,7 @@ def pretrained(name, model, args, suite, seed):
 def arm(name, label, args, suite, seed, weights):
     """A model that goes on from the weights, for as many updates in every arm."""
     model, text = _ARMS[label]
-    extra = "learning_rate=0.001,divergence_schedule=constant"
+    extra = "learning_rate=0.001,learning_rate_decay_steps=0,divergence_schedule=constant"
     extra += f",policy_judge_steps={_JUDGE_STEPS}"
     own = hparams(name, model, args.hparams, seed).parse(extra).parse(text).parse(args.policy)
     keras.utils.set_random_seed(seed)
