@@ -61,14 +61,15 @@ _COMMON = {  # of both models of a suite
     "oracle": _ON_ORACLES,
     "own-oracle": _ON_ORACLES,
     "mixture": "rnn_hidden_sizes=[64],learning_rate=0.004",
-    "melody": "rnn_hidden_sizes=[128],dropout=0.2,learning_rate=0.003",
+    "melody": "rnn_hidden_sizes=[128],dropout=0.2,learning_rate=0.006,"
+    "learning_rate_decay_steps=3000",
     "captions": "rnn_hidden_sizes=[128],embed_size=128,dropout=0.4,learning_rate=0.003",
 }
 _ON_Z = {  # what keeps z in use
     "oracle": "latent_size=16",
     "own-oracle": "latent_size=16",
     "mixture": "latent_size=16,word_dropout=0.2,free_bits=1",
-    "melody": "latent_size=16,seqvae_batch_norm=0.8,word_dropout=0.2",
+    "melody": "latent_size=16,seqvae_batch_norm=0.72",
     "captions": "latent_size=16,seqvae_batch_norm=0.8,word_dropout=0.2",
 }
 _EVERY = 200  # steps from one look at validation to the next
