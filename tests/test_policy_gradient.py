@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import vaeseq
 from tests.conftest import SMALL, assert_close
-from vaeseq import codec, discriminators
+from vaeseq import codec, discriminators, policy_gradient
 from vaeseq.policy_gradient import Drawn, reward_to_go, token_weights
 
 SYMBOLS, TIME = 3, 3
@@ -131,7 +131,7 @@ def test_the_rewards_that_are_rolled_out_are_the_exact_ones_on_average():
     model = make(policy_rollouts=4096)
     drawn = model.adversary.draw(ALL, None, None, [1, 2])
     rows = [int(np.flatnonzero((row == ALL).all(axis=1))[0]) for row in drawn.observed.numpy()]
-    values = model.adversary.action_values(drawn, None, None, [3, 4])
+    values = tf.function(model.adversary.action_values)(drawn, None, None, tf.constant([3, 4]))
     exact = exact_values(model)[rows]
     np.testing.assert_allclose(values, exact, atol=0.012)
     assert_close(values[:, -1], exact[:, -1])
@@ -202,6 +202,24 @@ def test_rollouts_keep_their_prefix_and_go_on_from_it(vae_type, monkeypatch):
     for row, (k, end) in itertools.product(range(4), enumerate([2, 4])):
         for rollout in whole[row, k]:
             np.testing.assert_array_equal(rollout[:end], drawn.observed[row, :end])
+
+
+def test_rollouts_come_in_rounds_that_memory_can_hold(monkeypatch):
+    """SeqGAN's schedule is some hundred rollouts of each sequence."""
+    model = make(policy_rollouts=5)
+    drawn = model.adversary.draw(ALL[:4], None, None, [1, 2])
+    seen = []
+    scores = tf.constant([1.0, 3.0])
+    monkeypatch.setattr(policy_gradient, "_ROWS_AT_ONCE", 19)
+    monkeypatch.setattr(
+        model.adversary,
+        "score",
+        lambda x, lengths=None: (seen.append(x), tf.repeat(scores, len(x) // 2))[1],
+    )
+    values = model.adversary.action_values(drawn, None, None, [3, 4])
+    assert [len(x) for x in seen] == [16, 16, 8, 4], "4 rows, 2 prefixes: 2, 2 and 1 rollouts"
+    assert not np.array_equal(seen[0], seen[1])
+    np.testing.assert_array_equal(values, np.repeat([[1.0], [3.0]], 2, axis=0) * np.ones([4, 3]))
 
 
 def test_log_prob_is_of_what_was_drawn_under_the_same_latents(vae_type):

@@ -37,6 +37,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
     },
     "seqgan": {  # Yu, Zhang, Wang, Yu 2016, arXiv:1609.05473
         "vae_type": "RNN",
+        "rnn_hidden_sizes": (32,),
+        "embed_size": 32,
         "policy_gradient": "seqgan",
         "policy_baseline": "none",
         "policy_rollouts": 16,

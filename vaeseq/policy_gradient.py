@@ -31,6 +31,7 @@ from vaeseq.hparams import HParams
 from vaeseq.scan import last
 
 _MOST_ADVANTAGE = 5.0  # deviations, of those that are normalised
+_ROWS_AT_ONCE = 2048  # that are rolled out
 
 
 class Drawn(NamedTuple):
@@ -221,26 +222,53 @@ class Adversary:
     def action_values(
         self, drawn: Drawn, inputs: Any, lengths: tf.Tensor | None, seed: Any
     ) -> tf.Tensor:
-        """Q_k of every prefix on the grid, [B, K]: all of them rolled out as one batch."""
-        model, hparams = self.model, self.hparams
-        _, inputs = model.as_sequences(drawn.observed, inputs)
+        """Q_k of every prefix on the grid, [B, K].
+
+        All prefixes are rolled out as one batch, as often at once as memory should hold.
+        """
+        samples, every = self.hparams.policy_rollouts, self.hparams.policy_reward_step
         rows, time = tf.unstack(tf.shape(drawn.log_prob))
-        ends = tf.range(hparams.policy_reward_step, time, hparams.policy_reward_step)  # t_k < T
-        samples = hparams.policy_rollouts
+        ends = tf.range(every, time, every)  # t_k < T
+        at_once = tf.maximum(_ROWS_AT_ONCE // tf.maximum(rows * tf.shape(ends)[0], 1), 1)
+        _, inputs = self.model.as_sequences(drawn.observed, inputs)
 
-        def rolled(x: tf.Tensor) -> tf.Tensor:
-            """[B, ...] to [B K N, ...]."""
-            return tf.repeat(x, tf.shape(ends)[0] * samples, axis=0)
+        def roll_out(done: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            count = tf.minimum(at_once, samples - done)
+            whole = self._rollouts(drawn, inputs, ends, count, tf.stack([0, done]) + seed)
+            scores = self.score(whole, _repeat(lengths, tf.shape(ends)[0] * count))
+            return done + count, total + tf.reduce_sum(tf.reshape(scores, [rows, -1, count]), 2)
 
-        end = tf.tile(tf.repeat(ends, samples), [rows])  # [B K N]
-        states = last(tf.nest.map_structure(rolled, drawn.states), end)
-        later = tf.clip_by_value(end[:, None] + tf.range(time), 0, time - 1)
-        inputs = tf.nest.map_structure(lambda x: tf.gather(rolled(x), later, batch_dims=1), inputs)
+        start = 0, tf.zeros([rows, tf.shape(ends)[0]])
+        _, total = tf.while_loop(lambda done, _: done < samples, roll_out, start)
+        whole = self.score(drawn.observed, lengths)[:, None]
+        return tf.concat([total / samples, whole], axis=1)
+
+    def _rollouts(
+        self, drawn: Drawn, inputs: Any, ends: tf.Tensor, count: tf.Tensor, seed: tf.Tensor
+    ) -> Any:
+        """So many sequences that go on from each prefix of each row, [B K N, T, ...]."""
+        model = self.model
+        rows, time = tf.unstack(tf.shape(drawn.log_prob))
         noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
-        steps = tf.maximum(time - hparams.policy_reward_step, 1)
+
+        def rolled(x: Any) -> Any:
+            return _repeat(x, tf.shape(ends)[0] * count)
+
+        def at_ends(states: tf.Tensor) -> tf.Tensor:
+            """[B, T, ...] to [B K N, ...]."""
+            found = tf.gather(states, ends - 1, axis=1)
+            found = tf.reshape(found, tf.concat([[-1], tf.shape(states)[2:]], 0))
+            return _repeat(found, count)
+
+        end = tf.tile(tf.repeat(ends, count), [rows])  # [B K N]
+        later = tf.clip_by_value(end[:, None] + tf.range(time), 0, time - 1)
+        steps = tf.maximum(time - self.hparams.policy_reward_step, 1)
         noise = model.noise(tf.shape(end)[0], steps, noise_seed)
-        inputs = tf.nest.map_structure(lambda x: x[:, :steps], inputs)
-        rollouts, _ = model.core.generate(model.context, inputs, states, noise, seed)
+        inputs = tf.nest.map_structure(
+            lambda x: tf.gather(rolled(x), later[:, :steps], batch_dims=1), inputs
+        )
+        states = tf.nest.map_structure(at_ends, drawn.states)
+        generated, _ = model.core.generate(model.context, inputs, states, noise, seed)
 
         at = tf.range(time) - end[:, None]  # of each step in its rollout [B K N, T]
 
@@ -249,10 +277,7 @@ class Adversary:
             shape = tf.concat([tf.shape(at), tf.ones([tf.rank(after) - 2], tf.int32)], 0)
             return tf.where(tf.reshape(at, shape) < 0, rolled(prefix), after)
 
-        whole = tf.nest.map_structure(spliced, drawn.observed, rollouts)
-        scores = self.score(whole, None if lengths is None else rolled(lengths))
-        values = tf.reduce_mean(tf.reshape(scores, [rows, -1, samples]), axis=2)
-        return tf.concat([values, self.score(drawn.observed, lengths)[:, None]], axis=1)
+        return tf.nest.map_structure(spliced, drawn.observed, generated)
 
     def score(self, observed: Any, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """D(x_1:T) of whole sequences, [B]."""
@@ -321,6 +346,11 @@ def _mean(x: tf.Tensor, mask: tf.Tensor, **axis: Any) -> tf.Tensor:
     """The mean where the mask is 1."""
     total = tf.reduce_sum(mask, **axis)
     return tf.reduce_sum(x * mask, **axis) / tf.maximum(total, 1.0)
+
+
+def _repeat(x: Any, times: Any) -> Any:
+    """Each row so many times, one after another; nothing of nothing."""
+    return None if x is None else tf.repeat(x, times, axis=0)
 
 
 def _rows(nest: Any, rows: slice) -> Any:
