@@ -197,7 +197,7 @@ def of_values(model: keras.Model, means: Any) -> dict[str, float]:
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar on stderr with the rate, the time left and the first metric that has a value.
+    """A bar on stderr with the rate, the time left and the first metric that has a value, if any.
 
     That is the loss since the last report; where a discriminator learns alone, its own.
     """
@@ -215,8 +215,8 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One step on."""
         assert self.bar is not None
-        name, value = next(iter(of_values(self.model, logs).items()))
-        self.bar.set_postfix({name: f"{value:.4f}"}, refresh=False)
+        first = list(of_values(self.model, logs).items())[:1]  # none before a player learns
+        self.bar.set_postfix({name: f"{value:.4f}" for name, value in first}, refresh=False)
         self.bar.update()
 
     def close(self) -> None:
