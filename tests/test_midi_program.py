@@ -91,6 +91,7 @@ def test_train_resume_evaluate_generate(tmp_path, pieces, midi_main):
     code, _, stderr = midi_main(*generate, *between, "--out-dir", again)
     assert code == 0 and len(list(again.glob("*.mid"))) == 3, stderr
     assert "latent variables say little" in stderr
+    assert (again / "path.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_core_without_latents_and_the_model_of_2018(tmp_path, pieces, midi_main):

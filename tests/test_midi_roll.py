@@ -177,5 +177,7 @@ def test_statistics_by_hand(melody):
 @pytest.mark.parametrize("empty", [False, True])
 def test_a_picture_is_drawn(melody, empty):
     frames, form = melody
-    data = render.png(frames * (not empty), form, start=1.0)
-    assert data.startswith(b"\x89PNG") and data == render.png(frames * (not empty), form, 1.0)
+    rolls = [frames * (not empty)]
+    data = render.png(rolls, form, start=1.0)
+    assert data.startswith(b"\x89PNG") and data == render.png(rolls, form, 1.0)
+    assert len(render.png(3 * rolls, form)) > len(data)

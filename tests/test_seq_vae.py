@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import vaeseq
 from tests.conftest import SMALL, Bits, Waves, assert_close
-from vaeseq import HParams, divergence, latent_space, objectives
+from vaeseq import HParams, divergence, latent_space, objectives, sampling
 from vaeseq.dropout import WordDropout
 from vaeseq.latent import Gaussian
 
@@ -188,6 +188,18 @@ def test_interpolation_ends_where_it_should(model, observed):
     both = model.reconstruct(observed[:2])
     assert_close(path[0], both[0], 1e-3)
     assert_close(path[-1], both[1], 1e-3)
+
+
+def test_a_way_is_drawn_with_one_noise(model):
+    z = tf.constant([[0.1] * 3, [0.1] * 3, [5.0] * 3])
+    rows = sampling.draw_alike(model, model.state_of(z), 6, 0.7, seed=3)
+    assert rows.shape == (3, 6, 2)
+    assert_close(rows[0], rows[1])
+    assert np.abs(rows[0] - rows[2]).max() > 0.1
+    alone = sampling.draw(model, model.state_of(z[2:]), 1, 6, 0.7, seed=3)
+    assert_close(rows[2], alone[0])
+    fresh = sampling.draw(model, model.state_of(z), 3, 6, 0.7, seed=3)
+    assert np.abs(fresh[0] - fresh[1]).max() > 0.1
 
 
 def test_slerp_keeps_its_distance_from_the_centre():

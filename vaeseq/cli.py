@@ -136,8 +136,8 @@ def add_interpolation(parser: Parser, what: str) -> None:
         "--interpolate",
         nargs=2,
         metavar=("A", "B"),
-        help=f"go from one {what} to another by z; where that is one for all of it, at half the "
-        "temperature",
+        help=f"go from one {what} to another by z, all with the same noise; where z is one for all "
+        "of it, at half the temperature",
     )
     parser.add_argument(
         "--steps",

@@ -46,3 +46,33 @@ def draw(
         pieces.append(tf.nest.map_structure(lambda x: x.numpy(), observed))
         update(num_samples * size)
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts, axis=1), *pieces)
+
+
+def draw_alike(
+    model: ModelBase,
+    states: State,
+    length: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    update: Callable[[int], Any] = lambda steps: None,
+    latents: Any = None,
+) -> Any:
+    """Draws a sequence from every row of some states on, all with the same noise.
+
+    Common random numbers: what differs between the sequences is what differs between the states,
+    so that a way through latent space is heard note by note, not hidden behind fresh draws.
+
+    Args:
+      model, length, temperature, seed, update: see `draw`.
+      states: of as many rows as there shall be sequences.
+      latents: the latent variables [rows, length, Z]; by default they are drawn, too.
+
+    Returns:
+      Observations, a nest of arrays [rows, length, *event_shape].
+    """
+    given = (states,) if latents is None else (states, latents)
+    drawn = []
+    for row in range(len(tf.nest.flatten(states)[0])):
+        state, *z = tf.nest.map_structure(lambda x: x[row : row + 1], given)  # noqa: B023
+        drawn.append(draw(model, state, 1, length, temperature, seed, update, *z))
+    return tf.nest.map_structure(lambda *rows: np.concatenate(rows), *drawn)

@@ -25,7 +25,7 @@ from vaeseq.latent_space import BETWEEN_TEMPERATURE, use
 from vaeseq.model import State
 from vaeseq.program import Program
 from vaeseq.run import Run
-from vaeseq.sampling import draw
+from vaeseq.sampling import draw, draw_alike
 from vaeseq.training import Batch
 
 _REPORT_STEPS = 500
@@ -153,7 +153,7 @@ def sample_roll(model: MidiModel, form: RollFormat) -> np.ndarray:
 
 def _show(frames: np.ndarray, form: RollFormat) -> dict[str, bytes]:
     """A sample as files, and on TensorBoard."""
-    picture, statistics = render.png(frames, form), render.statistics(frames, form)
+    picture, statistics = render.png([frames], form), render.statistics(frames, form)
     sound = render.audio(frames, form)
     tf.summary.audio("sample", sound[None, :, None], render.SAMPLE_RATE)
     tf.summary.image("roll", tf.io.decode_png(picture)[None])
@@ -181,24 +181,31 @@ def generate(args: Any) -> None:
                 tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
             )
         length = _length(args, form, args.default_length)
-        rolls = _drawn(model, state, args.num_samples, length, args.temperature, args.seed)
-    statistics = {}
+        rolls = _drawn(model, state, length, args)
+    statistics, folder = {}, Path(args.out_dir)
     for index, frames in enumerate(rolls, 1):
         name = f"sample-{index:02d}"
         whole = np.concatenate([prime, frames])
-        _write(Path(args.out_dir), name, whole, form, len(prime) / form.frames_per_second)
+        _write(folder, name, _files(whole, form, len(prime) / form.frames_per_second))
         statistics[name] = render.statistics(whole, form)
     print(render.table({**statistics, **_data_statistics(model, valid, form)}))
-    print(f"wrote .mid, .wav and .png of each to {args.out_dir}")
+    print(f"wrote .mid, .wav and .png of each to {folder}")
+    if args.interpolate:
+        _write(folder, "path", {".png": render.png(list(rolls), form)})
+        print(f"and all of them, one below the other, to {folder / 'path.png'}")
 
 
-def _write(folder: Path, name: str, frames: np.ndarray, form: RollFormat, start: float) -> None:
+def _files(frames: np.ndarray, form: RollFormat, start: float) -> dict[str, bytes]:
     """A sample, of which what is before `start` was given, as files."""
-    contents = {
+    return {
         ".mid": roll.midi_bytes(roll.to_midi(frames, form)),
         ".wav": render.wav(render.audio(frames, form)),
-        ".png": render.png(frames, form, start),
+        ".png": render.png([frames], form, start),
     }
+
+
+def _write(folder: Path, name: str, contents: dict[str, bytes]) -> None:
+    """Files of one name, by their suffix."""
     try:
         for suffix, content in contents.items():
             with files.whole(folder / (name + suffix)) as file:
@@ -278,19 +285,20 @@ def read(
     return Score(*scores)
 
 
-def _drawn(
-    model: MidiModel,
-    state: State,
-    num_samples: int,
-    length: int,
-    temperature: float,
-    seed: int,
-    latents: Any = None,
-) -> np.ndarray:
+def _drawn(model: MidiModel, state: State, length: int, args: Any) -> np.ndarray:
     """Rolls that go on from a state."""
-    with tqdm(total=num_samples * length, unit="frame") as bar:
-        drawn = draw(model, state, num_samples, length, temperature, seed, bar.update, latents)
-    return model.rolls(drawn)
+    with tqdm(total=args.num_samples * length, unit="frame") as bar:
+        how = (args.num_samples, length, args.temperature, args.seed, bar.update)
+        return model.rolls(draw(model, state, *how))
+
+
+def _drawn_alike(
+    model: MidiModel, states: State, length: int, heat: float, args: Any, latents: Any = None
+) -> np.ndarray:
+    """Rolls that go on from the states on the way of --interpolate."""
+    with tqdm(total=args.steps * length, unit="frame") as bar:
+        how = (length, heat, args.seed, bar.update, latents)
+        return model.rolls(draw_alike(model, states, *how))
 
 
 def _length(args: Any, form: RollFormat, seconds: float) -> int:
@@ -313,7 +321,7 @@ def _interpolated(model: MidiModel, form: RollFormat, args: Any) -> np.ndarray:
     z = model.between(start, end, args.steps)
     length = _length(args, form, window / form.frames_per_second)
     heat = args.temperature * BETWEEN_TEMPERATURE
-    return _drawn(model, model.state_of(z), args.steps, length, heat, args.seed)
+    return _drawn_alike(model, model.state_of(z), length, heat, args)
 
 
 def _interpolated_by_step(
@@ -329,8 +337,8 @@ def _interpolated_by_step(
     start, end = inference.steps.latents
     shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
     latents = start + shares * (end - start)
-    state = model.initial_state(1)
-    return _drawn(model, state, args.steps, length, args.temperature, args.seed, latents)
+    states = model.initial_state(args.steps)
+    return _drawn_alike(model, states, length, args.temperature, args, latents)
 
 
 def _prime(args: Any, form: RollFormat) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 import io
 import wave
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pretty_midi
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -41,17 +43,34 @@ def wav(sound: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def png(roll: np.ndarray, form: RollFormat, start: float = 0.0) -> bytes:
-    """A picture of a roll: every note a line, louder ones darker, keyboards by colour.
+def png(rolls: Sequence[np.ndarray], form: RollFormat, start: float = 0.0) -> bytes:
+    """A picture of rolls, one below the other: every note a line, louder ones darker.
 
     Args:
-      roll: the roll.
-      form: its format.
+      rolls: the rolls.
+      form: their format.
       start: where what was generated begins, in seconds; before it is what was given.
     """
-    notes = to_notes(roll, form)
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.subplots()
+    music = [to_notes(roll, form) for roll in rolls]
+    figure = Figure(figsize=(10, max(4, 1.5 * len(rolls))), layout="constrained")
+    rows = figure.subplots(len(rolls), sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, notes in zip(rows, music, strict=True):
+        _draw(axes, notes, form)
+        if start:
+            axes.axvline(start, color="gray", linestyle="--")
+    pitches = np.concatenate([notes.pitch for notes in music])
+    low, high = (pitches.min(), pitches.max()) if len(pitches) else (60, 60)
+    octaves = range(low // 12 * 12, high + 13, 12)
+    rows[-1].set_yticks(octaves, [pretty_midi.note_number_to_name(pitch) for pitch in octaves])
+    length = max(notes.length for notes in music)
+    rows[-1].set(xlim=(0, length), ylim=(low - 2, high + 2), xlabel="seconds")
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
+
+
+def _draw(axes: Axes, notes: Notes, form: RollFormat) -> None:
+    """Notes and their onsets, keyboards by colour."""
     lines = np.stack([notes.start, notes.pitch, notes.end, notes.pitch], axis=1).reshape(-1, 2, 2)
     colours = {program: f"C{keyboard}" for keyboard, program in enumerate(form.programs)}
     axes.add_collection(
@@ -63,17 +82,8 @@ def png(roll: np.ndarray, form: RollFormat, start: float = 0.0) -> bytes:
             alpha=0.3 + 0.7 * notes.velocity / 127 if len(lines) else None,
         )
     )
-    axes.plot(notes.start, notes.pitch, "k|", markersize=4)  # onsets
-    if start:
-        axes.axvline(start, color="gray", linestyle="--")
-    low, high = (notes.pitch.min(), notes.pitch.max()) if len(lines) else (60, 60)
-    octaves = range(low // 12 * 12, high + 13, 12)
-    axes.set_yticks(octaves, [pretty_midi.note_number_to_name(pitch) for pitch in octaves])
-    axes.set(xlim=(0, notes.length), ylim=(low - 2, high + 2), xlabel="seconds")
+    axes.plot(notes.start, notes.pitch, "k|", markersize=4)
     axes.grid(axis="y", alpha=0.3)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    return file.getvalue()
 
 
 class Statistics(NamedTuple):

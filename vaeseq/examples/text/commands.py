@@ -25,7 +25,7 @@ from vaeseq.latent_space import BETWEEN_TEMPERATURE, use
 from vaeseq.program import Program
 from vaeseq.rows import Rows
 from vaeseq.run import Run
-from vaeseq.sampling import draw
+from vaeseq.sampling import draw, draw_alike
 from vaeseq.training import Batch
 
 _REPORT_STEPS = 500
@@ -141,7 +141,7 @@ def _interpolated(model: TextModel, args: Any) -> Iterator[str]:
     z = model.between(start, end, args.steps)
     length = args.length or model.hparams.sequence_size
     heat = args.temperature * BETWEEN_TEMPERATURE
-    ids = draw(model, model.state_of(z), args.steps, length, heat, args.seed)
+    ids = draw_alike(model, model.state_of(z), length, heat, args.seed)
     yield from map(model.vocabulary.decode, ids)
 
 
