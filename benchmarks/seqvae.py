@@ -66,7 +66,7 @@ _COMMON = {  # of both models of a suite
     "captions": "rnn_hidden_sizes=[128],embed_size=128,dropout=0.4,learning_rate=0.003",
 }
 _ON_Z = {  # what keeps z in use
-    # Not in use, there: nothing of it is to know; so it stands in nobody's way.
+    # Here it is of no use: the oracle has none. In the first state alone it does the least harm.
     "oracle": "latent_size=2,seqvae_use_z_inputs=false,divergence_schedule=constant",
     "own-oracle": "latent_size=16",
     "mixture": "latent_size=16,word_dropout=0.2,free_bits=1",

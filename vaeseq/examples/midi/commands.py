@@ -28,6 +28,7 @@ from vaeseq.run import Run
 from vaeseq.sampling import draw, draw_alike
 from vaeseq.training import Batch
 
+_MOST_SHOWN = 20  # samples of a way on one picture
 _REPORT_STEPS = 500
 _VALID_FRAMES = 1 << 15  # at most, while training
 _SAMPLE_SECONDS = 20.0
@@ -191,8 +192,9 @@ def generate(args: Any) -> None:
     print(render.table({**statistics, **_data_statistics(model, valid, form)}))
     print(f"wrote .mid, .wav and .png of each to {folder}")
     if args.interpolate:
-        _write(folder, "path", {".png": render.png(list(rolls), form)})
-        print(f"and all of them, one below the other, to {folder / 'path.png'}")
+        shown = np.linspace(0, len(rolls) - 1, min(len(rolls), _MOST_SHOWN)).astype(int)
+        _write(folder, "path", {".png": render.png(rolls[shown], form)})
+        print(f"and the way, one below the other, to {folder / 'path.png'}")
 
 
 def _files(frames: np.ndarray, form: RollFormat, start: float) -> dict[str, bytes]:

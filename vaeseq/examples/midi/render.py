@@ -43,7 +43,7 @@ def wav(sound: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def png(rolls: Sequence[np.ndarray], form: RollFormat, start: float = 0.0) -> bytes:
+def png(rolls: Sequence[np.ndarray] | np.ndarray, form: RollFormat, start: float = 0.0) -> bytes:
     """A picture of rolls, one below the other: every note a line, louder ones darker.
 
     Args:
