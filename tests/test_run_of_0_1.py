@@ -1,0 +1,51 @@
+"""A run directory written by vaeseq 0.1 resumes, evaluates and generates.
+
+`tests/data/run_0_1` was made by the code of version 0.1: ten steps of an SRNN with a policy
+gradient, and, as oracles, the same run continued to step 16, its evaluation and its samples.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+DATA = Path(__file__).parent / "data" / "run_0_1"
+
+
+@pytest.fixture
+def old_run(tmp_path):
+    return shutil.copytree(DATA / "run", tmp_path / "run")
+
+
+def test_it_resumes(main, old_run):
+    code, _, err = main("train", "--log-dir", old_run, "--num-steps", 16, "--keep", 1)
+    assert code == 0, err
+    expected = safetensors.numpy.load_file(DATA / "continued.safetensors")
+    actual = safetensors.numpy.load_file(old_run / "checkpoints" / "step-000000016.safetensors")
+    assert actual.keys() == expected.keys()
+    for name in expected.keys() - {"run/seconds"}:
+        np.testing.assert_allclose(actual[name], expected[name], 0, 1e-6, err_msg=name)
+    lines = [json.loads(path.read_text()) for path in (DATA / "continued.jsonl", metrics(old_run))]
+    del lines[0]["seconds"], lines[1]["seconds"]
+    assert lines[1] == pytest.approx(lines[0], abs=1e-5)
+
+
+def metrics(run):
+    return run / "metrics.jsonl"
+
+
+def test_it_evaluates(main, old_run):
+    code, out, err = main("evaluate", "--log-dir", old_run, "--seed", 1)
+    assert code == 0, err
+    expected = json.loads((DATA / "evaluate.json").read_text())
+    assert json.loads(out) == pytest.approx(expected, abs=1e-5)
+
+
+def test_it_generates(main, old_run):
+    flags = ["--length", 60, "--num-samples", 2, "--seed", 3, "--prime", "Shall "]
+    code, out, err = main("generate", "--log-dir", old_run, *flags)
+    assert code == 0, err
+    assert out == (DATA / "generated.txt").read_text()
