@@ -37,7 +37,8 @@ def test_commands_are_understood(commands):
         if words[:1] and words[0] in PROGRAMS:
             PROGRAMS[words[0]].parser().parse_args(words[1:])
         elif words[:2] == ["python", "-m"]:
-            assert (ROOT / (words[2].replace(".", "/") + ".py")).exists(), command
+            module = ROOT / words[2].replace(".", "/")
+            assert module.with_suffix(".py").exists() or (module / "__main__.py").exists(), command
 
 
 def test_links_lead_somewhere():

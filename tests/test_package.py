@@ -13,18 +13,11 @@ import vaeseq
 ROOT = Path(vaeseq.__file__).parent
 LAYERS = [  # a module imports only from its own line or those above
     {"errors"},
-    {"batch", "hparams", "scan", "replicas", "signals", "files", "finite", "memory"},
-    {"rnn", "networks", "dist_module", "dropout", "rows"},
-    {"codec", "latent", "context"},
-    {"divergence", "discriminators"},
+    {"hparams", "training"},
+    {"nn"},
+    {"codec", "context", "adversarial"},
     {"vae"},
-    {"objectives", "policy_gradient", "latent_space"},
     {"model"},
-    {"checkpoint"},
-    {"evaluation", "sampling", "run", "workers"},
-    {"callbacks"},
-    {"training"},
-    {"program"},
     {"cli"},
     {"examples"},
 ]

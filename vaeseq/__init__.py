@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "Context": "vaeseq.context",
-    "DistModule": "vaeseq.dist_module",
+    "DistModule": "vaeseq.nn.dist_module",
     "HParams": "vaeseq.hparams",
     "Inference": "vaeseq.vae.core",
-    "ModelBase": "vaeseq.model",
-    "Report": "vaeseq.callbacks",
-    "Run": "vaeseq.run",
-    "State": "vaeseq.model",
+    "ModelBase": "vaeseq.model.base",
+    "Report": "vaeseq.training.callbacks",
+    "Run": "vaeseq.training.run",
+    "State": "vaeseq.model.base",
     "Step": "vaeseq.vae.core",
     "Stopped": "vaeseq.errors",
     "UsageError": "vaeseq.errors",
@@ -24,26 +24,27 @@ _PUBLIC = {
     "VAE_TYPES": "vaeseq.vae",
     "codec": "vaeseq.codec",
     "context": "vaeseq.context",
-    "make_optimizer": "vaeseq.model",
-    "objectives": "vaeseq.objectives",
-    "train": "vaeseq.training",
-    "workers": "vaeseq.workers",
+    "make_optimizer": "vaeseq.model.base",
+    "objectives": "vaeseq.vae.objectives",
+    "train": "vaeseq.training.loop",
+    "workers": "vaeseq.training.workers",
 }
 
 __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vaeseq import codec, context, objectives, workers
-    from vaeseq.callbacks import Report
+    from vaeseq import codec, context
     from vaeseq.context import Context
-    from vaeseq.dist_module import DistModule
     from vaeseq.errors import Stopped, UsageError
     from vaeseq.hparams import HParams
-    from vaeseq.model import ModelBase, State, make_optimizer
-    from vaeseq.run import Run
-    from vaeseq.training import train
-    from vaeseq.vae import VAE_TYPES
+    from vaeseq.model.base import ModelBase, State, make_optimizer
+    from vaeseq.nn.dist_module import DistModule
+    from vaeseq.training import workers
+    from vaeseq.training.callbacks import Report
+    from vaeseq.training.loop import train
+    from vaeseq.training.run import Run
+    from vaeseq.vae import VAE_TYPES, objectives
     from vaeseq.vae.core import Inference, Step, VAECore
 
 
@@ -51,7 +52,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'vaeseq' has no attribute {name!r}")
     module = importlib.import_module(_PUBLIC[name])
-    return module if module.__name__ == f"vaeseq.{name}" else getattr(module, name)
+    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.dist_module import DistModule
-from vaeseq.dropout import Dropout
 from vaeseq.hparams import HParams
-from vaeseq.networks import MLP, concat, positive_projection
+from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.dropout import Dropout
+from vaeseq.nn.mlp import MLP, concat, positive_projection
 
 
 class Flatten(keras.layers.Layer):

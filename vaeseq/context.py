@@ -7,9 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vaeseq.dropout import WordDropout
-from vaeseq.networks import over_time
-from vaeseq.scan import scan
+from vaeseq.nn.dropout import WordDropout
+from vaeseq.nn.sequences import over_time, scan
 
 
 class Context(keras.layers.Layer, abc.ABC):

@@ -1,4 +1,4 @@
-"""Hyperparameters: a frozen dataclass, read from `name=value,...` and to and from JSON."""
+"""Hyperparameters: a frozen dataclass that also reads `name=value,...`."""
 
 import contextlib
 import dataclasses
@@ -6,9 +6,28 @@ import json
 import math
 import re
 import typing
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from vaeseq.errors import UsageError, did_you_mean
+
+
+class Limits(NamedTuple):
+    """The values that a field of `HParams` may have; a tuple's items are held to them singly."""
+
+    low: float = -math.inf
+    above: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        words = []
+        if self.above > -math.inf:
+            words.append(f"above {self.above:g}")
+        if self.low > -math.inf:
+            words.append(f"at least {self.low:g}")
+        if self.high < math.inf:
+            words.append(f"at most {self.high:g}")
+        return ", ".join(words) or "must be finite"
 
 
 def hparam(
@@ -19,9 +38,12 @@ def hparam(
     high: float = math.inf,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field of `HParams`: low <= value <= high, value > above, or one of `choices`."""
-    limits = {"low": low, "above": above, "high": high, "choices": choices}
-    return dataclasses.field(default=default, metadata=limits)
+    """Returns a field of `HParams`: low <= value <= high, value > above, or one of `choices`.
+
+    A subclass that overrides only the default writes `name: type = value`; the limits stay.
+    """
+    limits = Limits(low, above, high, choices)
+    return dataclasses.field(default=default, metadata={"limits": limits})
 
 
 _MOST_UNITS = 1 << 20  # of a layer: what is above is a mistake, or an attack
@@ -89,7 +111,7 @@ class HParams:
     seqvae_batch_norm: float = hparam(0.0, low=0)  # BN-VAE: gamma; 0 is off
     log_prob_samples: int = hparam(16, low=1, high=1 << 12)
 
-    # Policy gradient, beside the ELBO; see `vaeseq.policy_gradient`.
+    # Policy gradient, beside the ELBO; see `vaeseq.adversarial.policy_gradient`.
     policy_gradient: str = hparam("none", choices=("none", "seqgan", "prefix", "stepwise"))
     policy_gradient_weight: float = hparam(1.0, low=0)  # beside the ELBO's, per time step
     policy_elbo_steps: int = hparam(1000, low=0)  # of the ELBO alone
@@ -117,10 +139,10 @@ class HParams:
     seed: int = hparam(0, low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
-        types = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            value = _checked(field, types[field.name], getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
+        types, limits = typing.get_type_hints(type(self)), _limits(type(self))
+        for name in types:
+            value = _checked(name, types[name], limits.get(name, Limits()), getattr(self, name))
+            object.__setattr__(self, name, value)
 
     def parse(self, text: str) -> Self:
         """Returns a copy changed by `text`, such as `latent_size=8,rnn_hidden_sizes=[256,256]`.
@@ -155,20 +177,15 @@ class HParams:
                 raise UsageError(f"hparams: unknown name {name!r}{did_you_mean(name, names)}")
         return dataclasses.replace(self, **changes)
 
-    def to_json(self) -> str:
-        """Returns all values as a JSON object; `from_json` reads it."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
 
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Returns the hyperparameters that `to_json` wrote."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"hparams: not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise UsageError("hparams: not a JSON object")
-        return cls().replace(**values)
+def _limits(cls: type) -> dict[str, Limits]:
+    """Returns the limits by name: those of the class that declares a field with `hparam`."""
+    return {
+        field.name: field.metadata["limits"]
+        for base in reversed(cls.__mro__)
+        for field in getattr(base, "__dataclass_fields__", {}).values()
+        if "limits" in field.metadata
+    }
 
 
 def _read(text: str) -> Any:
@@ -183,34 +200,22 @@ def _is_bool(text: str) -> bool:
     return text.lower() in ("true", "false")
 
 
-def _checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:
-    """`value` as the type `kind` of the field, or UsageError."""
+def _checked(name: str, kind: Any, limits: Limits, value: Any) -> Any:
+    """Returns `value` as the type `kind`, or raises `UsageError`."""
     if typing.get_origin(kind) is tuple:
         items = value if isinstance(value, (list, tuple)) else (value,)
         if len(items) > _MOST_LAYERS:
-            raise UsageError(f"hparams: {field.name} has more than {_MOST_LAYERS} items")
-        return tuple(_checked(field, typing.get_args(kind)[0], item) for item in items)
+            raise UsageError(f"hparams: {name} has more than {_MOST_LAYERS} items")
+        return tuple(_checked(name, typing.get_args(kind)[0], limits, item) for item in items)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise UsageError(f"hparams: {field.name} must be {kind.__name__}, not {value!r}")
-    limits = field.metadata
-    if limits["choices"] and value not in limits["choices"]:
-        hint = did_you_mean(value, limits["choices"])
-        raise UsageError(f"hparams: {field.name} cannot be {value!r}{hint}")
+        raise UsageError(f"hparams: {name} must be {kind.__name__}, not {value!r}")
+    if limits.choices and value not in limits.choices:
+        hint = did_you_mean(value, limits.choices)
+        raise UsageError(f"hparams: {name} cannot be {value!r}{hint}")
     if kind in (int, float) and not (
-        limits["low"] <= value <= limits["high"] and limits["above"] < value < math.inf
+        limits.low <= value <= limits.high and limits.above < value < math.inf
     ):
-        raise UsageError(f"hparams: {field.name} = {value} is out of range: {_range(limits)}")
+        raise UsageError(f"hparams: {name} = {value} is out of range: {limits}")
     return value
-
-
-def _range(limits: typing.Mapping[str, Any]) -> str:
-    words = []
-    if limits["above"] > -math.inf:
-        words.append(f"above {limits['above']:g}")
-    if limits["low"] > -math.inf:
-        words.append(f"at least {limits['low']:g}")
-    if limits["high"] < math.inf:
-        words.append(f"at most {limits['high']:g}")
-    return ", ".join(words) or "must be finite"

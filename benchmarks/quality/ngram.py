@@ -1,9 +1,9 @@
 """The strongest simple baseline of a text: an interpolated Kneser-Ney model of characters.
 
-    python -m benchmarks.ngram --data tinyshakespeare.txt
+    python -m benchmarks.quality.ngram --data tinyshakespeare.txt
 
 Exact, smoothed over all orders (Kneser and Ney 1995; discounts as in Chen and Goodman 1998, one an
-order). The last tenth of the text is scored, as by `benchmarks.text_quality`.
+order). The last tenth of the text is scored, as by `benchmarks.quality.text_quality`.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Real moves until a game is solved, over seeds, beside the random agent and PPO.
 
-    python -m benchmarks.play --games CartPole-v1 --seeds 5
+    python -m benchmarks.quality.play --games CartPole-v1 --seeds 5
 
 Every real move counts, the random ones too. A training ends when the greedy mean over 20 games and
 then that over 100 others is above the threshold; the row's score is the mean over 100 fresh games
@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.timing import print_table
 from vaeseq.examples import play
-from vaeseq.examples.play import games
+from vaeseq.examples.play import environment
 
 GAMES = {  # threshold, moves, hyperparameters
     "CartPole-v1": (475.0, 5000, ""),
@@ -32,7 +32,7 @@ GAMES = {  # threshold, moves, hyperparameters
 def make(name):
     """The environment; of the hidden one, only position and angle are seen."""
     if name != "CartPole-hidden":
-        return games.make(name).env
+        return environment.make(name).env
     import gymnasium
 
     env = gymnasium.make("CartPole-v1", disable_env_checker=True)

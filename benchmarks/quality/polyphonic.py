@@ -1,6 +1,6 @@
 """Nats per frame on the Boulanger-Lewandowski piano rolls, beside the published figures.
 
-    python -m benchmarks.polyphonic --data DIR
+    python -m benchmarks.quality.polyphonic --data DIR
 
 DIR has jsb_chorales.npz and nottingham.npz: for each split S, S_lengths, S_counts and S_notes (the
 frames of each sequence, the notes in each frame, and these notes). The weights with the lowest
@@ -17,14 +17,15 @@ import keras
 import numpy as np
 
 from benchmarks.timing import print_table
-from vaeseq import evaluation
-from vaeseq.evaluation import Reader
-from vaeseq.examples.midi import commands, data
-from vaeseq.examples.midi.data import Corpus
+from vaeseq.examples.midi import corpus as corpora
+from vaeseq.examples.midi import program
+from vaeseq.examples.midi.corpus import Corpus
 from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.roll import KEYS
-from vaeseq.training import batches_by_step
+from vaeseq.examples.midi.music.roll import KEYS
+from vaeseq.model import scoring
+from vaeseq.model.scoring import WindowScorer
+from vaeseq.training.loop import batches_by_step
 
 SETS = ("jsb_chorales", "nottingham")
 CORES = ("RNN", "ISEQ", "SRNN")
@@ -87,7 +88,7 @@ def load(path, split):
     lengths, counts, notes = (arrays[f"{split}_{name}"] for name in ("lengths", "counts", "notes"))
     frames = np.zeros([len(counts), KEYS], np.uint8)
     frames[np.repeat(np.arange(len(counts)), counts), notes] = 1
-    return Corpus(frames, data.spans(lengths))
+    return Corpus(frames, corpora.spans(lengths))
 
 
 def of_piano(corpus):
@@ -98,11 +99,11 @@ def of_piano(corpus):
 def fit(model, train, valid, steps, every, minutes):
     """Trains; leaves the best weights by validation. Returns the steps made and the seconds."""
     hparams, pitched = model.hparams, np.ones(KEYS, bool)
-    reader = Reader(model)
+    reader = WindowScorer(model)
     lowest, weights, seconds, stop = np.inf, model.get_weights(), 0.0, 0
 
     def batch(step):
-        rolls, lengths = data.window_batch(train, step, hparams, pitched)
+        rolls, lengths = corpora.window_batch(train, step, hparams, pitched)
         return {"observed": rolls[..., PIANO], "lengths": lengths}
 
     for start in range(0, steps, every):
@@ -110,7 +111,7 @@ def fit(model, train, valid, steps, every, minutes):
         stop = min(start + every, steps)
         history = model.fit(batches_by_step(batch, start, stop), shuffle=False, verbose=0).history
         seconds += time.perf_counter() - began
-        summary = commands.summary(commands.read(reader, model, valid), valid.spans, 1)
+        summary = program.summary(program.read(reader, model, valid), valid.spans, 1)
         print(
             f"step {stop}, {seconds:.0f} s: training {-history['elbo'][-1]:.3f}, "
             f"validation {-summary['elbo']:.3f}, KL {summary['kl']:.3f}",
@@ -137,8 +138,8 @@ def row(args, name, vae_type):
     stop, seconds = fit(model, train, valid, steps, args.every, args.minutes)
     test = of_piano(load(path, args.split))
     samples = hparams.log_prob_samples
-    score = evaluation.score(model, samples, lambda reader: commands.read(reader, model, test))
-    summary = commands.summary(score, test.spans, samples)
+    score = scoring.score(model, samples, lambda reader: program.read(reader, model, test))
+    summary = program.summary(score, test.spans, samples)
     kind = "exact" if vae_type == "RNN" else f"bound, {samples} samples"
     figures = ("elbo", "log_prob", "elbo_by_piece", "log_prob_by_piece")
     return [

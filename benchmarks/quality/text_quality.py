@@ -1,6 +1,6 @@
 """Validation nats per character against wall time, with the defaults of vaeseq-text.
 
-    python -m benchmarks.text_quality --data tinyshakespeare.txt
+    python -m benchmarks.quality.text_quality --data tinyshakespeare.txt
 
 The split is the literature's: the last tenth is held out. A run's length is set from the measured
 speed, since the learning rate falls over its whole length; the time shown is that of the training,
@@ -16,12 +16,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from benchmarks.timing import print_table
-from vaeseq import evaluation
 from vaeseq.examples.text import data
-from vaeseq.examples.text.commands import read
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
-from vaeseq.training import batches_by_step
+from vaeseq.examples.text.program import read
+from vaeseq.model import scoring
+from vaeseq.training.loop import batches_by_step
 
 _CALIBRATION_STEPS = 40
 
@@ -54,7 +54,7 @@ def row(hparams, vocabulary, train, valid, seconds):
     model = make(hparams.replace(learning_rate_decay_steps=steps), vocabulary)
     took = fit(model, train, steps)
     samples = hparams.log_prob_samples
-    score = evaluation.score(model, samples, lambda reader: read(reader, valid))
+    score = scoring.score(model, samples, lambda reader: read(reader, valid))
     return [
         hparams.vae_type,
         f"{seconds}",

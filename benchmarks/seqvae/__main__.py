@@ -36,12 +36,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from benchmarks.seqvae_data import SUITES
-from benchmarks.seqvae_model import TokenHParams, Tokens
-from benchmarks.seqvae_tables import draw_frontiers, print_tables
-from vaeseq import latent_space
-from vaeseq.sampling import draw
-from vaeseq.training import batches_by_step
+from benchmarks.seqvae.data import SUITES
+from benchmarks.seqvae.model import TokenHParams, Tokens
+from benchmarks.seqvae.tables import draw_frontiers, print_tables
+from vaeseq.model import latent_usage
+from vaeseq.model.sampling import draw
+from vaeseq.training.loop import batches_by_step
 
 _RNN = "vae_type=RNN"
 _SEQVAE = "vae_type=SEQVAE,divergence_strength_half=300,divergence_strength_start=0.01"
@@ -166,7 +166,7 @@ def of_generated(suite, sampled):
     if suite.oracles:
         quality = {"NLL_oracle": -float(suite.oracle_log_prob(sampled).mean()) / sampled.shape[1]}
     else:
-        from benchmarks.bleu import bleu
+        from benchmarks.seqvae.bleu import bleu
 
         quality = bleu(suite.sequences(sampled), suite.sequences(suite.test))
     return {**quality, "distinct": len(np.unique(sampled))}
@@ -184,7 +184,7 @@ def use_of_z(model, suite):
         return None
     test = suite.test[: len(suite.test) // 250 * 250]
     parts = [(x, [x.shape[1]] * len(x)) for x in np.split(test, len(test) // 250)]
-    found = latent_space.use(model, parts)._asdict()
+    found = latent_usage.latent_usage(model, parts)._asdict()
     if len(suite.oracles) > 1:
         found["probe"] = probe(model, suite)
     return found

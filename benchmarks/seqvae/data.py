@@ -8,10 +8,11 @@ import numpy as np
 import pretty_midi
 import tensorflow as tf
 
-from benchmarks.seqvae_model import TokenHParams, Tokens
+from benchmarks.seqvae.model import TokenHParams, Tokens
 from vaeseq import context
-from vaeseq.examples.midi import data, melody, roll
-from vaeseq.sampling import draw
+from vaeseq.examples.midi import corpus as corpora
+from vaeseq.examples.midi.music import melody, roll
+from vaeseq.model.sampling import draw
 
 _COMPONENTS = 8
 _SIZES = {"train": 10_000, "valid": 1000, "test": 2000}
@@ -140,8 +141,8 @@ def captions(folder: Path, steps: int) -> Suite:
 
 def melodies(folder: Path, steps: int) -> Suite:
     """Nottingham's in windows, 16 steps to a bar; for training moved by -5 to 5 semitones."""
-    paths = data.find([str(folder / "melody/nottingham")], "--data")
-    pieces = data.collect(paths, beats=True, drums=False, progress=False).pieces
+    paths = corpora.find([str(folder / "melody/nottingham")], "--data")
+    pieces = corpora.collect(paths, beats=True, drums=False, progress=False).pieces
     form = roll.RollFormat(rate=4.0, beats=True)
     order = np.random.default_rng(0).permutation(len(pieces))
     tenth = len(pieces) // 10

@@ -1,6 +1,6 @@
 """What checkpoints cost: the share of a training's time that saving takes.
 
-    python -m benchmarks.checkpoint_cost
+    python -m benchmarks.speed.checkpoint_cost
 
 The yardstick is the training itself, without reports, which validate and sample.
 """
@@ -17,13 +17,13 @@ import keras
 import numpy as np
 
 from benchmarks.timing import print_table
-from vaeseq.callbacks import Report
-from vaeseq.examples.text.commands import _REPORT_STEPS
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
-from vaeseq.run import Run
-from vaeseq.training import train
+from vaeseq.examples.text.program import _REPORT_STEPS
+from vaeseq.training.callbacks import Report
+from vaeseq.training.loop import train
+from vaeseq.training.run import Run
 
 
 class TimedRun(Run):

@@ -1,6 +1,6 @@
 """Generating 32 x 1000 characters with 3 LSTM layers of 512.
 
-    python -m benchmarks.generate
+    python -m benchmarks.speed.generate
 
 Yardstick in the same run: the matrix products of the same steps alone, one after another as the
 recurrence must do them.
@@ -13,8 +13,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
+from benchmarks.speed.train_step import HPARAMS_2018
 from benchmarks.timing import medians, print_table
-from benchmarks.train_step import HPARAMS_2018
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.model import TextModel
 

@@ -1,6 +1,6 @@
 """Memory while training on a small and on a large corpus: the peak of the whole program.
 
-python -m benchmarks.memory
+python -m benchmarks.speed.memory
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How quickly MIDI files are read as rolls, and what files that mean harm cost.
 
-    python -m benchmarks.midi_reading --data DIR
+    python -m benchmarks.speed.midi_reading --data DIR
 
 The yardstick is pretty_midi's reading of the same files.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 import pretty_midi
 
 from benchmarks.timing import medians, print_table
-from tests.test_midi_smf import HOSTILE, file
-from vaeseq.examples.midi import roll, smf
+from tests.examples.midi.test_midi_file import HOSTILE, file
+from vaeseq.examples.midi.music import midi_file, roll
 
 FORM = roll.RollFormat(rate=8.0)
 CHILD = """
@@ -30,9 +30,9 @@ def peak():
 before = peak()
 start = time.process_time()
 try:
-    roll.to_roll(smf.read(data).in_seconds(), roll.RollFormat(rate=8.0))
+    roll.to_roll(midi_file.read(data).in_seconds(), roll.RollFormat(rate=8.0))
     result = "read"
-except smf.Refused as error:
+except midi_file.Refused as error:
     result = str(error)
 took = time.process_time() - start
 print(took, peak() - before, result, sep="\\t")
@@ -40,7 +40,7 @@ print(took, peak() - before, result, sep="\\t")
 
 
 def read(contents):
-    return sum(roll.to_roll(smf.read(data).in_seconds(), FORM).shape[0] for data in contents)
+    return sum(roll.to_roll(midi_file.read(data).in_seconds(), FORM).shape[0] for data in contents)
 
 
 def read_by_pretty_midi(contents):

@@ -1,6 +1,6 @@
 """One training step of the music model of VAE-Seq (2018): 3 LSTM layers of 512, batch 32 x 64.
 
-    python -m benchmarks.midi_train_step
+    python -m benchmarks.speed.midi_train_step
 
 Its decoder (a Beta for each key and a count) and its context (the last 20 frames). The yardstick
 in the same run is keras.layers.LSTM with the same layers around it. VAE-Seq itself took 2.3, 9.1

@@ -1,6 +1,6 @@
 """What a step with a policy gradient costs, beside a step of the ELBO alone.
 
-    python -m benchmarks.policy_step
+    python -m benchmarks.speed.policy_step
 
 SEQVAE with the sizes of SeqGAN's oracle: 5000 symbols, 20 steps, 64 sequences, 32 units. `prefix`
 and `seqgan` with 4 rollouts from every 5th step, which makes 4 rewards; the discriminator learns in
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.seqvae_model import TokenHParams, Tokens
+from benchmarks.seqvae.model import TokenHParams, Tokens
 from benchmarks.timing import medians, print_table
 
 _VOCABULARY, _TIME = 5000, 20

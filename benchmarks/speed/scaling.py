@@ -1,6 +1,6 @@
 """The cost of a training step by the number of workers: measured here, and on paper beyond.
 
-    python -m benchmarks.scaling --figure docs/scaling.png
+    python -m benchmarks.speed.scaling --figure docs/scaling.png
 
 Here: processes on this machine share its cores and the same global batch, so that what a step takes
 beyond that of one worker is the price of working together. On paper: every worker has a machine
@@ -42,7 +42,7 @@ def measure(hparams, number):
     from vaeseq.examples.text.data import Vocabulary
     from vaeseq.examples.text.hparams import TextHParams
     from vaeseq.examples.text.model import TextModel
-    from vaeseq.training import batches_by_step
+    from vaeseq.training.loop import batches_by_step
 
     class Clock(keras.callbacks.Callback):
         times = []  # noqa: RUF012  (there is one)
@@ -56,20 +56,20 @@ def measure(hparams, number):
         shape = [hparams.batch_size, hparams.sequence_size]
         return np.random.default_rng(step).integers(65, size=shape, dtype=np.int32)
 
-    with workers.joined(number, main) as strategy:
+    with workers.launch(number, main) as strategy:
         with strategy.scope():
             model = TextModel(hparams, Vocabulary(map(chr, range(64))))
             model.compile()
         batches = batches_by_step(batch, 0, WARM_UP + STEPS, strategy)
         model.fit(batches, shuffle=False, verbose=0, callbacks=[Clock()])
-        workers.agreed(strategy, 0)
+        workers.broadcast_from_chief(strategy, 0)
     if workers.is_chief(strategy):
         seconds = statistics.median(np.diff(Clock.times[WARM_UP:]))
         print(json.dumps([model.count_params(), float(seconds)]))
 
 
 def measured(hparams, number):
-    command = [sys.executable, "-m", "benchmarks.scaling", "--measure", hparams, str(number)]
+    command = [sys.executable, "-m", "benchmarks.speed.scaling", "--measure", hparams, str(number)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -143,6 +143,6 @@ def main():
 
 
 if __name__ == "__main__":
-    from benchmarks import scaling  # not __main__: the workers import it
+    from benchmarks.speed import scaling  # not __main__: the workers import it
 
     scaling.main()

@@ -1,6 +1,6 @@
 """One training step of the text model of VAE-Seq (2018): 3 LSTM layers of 512, batch 32 x 40.
 
-    python -m benchmarks.train_step
+    python -m benchmarks.speed.train_step
 
 Yardsticks in the same run: keras.layers.LSTM, PyTorch's nn.LSTM where it is installed, and the
 matrix products alone that the three layers need. The ratio is to our RNN.

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 import vaeseq
 from tests.conftest import SMALL, assert_close
-from vaeseq import codec, discriminators, policy_gradient
-from vaeseq.policy_gradient import Drawn, reward_to_go, token_weights
+from vaeseq import codec
+from vaeseq.adversarial import discriminators, policy_gradient
+from vaeseq.adversarial.policy_gradient import Drawn, reward_to_go, token_weights
 
 SYMBOLS, TIME = 3, 3
 ALL = np.array(list(itertools.product(range(SYMBOLS), repeat=TIME)), np.int32)

@@ -6,8 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks import seqvae, seqvae_tables
-from benchmarks.seqvae_data import Suite, drawn, random_oracle, released_oracle
+from benchmarks.seqvae import __main__ as seqvae
+from benchmarks.seqvae import tables
+from benchmarks.seqvae.data import Suite, drawn, random_oracle, released_oracle
 
 
 def lstm_log_prob(p, symbols):
@@ -58,8 +59,8 @@ def test_sequences_stop_at_their_end():
 def test_a_gain_is_the_distance_at_equal_nll_test():
     control = np.array([[4.0, 9.0], [5.0, 8.0]])
     further = np.add(control, [0.5, -0.5])  # along the control's own line
-    assert seqvae_tables.gain(further, control) == pytest.approx(0)
-    assert seqvae_tables.gain(further - [[0, 0.2]], control) == pytest.approx(0.2)
+    assert tables.gain(further, control) == pytest.approx(0)
+    assert tables.gain(further - [[0, 0.2]], control) == pytest.approx(0.2)
 
 
 def test_a_small_oracle_is_learned_and_its_arms_tell_their_rows(monkeypatch):

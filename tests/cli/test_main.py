@@ -1,16 +1,16 @@
 import pytest
 
-from vaeseq import cli
+from vaeseq.cli import arguments
 
 
 @pytest.fixture
 def parser():
-    parser, commands = cli.program("prog", "A program.")
-    train = cli.add_command(commands, "nowhere", "train", "train")
-    cli.add_training(train, num_steps=10)
-    generate = cli.add_command(commands, "nowhere", "generate", "generate")
-    cli.add_sampling(generate, length=5, unit="characters")
-    cli.add_evaluation(cli.add_command(commands, "nowhere", "evaluate", "evaluate"))
+    parser, commands = arguments.program("prog", "A program.")
+    train = arguments.add_command(commands, "nowhere", "train", "train")
+    arguments.add_training(train, num_steps=10)
+    generate = arguments.add_command(commands, "nowhere", "generate", "generate")
+    arguments.add_sampling(generate, length=5, unit="characters")
+    arguments.add_evaluation(arguments.add_command(commands, "nowhere", "evaluate", "evaluate"))
     return parser
 
 

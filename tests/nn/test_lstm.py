@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SMALL, assert_close
-from vaeseq.rnn import RNN
-from vaeseq.scan import last, scan
+from vaeseq.nn.lstm import RNN
+from vaeseq.nn.sequences import last, scan
 
 shapes = st.tuples(
     st.integers(1, 4), st.integers(1, 7), st.integers(1, 5), st.lists(st.integers(1, 6), min_size=1)

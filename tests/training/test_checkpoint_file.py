@@ -7,7 +7,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaeseq import checkpoint
+from vaeseq.training import checkpoint_file
 
 ARRAYS = {
     "model/0": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -20,19 +20,19 @@ SHAPES = {name: (array.shape, str(array.dtype)) for name, array in ARRAYS.items(
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoints") / "whole.safetensors"
-    checkpoint.save(path, ARRAYS)
+    checkpoint_file.save(path, ARRAYS)
     return path
 
 
 def test_what_is_saved_is_loaded_by_us_and_by_safetensors(path):
-    for loaded in (checkpoint.load(path, SHAPES), safetensors.numpy.load_file(path)):
+    for loaded in (checkpoint_file.load(path, SHAPES), safetensors.numpy.load_file(path)):
         assert loaded.keys() == ARRAYS.keys()
         for name, array in ARRAYS.items():
             assert loaded[name].dtype == array.dtype and np.array_equal(loaded[name], array)
 
 
 def test_groups_can_be_left_out(path):
-    assert checkpoint.load(path, {"run/step": ((), "int64"), "run/on": ((2,), "bool")})
+    assert checkpoint_file.load(path, {"run/step": ((), "int64"), "run/on": ((2,), "bool")})
 
 
 @settings(max_examples=200, deadline=None)
@@ -42,8 +42,8 @@ def test_any_bit_that_changes_is_noticed(path, data):
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     damaged = path.with_name("damaged")
     damaged.write_bytes(content)
-    with pytest.raises(checkpoint.Invalid):
-        checkpoint.load(damaged, SHAPES)
+    with pytest.raises(checkpoint_file.Invalid):
+        checkpoint_file.load(damaged, SHAPES)
 
 
 @settings(max_examples=100, deadline=None)
@@ -53,8 +53,8 @@ def test_any_cut_and_any_addition_is_noticed(path, data):
     cut = path.with_name("cut")
     for other in (content[: data.draw(st.integers(0, len(content) - 1))], content + b"\0"):
         cut.write_bytes(other)
-        with pytest.raises(checkpoint.Invalid):
-            checkpoint.load(cut, SHAPES)
+        with pytest.raises(checkpoint_file.Invalid):
+            checkpoint_file.load(cut, SHAPES)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_any_cut_and_any_addition_is_noticed(path, data):
 )
 def test_names_shapes_and_dtypes_are_exact(path, changes, message):
     shapes = {name: shape for name, shape in {**SHAPES, **changes}.items() if shape}
-    with pytest.raises(checkpoint.Invalid, match=message):
-        checkpoint.load(path, shapes)
+    with pytest.raises(checkpoint_file.Invalid, match=message):
+        checkpoint_file.load(path, shapes)
 
 
 def described(header):
@@ -97,12 +97,12 @@ def described(header):
 )
 def test_what_no_program_of_ours_wrote_is_refused(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(checkpoint.Invalid):
-        checkpoint.load(tmp_path / "file", SHAPES)
+    with pytest.raises(checkpoint_file.Invalid):
+        checkpoint_file.load(tmp_path / "file", SHAPES)
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
     with open(tmp_path / "huge", "wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(checkpoint.Invalid, match="more than any checkpoint"):
-        checkpoint.load(tmp_path / "huge", SHAPES)
+    with pytest.raises(checkpoint_file.Invalid, match="more than any checkpoint"):
+        checkpoint_file.load(tmp_path / "huge", SHAPES)

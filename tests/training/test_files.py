@@ -2,14 +2,15 @@ import os
 
 import pytest
 
-from vaeseq import UsageError, files
+from vaeseq import UsageError
+from vaeseq.training import files
 
 
 def test_a_file_is_there_whole_or_as_it_was(tmp_path):
     path = tmp_path / "folder" / "file"
-    with files.whole(path) as file:
+    with files.atomic_write(path) as file:
         file.write(b"old")
-    with pytest.raises(KeyboardInterrupt), files.whole(path) as file:
+    with pytest.raises(KeyboardInterrupt), files.atomic_write(path) as file:
         file.write(b"half of the n")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old" and os.listdir(path.parent) == ["file"]
@@ -20,7 +21,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: order.append("fsync"))
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda *a: (order.append("replace"), replace(*a)))
-    with files.whole(tmp_path / "file") as file:
+    with files.atomic_write(tmp_path / "file") as file:
         file.write(b"x")
     assert order == ["fsync", "replace", "fsync"], "the file, its name, the folder"
 
@@ -30,7 +31,7 @@ def test_writing_does_not_follow_a_planted_link(tmp_path):
     outside.write_text("precious")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "file.unfinished").symlink_to(outside)
-    with files.whole(tmp_path / "run" / "file") as file:
+    with files.atomic_write(tmp_path / "run" / "file") as file:
         file.write(b"x")
     assert outside.read_text() == "precious"
 

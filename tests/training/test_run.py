@@ -15,12 +15,13 @@ from absl import logging
 
 from benchmarks.kill_matrix import arrays
 from tests.conftest import SMALL, Bits, Waves, assert_close
-from vaeseq import UsageError, callbacks
-from vaeseq.callbacks import Report
+from vaeseq import UsageError
 from vaeseq.errors import Stopped
-from vaeseq.run import Run
-from vaeseq.signals import Interrupted
-from vaeseq.training import train
+from vaeseq.training import callbacks
+from vaeseq.training.callbacks import Report
+from vaeseq.training.loop import train
+from vaeseq.training.run import Run
+from vaeseq.training.signals import Interrupted
 
 
 def make_run(path, program="prog"):

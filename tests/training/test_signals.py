@@ -5,7 +5,12 @@ import sys
 
 import pytest
 
-from vaeseq.signals import Interrupted, at_once, interruptible, raise_if_interrupted
+from vaeseq.training.signals import (
+    Interrupted,
+    default_handlers,
+    interruptible,
+    raise_if_interrupted,
+)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -41,7 +46,7 @@ def test_what_other_code_swallows_is_raised_again():
 
 def test_handlers_that_library_code_has_replaced_come_back():
     with interruptible():
-        with at_once():
+        with default_handlers():
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with pytest.raises(Interrupted):

@@ -16,7 +16,7 @@ import tensorflow as tf
 import vaeseq
 from tests.conftest import SMALL, TINY, VERSE, Waves, assert_close
 from vaeseq import UsageError, workers
-from vaeseq.training import batches_by_step
+from vaeseq.training.loop import batches_by_step
 
 PROGRAM = [sys.executable, "-c", "from vaeseq.examples.text.app import main; main()"]
 

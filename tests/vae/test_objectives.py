@@ -9,8 +9,9 @@ import tensorflow as tf
 
 import vaeseq
 from tests.conftest import SMALL, Bits, Waves, assert_close
-from vaeseq import codec, divergence, objectives
-from vaeseq.latent import Gaussian
+from vaeseq import codec, objectives
+from vaeseq.vae import divergence
+from vaeseq.vae.latent import Gaussian
 
 A, Q, R = 0.8, 0.5, 0.3  # z_t ~ N(A z_{t-1}, Q), x_t ~ N(z_t, R), z_0 = 0
 

@@ -7,9 +7,11 @@ import tensorflow as tf
 
 import vaeseq
 from tests.conftest import SMALL, Bits, Waves, assert_close
-from vaeseq import HParams, divergence, latent_space, objectives, sampling
-from vaeseq.dropout import WordDropout
-from vaeseq.latent import Gaussian
+from vaeseq import HParams, objectives
+from vaeseq.model import latent_space, latent_usage, sampling
+from vaeseq.nn.dropout import WordDropout
+from vaeseq.vae import divergence
+from vaeseq.vae.latent import Gaussian
 
 SEQVAE = SMALL.replace(vae_type="SEQVAE")
 
@@ -114,7 +116,7 @@ def test_batch_norm_holds_against_a_loss_that_wants_no_kl():
         model.compile()
         model.fit(tf.data.Dataset.from_tensors(observed).repeat(150), verbose=0)
         kls[gamma] = float(np.mean(np.sum(model(observed, training=True).kl, axis=1)))
-        used = latent_space.use(model, [(observed, [5] * 64)])
+        used = latent_usage.latent_usage(model, [(observed, [5] * 64)])
         assert (used.active_units == 0) == (gamma == 0), "collapse is seen where it is forced"
     assert kls[0.0] < 0.05
     assert kls[0.6] >= 0.95 * 3 * 0.6**2 / 2
@@ -192,13 +194,13 @@ def test_interpolation_ends_where_it_should(model, observed):
 
 def test_a_way_is_drawn_with_one_noise(model):
     z = tf.constant([[0.1] * 3, [0.1] * 3, [5.0] * 3])
-    rows = sampling.draw_alike(model, model.state_of(z), 6, 0.7, seed=3)
+    rows = sampling.draw_with_common_noise(model, model.state_from_latents(z), 6, 0.7, seed=3)
     assert rows.shape == (3, 6, 2)
     assert_close(rows[0], rows[1])
     assert np.abs(rows[0] - rows[2]).max() > 0.1
-    alone = sampling.draw(model, model.state_of(z[2:]), 1, 6, 0.7, seed=3)
+    alone = sampling.draw(model, model.state_from_latents(z[2:]), 1, 6, 0.7, seed=3)
     assert_close(rows[2], alone[0])
-    fresh = sampling.draw(model, model.state_of(z), 3, 6, 0.7, seed=3)
+    fresh = sampling.draw(model, model.state_from_latents(z), 3, 6, 0.7, seed=3)
     assert np.abs(fresh[0] - fresh[1]).max() > 0.1
 
 
@@ -228,9 +230,9 @@ def test_mutual_information_of_gaussians(ratio):
     rng = np.random.default_rng(0)
     loc = np.sqrt(ratio) * 0.5 * rng.normal(size=[6000, 2])
     posteriors = Gaussian(tf.constant(loc), tf.fill([6000, 2], tf.constant(0.5, tf.float64)))
-    information = latent_space.mutual_information(posteriors)
+    information = latent_usage.mutual_information(posteriors)
     assert information == pytest.approx(np.log(1 + ratio), abs=0.04)
-    assert latent_space.active_units(posteriors) == (2 if ratio else 0)
+    assert latent_usage.active_units(posteriors) == (2 if ratio else 0)
 
 
 def test_what_a_z_says_comes_back():
@@ -242,7 +244,7 @@ def test_what_a_z_says_comes_back():
     )
     model.compile()
     model.fit(tf.data.Dataset.from_tensors(observed).repeat(150), verbose=0)
-    used = latent_space.use(model, [(observed[:32], [6] * 32), (observed[32:], [6] * 32)])
+    used = latent_usage.latent_usage(model, [(observed[:32], [6] * 32), (observed[32:], [6] * 32)])
     assert used.reconstruction_accuracy > 0.95
     assert used.active_units >= 1
     assert used.mutual_information == pytest.approx(np.log(2), abs=0.1)

@@ -10,12 +10,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vaeseq.dropout import Dropout
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.networks import concat, over_time
-from vaeseq.rnn import RNN
-from vaeseq.scan import last
+from vaeseq.nn.dropout import Dropout
+from vaeseq.nn.lstm import RNN
+from vaeseq.nn.mlp import concat
+from vaeseq.nn.sequences import last, over_time
 
 _FILTER_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)
 _DROPOUT = 0.25  # of the features of the convolutional one

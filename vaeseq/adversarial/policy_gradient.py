@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from vaeseq import discriminators, finite
-from vaeseq.batch import unpack
+from vaeseq.adversarial import discriminators
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.scan import last
+from vaeseq.nn import finite
+from vaeseq.nn.sequences import last, unpack
 
 _MOST_ADVANTAGE = 5.0  # deviations, of those that are normalised
 _ROWS_AT_ONCE = 2048  # that are rolled out

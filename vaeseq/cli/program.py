@@ -8,12 +8,12 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from vaeseq import memory, training, workers
-from vaeseq.callbacks import Report
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.model import ModelBase
-from vaeseq.run import Run
+from vaeseq.model.base import ModelBase
+from vaeseq.training import loop, memory, workers
+from vaeseq.training.callbacks import Report
+from vaeseq.training.run import Run
 
 
 class Program(abc.ABC):
@@ -53,7 +53,7 @@ class Program(abc.ABC):
         """A model."""
 
     @abc.abstractmethod
-    def plan(self, run: Run, model: Any, args: Any) -> tuple[training.Batch, Report]:
+    def plan(self, run: Run, model: Any, args: Any) -> tuple[loop.Batch, Report]:
         """The batches and the reports of a training to `args.num_steps`."""
 
     @abc.abstractmethod
@@ -66,15 +66,15 @@ class Program(abc.ABC):
 
     def train(self, args: Any) -> None:
         """Begins a run, or goes on with it."""
-        with workers.joined(args.workers, args.main) as strategy:
+        with workers.launch(args.workers, args.main) as strategy:
             chief = workers.is_chief(strategy)
             if chief:
                 run = (self._resume if Run.exists(args.log_dir) else self._begin)(args, strategy)
-            workers.agreed(strategy, 0)  # the others wait for the run to begin
+            workers.broadcast_from_chief(strategy, 0)  # the others wait for the run to begin
             if not chief:
                 run = self.open(args.log_dir)
             model = self._model(run, strategy)
-            if training.train(model, *self.plan(run, model, args)) and chief:
+            if loop.train(model, *self.plan(run, model, args)) and chief:
                 self.finish(run, model)
 
     def trained(self, log_dir: str) -> tuple[Run, Any]:

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from vaeseq import finite, objectives, replicas, vae
-from vaeseq.batch import unpack
+from vaeseq import vae
+from vaeseq.adversarial.policy_gradient import Adversary
 from vaeseq.context import Context, EncodeObserved
-from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
-from vaeseq.latent_space import LatentSpace
-from vaeseq.policy_gradient import Adversary
-from vaeseq.scan import last
+from vaeseq.model.latent_space import LatentSpace
+from vaeseq.nn import finite, replicas, sequences
+from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.sequences import last, stateless_seed, unpack
+from vaeseq.vae import objectives
 from vaeseq.vae.core import Inference
 
 
@@ -156,7 +156,7 @@ class ModelBase(LatentSpace, keras.Model):
         samples = num_samples or self.hparams.log_prob_samples
         if self.core.latent_size == 0:
             samples = 1
-        return self._log_prob(observed, inputs, lengths, tf.range(samples), _seed(seed))
+        return self._log_prob(observed, inputs, lengths, tf.range(samples), stateless_seed(seed))
 
     def generate(
         self,
@@ -195,7 +195,7 @@ class ModelBase(LatentSpace, keras.Model):
         if not 0 < temperature < math.inf:
             raise ValueError(f"the temperature must be above 0, not {temperature}")
         if prefix is not None:
-            state = self._end_state(prefix, _seed(seed))
+            state = self._end_state(prefix, stateless_seed(seed))
         if state is None:
             state = self.initial_state(batch_size)
         return self.extend(state, batch_size, sequence_size, inputs, temperature, seed)[0]
@@ -222,9 +222,11 @@ class ModelBase(LatentSpace, keras.Model):
         state = tf.nest.map_structure(
             lambda x: tf.broadcast_to(x, [batch_size, *x.shape[1:]]), state
         )
-        heat = None if temperature == 1 else tf.constant(temperature, tf.float32)
-        inputs = _sequences("inputs", inputs, self.inputs_spec)
-        return self._extend(inputs, state, tf.constant(sequence_size), heat, _seed(seed), latents)
+        temperature_ = None if temperature == 1 else tf.constant(temperature, tf.float32)
+        inputs = sequences.as_sequences("inputs", inputs, self.inputs_spec)
+        return self._extend(
+            inputs, state, tf.constant(sequence_size), temperature_, stateless_seed(seed), latents
+        )
 
     # Training and evaluation by Keras.
 
@@ -257,7 +259,7 @@ class ModelBase(LatentSpace, keras.Model):
           Stopped: in `fit`, before the update, where the loss or a gradient is not finite.
         """
         step = self.optimizer.iterations
-        seed = tf.random.experimental.stateless_fold_in(_seed(self.hparams.seed), step)
+        seed = tf.random.experimental.stateless_fold_in(stateless_seed(self.hparams.seed), step)
         for index, state in enumerate(self._seed_states):
             state.assign(
                 tf.cast(tf.random.experimental.stateless_fold_in(seed, index), state.dtype)
@@ -280,7 +282,9 @@ class ModelBase(LatentSpace, keras.Model):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The metrics of one batch, with the KL at full weight."""
-        log_prob, kl, num_steps = self._means_of(data, _seed(self.hparams.seed), training=False)
+        log_prob, kl, num_steps = self._means_of(
+            data, stateless_seed(self.hparams.seed), training=False
+        )
         log_prob, kl = replicas.total([log_prob, kl])
         return self._update_means(1.0, log_prob, kl, num_steps)
 
@@ -293,7 +297,7 @@ class ModelBase(LatentSpace, keras.Model):
                 self.train_function = self.adversary.train_function()
             else:
                 super().make_train_function(force)
-            self.train_function = finite.telling(self.train_function)
+            self.train_function = finite.raise_stopped_if_not_finite(self.train_function)
 
     def make_test_function(self, force: bool = False) -> None:
         """As in Keras; see `_replicate`."""
@@ -411,7 +415,8 @@ class ModelBase(LatentSpace, keras.Model):
         """Standard normal [B, T, Z]."""
         size = self.core.latent_size
         noise = replicas.own_rows(
-            lambda shape: tf.random.stateless_normal(shape, _seed(seed)), [batch, time, size]
+            lambda shape: tf.random.stateless_normal(shape, stateless_seed(seed)),
+            [batch, time, size],
         )
         return tf.ensure_shape(noise, [None, None, size])
 
@@ -447,8 +452,8 @@ class ModelBase(LatentSpace, keras.Model):
             tf.TensorSpec, self.decoder.event_shape, self.decoder.event_dtype
         )
         return (
-            _sequences("observed", observed, event),
-            _sequences("inputs", inputs, self.inputs_spec),
+            sequences.as_sequences("observed", observed, event),
+            sequences.as_sequences("inputs", inputs, self.inputs_spec),
         )
 
 
@@ -482,29 +487,3 @@ def make_optimizer(hparams: HParams) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(
         rate, beta_2=hparams.adam_beta_2, global_clipnorm=hparams.clip_gradient_norm or None
     )
-
-
-def _seed(seed: Any) -> tf.Tensor:
-    """An int, or a stateless seed as it is, to a stateless seed: int32 [2]."""
-    seed = tf.cast(seed, tf.int32)
-    return tf.stack([seed, 0]) if seed.shape.rank == 0 else seed
-
-
-def _sequences(what: str, sequences: Any, specs: Any) -> Any:
-    """Converts a nest to tensors [B, T, ...] and holds them to the specs of one step."""
-
-    sequences = () if sequences is None else sequences
-
-    def convert(spec: tf.TensorSpec, x: Any) -> tf.Tensor:
-        x = tf.cast(x, spec.dtype)
-        if not x.shape.is_compatible_with([None, None, *spec.shape]):
-            wanted = ", ".join(["B", "T", *map(str, spec.shape)])
-            raise ValueError(f"{what} must have the shape [{wanted}], not {x.shape}")
-        return tf.ensure_shape(x, x.shape[:2] + spec.shape)
-
-    try:
-        tf.nest.assert_same_structure(specs, sequences)
-    except (TypeError, ValueError) as error:
-        shapes = tf.nest.map_structure(np.shape, sequences)
-        raise ValueError(f"{what} must be a nest like {specs}, not of shapes {shapes}") from error
-    return tf.nest.map_structure(convert, specs, sequences)

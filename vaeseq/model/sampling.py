@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.model import ModelBase, State
+from vaeseq.model.base import ModelBase, State
 
 _STEPS_AT_ONCE = 500
 
@@ -48,7 +48,7 @@ def draw(
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts, axis=1), *pieces)
 
 
-def draw_alike(
+def draw_with_common_noise(
     model: ModelBase,
     states: State,
     length: int,

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vaeseq import objectives
-from vaeseq.model import ModelBase, State
-from vaeseq.scan import last
+from vaeseq.model.base import ModelBase, State
+from vaeseq.nn.sequences import last
+from vaeseq.vae import objectives
 
 _STEPS_BETWEEN_DRAWS = 8
 
@@ -32,7 +32,7 @@ Span = tuple[int, int]  # from the first to after the last
 def windows(
     sequence: Any, spans: Sequence[Span], width: int
 ) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """Parts of a long sequence side by side, window by window: what `Reader.read` takes.
+    """Parts of a long sequence side by side, window by window: what `WindowScorer.read` takes.
 
     Args:
       sequence: whatever can be sliced to arrays [N, ...].
@@ -64,20 +64,20 @@ def in_windows(
         yield from windows(sequence, cut[first : first + rows], width)
 
 
-def score(model: ModelBase, num_samples: int, read: Callable[["Reader"], Score]) -> Score:
+def score(model: ModelBase, num_samples: int, read: Callable[["WindowScorer"], Score]) -> Score:
     """The ELBO along one particle, which is never drawn again, and the bound of `num_samples`.
 
     Args:
       model: the model.
       num_samples: particles of the bound.
-      read: scores what is to be scored with a `Reader`.
+      read: scores what is to be scored with a `WindowScorer`.
     """
-    one = read(Reader(model))
-    reader = Reader(model, num_samples)
+    one = read(WindowScorer(model))
+    reader = WindowScorer(model, num_samples)
     return one if reader.num_samples == 1 else one._replace(bound=read(reader).bound)
 
 
-class Reader:
+class WindowScorer:
     """Scores rows of sequences that are longer than can be read at once.
 
     Each row is followed by `num_samples` particles, each with its own state. Every few steps the

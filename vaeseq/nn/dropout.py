@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from vaeseq.replicas import own_rows
+from vaeseq.nn.replicas import own_rows
 
 
 class Dropout(keras.layers.Dropout):

@@ -55,7 +55,7 @@ def _all_finite(tensors: Any) -> tf.Tensor:
     return tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(x)) for x in floats)])
 
 
-def telling(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def raise_stopped_if_not_finite(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A train function that says in one line (`Stopped`) what TensorFlow says in pages."""
 
     @functools.wraps(function)

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from vaeseq.hparams import HParams
-from vaeseq.scan import swap_time_batch
+from vaeseq.nn.sequences import swap_time_batch
 
 
 class LSTMState(NamedTuple):

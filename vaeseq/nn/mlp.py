@@ -42,12 +42,3 @@ class MLP(keras.layers.Layer):
         for layer in self.layers:
             outputs = layer(outputs)
         return outputs
-
-
-def over_time(layer: Callable[[Any], Any], sequence: Any) -> Any:
-    """Applies a layer that knows only [N, ...] to a nest of [B, T, ...], as one batch of B * T."""
-    batch, time = tf.unstack(tf.shape(tf.nest.flatten(sequence)[0])[:2])
-    merged = tf.nest.map_structure(lambda x: tf.reshape(x, [batch * time, *x.shape[2:]]), sequence)
-    return tf.nest.map_structure(
-        lambda y: tf.reshape(y, [batch, time, *y.shape[1:]]), layer(merged)
-    )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vaeseq import files
 from vaeseq.errors import UsageError
+from vaeseq.training import files
 
 
 class Rows:
@@ -65,6 +65,6 @@ def dtype(limit: int) -> np.dtype[Any]:
 
 def write(path: Path, blocks: Iterable[np.ndarray], limit: int) -> None:
     """Writes a file of rows, block by block."""
-    with files.whole(path) as file:
+    with files.atomic_write(path) as file:
         for block in blocks:
             file.write(block.astype(dtype(limit)).tobytes())

@@ -12,11 +12,11 @@ from absl import logging
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from vaeseq import files
 from vaeseq.errors import Stopped
 from vaeseq.hparams import HParams
-from vaeseq.run import Run
-from vaeseq.signals import raise_if_interrupted
+from vaeseq.training import files
+from vaeseq.training.run import Run
+from vaeseq.training.signals import raise_if_interrupted
 
 _SECONDS_BETWEEN_SAVES = 60.0
 _MOST_OF_TIME = 0.01  # that saving may take
@@ -24,7 +24,7 @@ _CURVES_IN_A_ROW = 4
 
 
 class Interrupts(keras.callbacks.Callback):
-    """Ends the training where other code has swallowed `vaeseq.signals.Interrupted`."""
+    """Ends the training where other code has swallowed `vaeseq.training.signals.Interrupted`."""
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raises it again."""
@@ -116,7 +116,7 @@ class Report(keras.callbacks.Callback):
         """Takes up where an earlier training ended, be it between a step and the report on it."""
         step = self.model.trained_steps
         ends = step >= self.num_steps
-        self.lines = self.run.metrics() if ends else self.run.go_on(self.every)
+        self.lines = self.run.metrics() if ends else self.run.drop_irregular_reports(self.every)
         self.best = np.inf
         if self.run.best_is_valid(self.model):
             self.best = min(map(self._badness, self.lines), default=np.inf)
@@ -156,7 +156,7 @@ class Report(keras.callbacks.Callback):
 
     def _report(self, step: int, means: Any) -> None:
         metrics = {"step": step, "seconds": round(self.run.seconds, 3)}
-        metrics |= of_values(self.model, means) | self.validate()
+        metrics |= reported_means(self.model, means) | self.validate()
         if self._badness(metrics) < self.best:
             final = step % self.every != 0
             self.run.save_best(self.model, final)
@@ -190,7 +190,7 @@ class Report(keras.callbacks.Callback):
         return samples
 
 
-def of_values(model: keras.Model, means: Any) -> dict[str, float]:
+def reported_means(model: keras.Model, means: Any) -> dict[str, float]:
     """The means of something since the last report: there is no return before a game has ended."""
     known = [x.name for x in model.metrics if np.asarray(x.count.numpy())]
     return {name: float(means[name]) for name in known}
@@ -215,7 +215,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One step on."""
         assert self.bar is not None
-        first = list(of_values(self.model, logs).items())[:1]  # none before a player learns
+        first = list(reported_means(self.model, logs).items())[:1]  # none before a player learns
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in first}, refresh=False)
         self.bar.update()
 
@@ -247,5 +247,5 @@ def draw_curves(run: Run, metrics: list[dict[str, float]]) -> None:
             axes.plot(steps, [line.get(name, math.nan) for line in metrics], ".-", label=label)
         axes.set(title=title, xlabel="step")
         axes.legend()
-    with files.whole(run.file("curves.png")) as file:
+    with files.atomic_write(run.file("curves.png")) as file:
         figure.savefig(file, format="png", dpi=100)

@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from vaeseq import files
+from vaeseq.training import files
 
 _UNSIGNED = b"0" * 64
 _MOST_SLOTS = 16  # variables of model and optimizer for every weight
@@ -33,7 +33,7 @@ def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     data = safetensors.numpy.save(dict(arrays), {"sha256": _UNSIGNED.decode()})
     digest = hashlib.sha256(data).hexdigest().encode()
     at = data.index(_UNSIGNED)  # metadata stands before everything else
-    with files.whole(path) as file:
+    with files.atomic_write(path) as file:
         for part in (data[:at], digest, memoryview(data)[at + len(digest) :]):
             file.write(part)
 

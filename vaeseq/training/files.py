@@ -16,7 +16,7 @@ _MOST_BYTES = 1 << 26  # of a text that is read at once
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which appears under its name complete and on the disk, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + _UNFINISHED)
@@ -54,7 +54,7 @@ def remove_unfinished(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def inside(folder: Path, name: str) -> Path:
+def resolve_within(folder: Path, name: str) -> Path:
     """The path of a file or folder in a folder, or of none yet.
 
     Raises:
@@ -73,8 +73,8 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def read_text(folder: Path, name: str, errors: str = "strict") -> str:
-    """The UTF-8 text in a file of a folder, at most 64 MB, or UsageError; see `inside`."""
-    path = inside(folder, name)
+    """The UTF-8 text in a file of a folder, at most 64 MB, or UsageError; see `resolve_within`."""
+    path = resolve_within(folder, name)
     try:
         with open(path, "rb") as file:
             data = file.read(_MOST_BYTES + 1)

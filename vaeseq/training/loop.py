@@ -9,15 +9,15 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from vaeseq import workers
-from vaeseq.callbacks import Checkpoints, Interrupts, Progress, Report
-from vaeseq.model import ModelBase
-from vaeseq.run import Run
+from vaeseq.training import workers
+from vaeseq.training.callbacks import Checkpoints, Interrupts, Progress, Report
+from vaeseq.training.run import Run
+from vaeseq.training.trainable import Trainable
 
 Batch = Callable[[int], Any]  # a nest of arrays
 
 
-def train(model: ModelBase, batch: Batch, report: Report) -> bool:
+def train(model: Trainable, batch: Batch, report: Report) -> bool:
     """Trains a compiled model to `report.num_steps`, going on from where its run stands.
 
     A model made in the scope of a `tf.distribute` strategy is trained by all its workers.
@@ -37,7 +37,7 @@ def train(model: ModelBase, batch: Batch, report: Report) -> bool:
     if not workers.is_chief(strategy):
         return _follow(model, batch, run, stop)
     with run.training(model) as start:
-        workers.agreed(strategy, start)
+        workers.broadcast_from_chief(strategy, start)
         if start >= stop:
             logging.info("%s is at step %d: give a larger --num-steps", run.path, start)
             report.set_model(model)
@@ -49,23 +49,23 @@ def train(model: ModelBase, batch: Batch, report: Report) -> bool:
             with contextlib.closing(Progress(stop)) as progress:
                 callbacks = [progress, Interrupts(), Checkpoints(run, report.is_due), report]
                 _fit(model, batches, callbacks)
-        workers.agreed(strategy, stop)  # nobody leaves before the last report
+        workers.broadcast_from_chief(strategy, stop)  # nobody leaves before the last report
     return start < stop
 
 
-def _follow(model: ModelBase, batch: Batch, run: Run, stop: int) -> bool:
+def _follow(model: Trainable, batch: Batch, run: Run, stop: int) -> bool:
     """What the workers do that do not write."""
     strategy = model.distribute_strategy
-    start = workers.agreed(strategy, 0)
+    start = workers.broadcast_from_chief(strategy, 0)
     run.restore(model, start)
     if start < stop:
         _fit(model, batches_by_step(batch, start, stop, strategy), [Interrupts()])
-    workers.agreed(strategy, 0)
+    workers.broadcast_from_chief(strategy, 0)
     return start < stop
 
 
-def _fit(model: ModelBase, batches: Any, callbacks: list[keras.callbacks.Callback]) -> None:
-    with workers.telling_of_lost_workers():
+def _fit(model: Trainable, batches: Any, callbacks: list[keras.callbacks.Callback]) -> None:
+    with workers.reraise_as_lost_worker():
         model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks)
 
 

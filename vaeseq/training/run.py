@@ -29,10 +29,10 @@ import filelock
 import numpy as np
 from absl import logging
 
-from vaeseq import checkpoint, files
 from vaeseq.errors import LostWorker, Stopped, UsageError
-from vaeseq.model import ModelBase
-from vaeseq.signals import interruptible, raise_if_interrupted, was_interrupted
+from vaeseq.training import checkpoint_file, files
+from vaeseq.training.signals import interruptible, raise_if_interrupted, was_interrupted
+from vaeseq.training.trainable import Trainable
 
 _BEST, _FINAL = "checkpoints/best.safetensors", "checkpoints/final.safetensors"
 _NUMBERED = re.compile(r"checkpoints/step-(\d{9,15})\.safetensors")
@@ -123,11 +123,11 @@ class Run:
     def file(self, name: str) -> Path:
         """The path of a part of the run; UsageError where links lead out of the directory."""
         with _naming_the_flag():
-            return files.inside(self.path, name)
+            return files.resolve_within(self.path, name)
 
     def write(self, name: str, content: str | bytes) -> None:
         """Writes a file of the run, whole or not at all; a text as UTF-8."""
-        with files.whole(self.file(name)) as file:
+        with files.atomic_write(self.file(name)) as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
     def read(self, name: str) -> str:
@@ -158,11 +158,11 @@ class Run:
             yield
 
     @contextlib.contextmanager
-    def training(self, model: ModelBase) -> Iterator[int]:
+    def training(self, model: Trainable) -> Iterator[int]:
         """Takes a compiled model to the newest valid checkpoint, and sees that none is lost.
 
         Within, no other process trains in the directory; Ctrl-C and SIGTERM save the model
-        before they end the training (`vaeseq.signals.Interrupted`, a `KeyboardInterrupt`).
+        before they end the training (`vaeseq.training.signals.Interrupted`, a `KeyboardInterrupt`).
 
         Yields:
           The step to go on from.
@@ -182,7 +182,7 @@ class Run:
                 self._end(model, error)
                 raise
 
-    def _end(self, model: ModelBase, error: BaseException) -> None:
+    def _end(self, model: Trainable, error: BaseException) -> None:
         """Saves what can be saved, and tells a failure in one line."""
         try:
             if isinstance(error, KeyboardInterrupt | LostWorker) or was_interrupted():
@@ -200,24 +200,24 @@ class Run:
             what = "the disk is full" if error.errno in _FULL else error.strerror or str(error)
             raise Stopped(f"{where}{what}; {newest}") from error
 
-    def save(self, model: ModelBase) -> None:
+    def save(self, model: Trainable) -> None:
         """Writes the state of a model as its step's checkpoint, and removes all but the newest."""
         arrays = {name: np.asarray(x.numpy()) for name, x in _state(model).items()}
-        checkpoint.save(self.file(_numbered(model.trained_steps)), arrays | self._clock(model))
+        checkpoint_file.save(self.file(_numbered(model.trained_steps)), arrays | self._clock(model))
         for step in self._steps()[self.keep :]:
             self.file(_numbered(step)).unlink()
 
-    def save_best(self, model: ModelBase, final: bool = False) -> None:
+    def save_best(self, model: Trainable, final: bool = False) -> None:
         """Writes the weights that generate and are evaluated.
 
         Args:
           model: the model.
-          final: only as long as the training ends here; see `go_on`.
+          final: only as long as the training ends here; see `drop_irregular_reports`.
         """
         arrays = {name: np.asarray(x.numpy()) for name, x in _weights(model).items()}
-        checkpoint.save(self.file(_FINAL if final else _BEST), arrays | self._clock(model))
+        checkpoint_file.save(self.file(_FINAL if final else _BEST), arrays | self._clock(model))
 
-    def restore_latest(self, model: ModelBase) -> int:
+    def restore_latest(self, model: Trainable) -> int:
         """Takes a compiled model to the newest valid checkpoint, and the run back to its step.
 
         Returns:
@@ -234,8 +234,8 @@ class Run:
             try:
                 clock = _load(path, _state(model))
                 if clock["run/step"] != step:
-                    raise checkpoint.Invalid(f"it is of step {clock['run/step']}")
-            except checkpoint.Invalid as error:
+                    raise checkpoint_file.Invalid(f"it is of step {clock['run/step']}")
+            except checkpoint_file.Invalid as error:
                 logging.warning("passed over %s: %s", path, error)
                 invalid.append(path)
                 reason = reason or str(error)
@@ -253,7 +253,7 @@ class Run:
         self._forget_after(0)
         return 0
 
-    def restore(self, model: ModelBase, step: int) -> None:
+    def restore(self, model: Trainable, step: int) -> None:
         """Takes a compiled model to the checkpoint of a step, which must be valid; 0 is no change.
 
         Raises:
@@ -263,25 +263,25 @@ class Run:
             path = self.file(_numbered(step))
             try:
                 _load(path, _state(model))
-            except checkpoint.Invalid as error:
+            except checkpoint_file.Invalid as error:
                 raise UsageError(f"--log-dir: cannot read {path}: {error}") from error
 
-    def restore_best(self, model: ModelBase) -> int:
+    def restore_best(self, model: Trainable) -> int:
         """Loads the best weights, or the newest where those are missing; returns their step."""
         for name in (_FINAL, _BEST, *map(_numbered, self._steps())):
             path = self.file(name)
             try:
                 if path.exists():
                     return int(_load(path, _weights(model))["run/step"])
-            except checkpoint.Invalid as error:
+            except checkpoint_file.Invalid as error:
                 logging.warning("passed over %s: %s", path, error)
         raise UsageError(f"--log-dir: {self.path} has no valid checkpoint; train it first")
 
-    def best_is_valid(self, model: ModelBase) -> bool:
+    def best_is_valid(self, model: Trainable) -> bool:
         """Whether the best checkpoint is there and can be read."""
         try:
-            checkpoint.load(self.file(_BEST), _shapes(_weights(model)))
-        except checkpoint.Invalid:
+            checkpoint_file.load(self.file(_BEST), _shapes(_weights(model)))
+        except checkpoint_file.Invalid:
             return False
         return True
 
@@ -306,7 +306,7 @@ class Run:
                 lines.append({name: math.nan if x is None else x for name, x in line.items()})
         return lines
 
-    def go_on(self, every: int) -> list[dict[str, float]]:
+    def drop_irregular_reports(self, every: int) -> list[dict[str, float]]:
         """Takes back what was done only because the training ended: reports off the regular steps.
 
         So a training that is cut into pieces leaves what one in a single piece leaves.
@@ -351,14 +351,14 @@ class Run:
             if not own:
                 logging.warning("passed over %s: not a name of a checkpoint", self.path / name)
 
-    def _clock(self, model: ModelBase) -> dict[str, np.ndarray]:
+    def _clock(self, model: Trainable) -> dict[str, np.ndarray]:
         return {
             "run/step": np.asarray(model.trained_steps, np.int64),
             "run/seconds": np.asarray(self.seconds, np.float64),
         }
 
 
-_CLOCK: checkpoint.Shapes = {"run/step": ((), "int64"), "run/seconds": ((), "float64")}
+_CLOCK: checkpoint_file.Shapes = {"run/step": ((), "int64"), "run/seconds": ((), "float64")}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -384,12 +384,12 @@ def _numbered(step: int) -> str:
     return f"checkpoints/step-{step:09d}.safetensors"
 
 
-def _weights(model: ModelBase) -> dict[str, Any]:
+def _weights(model: Trainable) -> dict[str, Any]:
     """The weights by number and name: the names that Keras gives are not all different."""
     return {f"model/{i:03d}/{weight.name}": weight for i, weight in enumerate(model.weights)}
 
 
-def _state(model: ModelBase) -> dict[str, Any]:
+def _state(model: Trainable) -> dict[str, Any]:
     """All variables that a training changes, but for what is a function of (seed, step)."""
     return _weights(model) | {
         f"{name}/{i:03d}": x
@@ -404,7 +404,7 @@ def _shapes(variables: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]
 
 def _load(path: Path, variables: dict[str, Any]) -> dict[str, np.ndarray]:
     """Gives variables their values in a checkpoint, all or none; returns its clock."""
-    arrays = checkpoint.load(path, {**_shapes(variables), **_CLOCK})
+    arrays = checkpoint_file.load(path, {**_shapes(variables), **_CLOCK})
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return {name: arrays[name] for name in _CLOCK}

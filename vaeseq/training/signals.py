@@ -55,7 +55,7 @@ def ignore_at_exit() -> None:
 
 
 @contextlib.contextmanager
-def at_once() -> Iterator[None]:
+def default_handlers() -> Iterator[None]:
     """Within, signals end the process by the system's own means.
 
     For library code that blocks where no Python runs, with nothing to save yet. What it has done

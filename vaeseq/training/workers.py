@@ -20,7 +20,7 @@ import tensorflow as tf
 from absl import logging
 
 from vaeseq.errors import LostWorker, UsageError
-from vaeseq.signals import at_once
+from vaeseq.training.signals import default_handlers
 
 _SECONDS_TO_COME = 300.0
 _SECONDS_TO_LEAVE = 30.0
@@ -59,7 +59,7 @@ def _multi_worker() -> tf.distribute.Strategy:
         _wait_for(others)
     _wait_no_longer_than(_SECONDS_TO_COME, cluster)
     try:
-        with at_once():
+        with default_handlers():
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise LostWorker(f"the chief at {leader} did not come; start all workers again") from error
@@ -120,7 +120,7 @@ def share(strategy: tf.distribute.Strategy, rows: int) -> int:
     return own
 
 
-def agreed(strategy: tf.distribute.Strategy, value: int) -> int:
+def broadcast_from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
     """The chief's value, in all workers, when all have come here."""
     if strategy.num_replicas_in_sync == 1:
         return value
@@ -136,12 +136,12 @@ def agreed(strategy: tf.distribute.Strategy, value: int) -> int:
 
         return strategy.experimental_local_results(strategy.run(own))[0]
 
-    with telling_of_lost_workers():
+    with reraise_as_lost_worker():
         return int(of_chief(tf.constant(value, tf.int64)))
 
 
 @contextlib.contextmanager
-def telling_of_lost_workers() -> Iterator[None]:
+def reraise_as_lost_worker() -> Iterator[None]:
     """Raises `LostWorker` for what TensorFlow says when a collective operation has failed."""
     try:
         yield
@@ -154,7 +154,7 @@ def telling_of_lost_workers() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def joined(number: int, main: Callable[[], Any]) -> Iterator[tf.distribute.Strategy]:
+def launch(number: int, main: Callable[[], Any]) -> Iterator[tf.distribute.Strategy]:
     """The strategy of a program, with `number` workers on this machine, or as TF_CONFIG says.
 
     With a number above 1, this process becomes the chief, and starts the others with its own
@@ -170,7 +170,7 @@ def joined(number: int, main: Callable[[], Any]) -> Iterator[tf.distribute.Strat
     with contextlib.ExitStack() as stack:
         if number > 1 and not os.environ.get("TF_CONFIG"):
             stack.enter_context(_followers(number, main))
-        with telling_of_lost_workers():
+        with reraise_as_lost_worker():
             yield strategy()
 
 

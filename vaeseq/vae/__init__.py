@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.dist_module import DistModule
 from vaeseq.errors import UsageError, did_you_mean
 from vaeseq.hparams import HParams
+from vaeseq.nn.dist_module import DistModule
 from vaeseq.vae.core import VAECore
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN

@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from vaeseq import divergence
 from vaeseq.context import Context
-from vaeseq.dist_module import DistModule
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.latent import Gaussian
-from vaeseq.networks import over_time
-from vaeseq.scan import scan
+from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.sequences import over_time, scan
+from vaeseq.vae import divergence
+from vaeseq.vae.latent import Gaussian
 
 
 class Step(NamedTuple):

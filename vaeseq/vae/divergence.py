@@ -3,9 +3,9 @@
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq import replicas
 from vaeseq.hparams import HParams
-from vaeseq.latent import Gaussian
+from vaeseq.nn import replicas
+from vaeseq.vae.latent import Gaussian
 
 
 def log_ratio(posterior: Gaussian, prior: Gaussian, latents: tf.Tensor) -> tf.Tensor:

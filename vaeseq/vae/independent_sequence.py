@@ -20,10 +20,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.latent import Gaussian, LatentDecoder
-from vaeseq.networks import concat, over_time
-from vaeseq.rnn import RNN
+from vaeseq.nn.lstm import RNN
+from vaeseq.nn.mlp import concat
+from vaeseq.nn.sequences import over_time
 from vaeseq.vae.core import Step, VAECore
+from vaeseq.vae.latent import Gaussian, LatentDecoder
 
 
 class IndependentSequence(VAECore):

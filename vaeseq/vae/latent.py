@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.dist_module import DistModule
 from vaeseq.hparams import HParams
-from vaeseq.networks import MLP, concat, positive_projection
+from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.mlp import MLP, concat, positive_projection
 
 
 class Gaussian(NamedTuple):

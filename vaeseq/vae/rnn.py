@@ -17,10 +17,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.latent import Gaussian
-from vaeseq.networks import concat
-from vaeseq.rnn import RNN as RecurrentStack
+from vaeseq.nn.lstm import RNN as RecurrentStack
+from vaeseq.nn.mlp import concat
 from vaeseq.vae.core import Step, VAECore
+from vaeseq.vae.latent import Gaussian
 
 
 class RNN(VAECore):

@@ -22,11 +22,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vaeseq.latent import Gaussian, LatentDecoder
-from vaeseq.networks import concat, over_time
-from vaeseq.rnn import RNN, LSTMState
-from vaeseq.scan import last
+from vaeseq.nn.lstm import RNN, LSTMState
+from vaeseq.nn.mlp import concat
+from vaeseq.nn.sequences import last, over_time
 from vaeseq.vae.core import Step, VAECore
+from vaeseq.vae.latent import Gaussian, LatentDecoder
 
 
 class SeqVAE(VAECore):

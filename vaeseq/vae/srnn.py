@@ -21,11 +21,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.latent import Gaussian, LatentTransition
-from vaeseq.networks import concat, over_time
-from vaeseq.rnn import RNN
-from vaeseq.scan import scan
+from vaeseq.nn.lstm import RNN
+from vaeseq.nn.mlp import concat
+from vaeseq.nn.sequences import over_time, scan
 from vaeseq.vae.core import Step, VAECore
+from vaeseq.vae.latent import Gaussian, LatentTransition
 
 
 class SRNN(VAECore):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.test_midi_program import midi_main, pieces  # noqa: F401
-from vaeseq.examples.midi import melody
-from vaeseq.examples.midi.melody import FIRST, HOLD, REST, SYMBOLS
-from vaeseq.examples.midi.roll import HELD, KEYS, STRUCK
+from tests.examples.midi.test_program import midi_main, pieces  # noqa: F401
+from vaeseq.examples.midi.music import melody
+from vaeseq.examples.midi.music.melody import FIRST, HOLD, REST, SYMBOLS
+from vaeseq.examples.midi.music.roll import HELD, KEYS, STRUCK
 
 
 @given(st.lists(st.integers(0, SYMBOLS - 1), min_size=1, max_size=30))

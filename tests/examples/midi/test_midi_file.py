@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaeseq.examples.midi import smf
-from vaeseq.examples.midi.smf import DRUMS, Refused
+from vaeseq.examples.midi.music import midi_file
+from vaeseq.examples.midi.music.midi_file import DRUMS, Refused
 
 
 def chunk(name, body):
@@ -53,20 +53,20 @@ def program(delta, number, channel=0):
 
 
 def seconds(data):
-    return smf.read(data).in_seconds()
+    return midi_file.read(data).in_seconds()
 
 
 def test_a_note_by_hand():
     notes = seconds(file(on(480, 60, 100) + off(240, 60)))
     assert [x.tolist() for x in notes[:5]] == [[0.5], [0.75], [60], [100], [0]]
     assert notes.length == 0.75
-    assert smf.read(file(on(480, 60) + off(240, 60))).in_beats().start == 1
+    assert midi_file.read(file(on(480, 60) + off(240, 60))).in_beats().start == 1
 
 
 def test_tempo_changes_are_followed():
     data = file(tempo(0, 500_000) + tempo(480, 1_000_000), on(0, 60) + off(960, 60))
     assert seconds(data).end == 0.5 + 1.0
-    assert smf.read(data).tempo == pytest.approx(60 * 2 / 1.5)
+    assert midi_file.read(data).tempo == pytest.approx(60 * 2 / 1.5)
 
 
 def test_the_last_of_several_tempos_on_a_tick_counts_whatever_its_track():
@@ -78,7 +78,7 @@ def test_time_codes_count_frames():
     data = file(on(0, 60) + off(50, 60), division=(256 - 25) << 8 | 2)  # 25 frames of 2 ticks
     assert seconds(data).end == 1.0
     with pytest.raises(Refused, match="time codes"):
-        smf.read(data).in_beats()
+        midi_file.read(data).in_beats()
 
 
 def test_a_pedal_holds_the_notes_of_its_channel_until_its_release():
@@ -87,7 +87,7 @@ def test_a_pedal_holds_the_notes_of_its_channel_until_its_release():
         on(0, 60) + off(480, 60) + on(0, 62, channel=1) + off(10, 62, channel=1),
         on(960, 64) + off(0, 65) + off(480, 64),
     )
-    notes = smf.read(data).in_beats()
+    notes = midi_file.read(data).in_beats()
     assert dict(zip(notes.pitch.tolist(), notes.end.tolist(), strict=True)) == {
         60: 2.0,  # the release
         62: 490 / 480,  # of another channel
@@ -130,13 +130,13 @@ def test_valid_files_with_the_most_ticks_per_beat_are_read():
 )
 def test_what_is_wrong_is_refused_with_a_reason(data, reason):
     with pytest.raises(Refused, match=reason):
-        smf.read(data)
+        midi_file.read(data)
 
 
 def test_more_notes_than_music_has_are_refused():
     many = b"\x00\x90\x3c\x40" + b"\x01\x3c\x00\x01\x3c\x40" * 100_000
     with pytest.raises(Refused, match="more than 100000 notes"):
-        smf.read(file(many))
+        midi_file.read(file(many))
 
 
 def test_what_lasts_for_days_is_refused():
@@ -167,7 +167,7 @@ HOSTILE = {  # bodies of about n bytes
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_memory_is_bounded_by_the_size_of_the_file(name):
-    """A megabyte takes no more than 200; the seconds are in benchmarks/midi_reading.py."""
+    """A megabyte takes no more than 200; the seconds are in benchmarks/speed/midi_reading.py."""
     data = file(HOSTILE[name](1 << 18))
     tracemalloc.start()
     outcome(data)
@@ -179,7 +179,7 @@ def test_memory_is_bounded_by_the_size_of_the_file(name):
 def outcome(data):
     """Notes or a refusal: never another exception."""
     try:
-        midi = smf.read(data)
+        midi = midi_file.read(data)
         notes = midi.in_seconds()
         assert np.isfinite(notes.start).all() and np.isfinite(notes.end).all()
         assert (notes.end >= notes.start).all() and (notes.start >= 0).all()

@@ -10,13 +10,15 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from tests.test_midi_data import save
-from vaeseq.evaluation import Reader
-from vaeseq.examples.midi import app, commands, data, roll
+from tests.examples.midi.test_corpus import save
+from vaeseq.examples.midi import app, program
+from vaeseq.examples.midi import corpus as corpora
 from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.roll import KEYS
-from vaeseq.examples.midi.smf import DRUMS
+from vaeseq.examples.midi.music import roll
+from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.roll import KEYS
+from vaeseq.model.scoring import WindowScorer
 
 TINY = (
     "rnn_hidden_sizes=[8],obs_encoder_fc_layers=[8],obs_decoder_fc_hidden_layers=[],"
@@ -27,7 +29,7 @@ TINY = (
 @pytest.fixture
 def midi_main(run_program, monkeypatch):
     """Runs vaeseq-midi, with short samples."""
-    monkeypatch.setattr(commands, "_SAMPLE_SECONDS", 2.0)
+    monkeypatch.setattr(program, "_SAMPLE_SECONDS", 2.0)
     return functools.partial(run_program, app)
 
 
@@ -142,8 +144,8 @@ def test_a_users_mistake_is_one_line_and_nothing_written(
 
 
 def test_both_conventions_by_hand():
-    score = commands.Score(*(np.array([-10.0, -2.0]), np.zeros(2), np.array([-8.0, -2.0])))
-    summary = commands.summary(score, [(0, 8), (8, 9)], 4)
+    score = program.Score(*(np.array([-10.0, -2.0]), np.zeros(2), np.array([-8.0, -2.0])))
+    summary = program.summary(score, [(0, 8), (8, 9)], 4)
     assert summary["nats_per_frame"] == pytest.approx(10 / 9)
     assert summary["nats_per_frame_by_piece"] == pytest.approx((1 + 2) / 2)
     assert summary["elbo"] == pytest.approx(-12 / 9)
@@ -173,11 +175,11 @@ def test_log_prob_of_independent_keys_is_the_sum_of_theirs(levels):
 
 
 def test_reading_pieces_side_by_side_is_reading_each(monkeypatch):
-    monkeypatch.setattr(commands, "_WINDOW_FRAMES", 8)
+    monkeypatch.setattr(program, "_WINDOW_FRAMES", 8)
     model = small_model(vae_type="RNN")
     frames, lengths = random_rolls(3, (30,)), [5, 17, 8]
-    corpus = data.Corpus(frames, data.spans(lengths))
-    score = commands.read(Reader(model), model, corpus)
+    corpus = corpora.Corpus(frames, corpora.spans(lengths))
+    score = program.read(WindowScorer(model), model, corpus)
     for index, (begin, end) in enumerate(corpus.spans):
         alone = float(model.log_prob(frames[None, begin:end])[0])
         assert score.bound[index] == pytest.approx(alone, rel=1e-5)
@@ -205,8 +207,8 @@ def test_given_latents_are_used(monkeypatch):
 def test_samples_of_a_report_are_files_others_open():
     model = small_model()
     form = roll.RollFormat(8.0)
-    frames = commands.sample_roll(model, form)
-    contents = commands._show(frames, form)
+    frames = program.sample_roll(model, form)
+    contents = program._show(frames, form)
     assert pretty_midi.PrettyMIDI(io.BytesIO(contents[".mid"])).get_end_time() == pytest.approx(
         20.0, abs=0.01
     )

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaeseq.examples.midi import render, roll, smf
-from vaeseq.examples.midi.roll import HELD, KEYS, SILENT, STRUCK, RollFormat
-from vaeseq.examples.midi.smf import DRUMS, Notes, Refused
+from vaeseq.examples.midi.music import midi_file, render, roll
+from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
+from vaeseq.examples.midi.music.roll import HELD, KEYS, SILENT, STRUCK, RollFormat
 
 FORMATS = [
     RollFormat(8.0),
@@ -25,7 +25,7 @@ FORMATS = [
 
 
 def through_midi(frames, form):
-    midi = smf.read(roll.midi_bytes(roll.to_midi(frames, form)))
+    midi = midi_file.read(roll.midi_bytes(roll.to_midi(frames, form)))
     return roll.to_roll(midi.in_beats() if form.beats else midi.in_seconds(), form)
 
 
@@ -74,7 +74,7 @@ def notes(draw, unit):
 @given(data=st.data())
 def test_every_onset_and_end_stays_within_half_a_frame(form, data):
     before = data.draw(notes(1 / form.rate))
-    midi = smf.read(roll.midi_bytes(roll.to_midi(roll.to_roll(before, form), form)))
+    midi = midi_file.read(roll.midi_bytes(roll.to_midi(roll.to_roll(before, form), form)))
     after = midi.in_seconds()
     assert len(after.start) == len(before.start)
     by_key = [np.lexsort((x.start, x.pitch)) for x in (before, after)]

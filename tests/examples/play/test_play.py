@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.toy_games import Arms, Broken, Corridor, Legacy
+from tests.examples.play.toy_games import Arms, Broken, Corridor, Legacy
 from vaeseq.errors import Stopped, UsageError
 from vaeseq.examples import play as public
-from vaeseq.examples.play import games, imagination
-from vaeseq.examples.play.games import Game
+from vaeseq.examples.play import environment, imagination
+from vaeseq.examples.play.environment import Game
+from vaeseq.examples.play.episodes import Practice, play
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.imagination import Dream, Start
 from vaeseq.examples.play.player import Player
-from vaeseq.examples.play.playing import Practice, play
 from vaeseq.examples.play.replay import Replay, Rows
-from vaeseq.model import State
-from vaeseq.training import batches_by_step
+from vaeseq.model.base import State
+from vaeseq.training.loop import batches_by_step
 
 TINY = PlayHParams(
     rnn_hidden_sizes=(8,),
@@ -150,8 +150,8 @@ def test_imagination_is_generation_of_the_core_with_the_actions_of_the_agent(vae
     state = State(tf.constant([[0.0], [1.0], [2.0]]), world.core.initial_state(3))
     start, seed = Start(state, agent.initial_memory(3)), tf.constant([3, 4])
     dream = imagination.imagine(world, agent, start, 6, seed)
-    heat = hparams.dream_temperature
-    (changes, *_), _ = world.extend(state, 3, 6, dream.actions, heat, seed)
+    temperature = hparams.dream_temperature
+    (changes, *_), _ = world.extend(state, 3, 6, dream.actions, temperature, seed)
     after = state.context[:, None] + np.cumsum(changes * world.units.change, axis=1)
     np.testing.assert_allclose(dream.observations[:, 1:], after, atol=1e-4)
     # What the agent saw step by step is what it sees of the whole.
@@ -241,11 +241,11 @@ def test_a_training_in_pieces_is_the_training_in_one(tmp_path):
     for stop in (12, 21):
         pieces = public.train(Corridor(), tmp_path / "pieces", stop, hparams)
     last = "checkpoints/step-000000021.safetensors"
-    from vaeseq import checkpoint
-    from vaeseq.run import _CLOCK, _shapes, _state
+    from vaeseq.training import checkpoint_file
+    from vaeseq.training.run import _CLOCK, _shapes, _state
 
     shapes = {**_shapes(_state(whole)), **_CLOCK}
-    arrays = [checkpoint.load(tmp_path / name / last, shapes) for name in ("whole", "pieces")]
+    arrays = [checkpoint_file.load(tmp_path / name / last, shapes) for name in ("whole", "pieces")]
     for name in arrays[0]:
         if name != "run/seconds":
             np.testing.assert_array_equal(arrays[0][name], arrays[1][name], err_msg=name)
@@ -293,7 +293,7 @@ def test_the_two_apis_are_one():
 def test_real_gym_is_played():
     pytest.importorskip("gym")
     assert "gym" in sys.modules
-    game, new = games.make("gym:CartPole-v1"), games.make("CartPole-v1")
+    game, new = environment.make("gym:CartPole-v1"), environment.make("CartPole-v1")
     assert game.threshold == new.threshold == 475 and game.discrete
     seen, other = game.reset(3), new.reset(3)
     assert seen.shape == other.shape == (4,)
@@ -305,7 +305,7 @@ def test_real_gym_is_played():
 
 
 def test_numbers_are_played_within_their_bounds():
-    game = games.make("Pendulum-v1")
+    game = environment.make("Pendulum-v1")
     assert not game.discrete and game.threshold is None
     np.testing.assert_allclose(game._played(np.asarray([3.0])), [2.0])
     np.testing.assert_allclose(game._played(np.asarray([-0.5])), [-1.0])
@@ -321,7 +321,7 @@ def test_numbers_are_played_within_their_bounds():
 )
 def test_unknown_games_are_told_with_the_nearest(name, message):
     with pytest.raises(UsageError, match=message) as error:
-        games.make(name)
+        environment.make(name)
     assert "\n" not in str(error.value)
 
 

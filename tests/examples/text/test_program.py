@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY, VERSE
-from vaeseq import sampling
-from vaeseq.evaluation import Reader
-from vaeseq.examples.text import commands, data
+from vaeseq.examples.text import data, program
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
+from vaeseq.model import sampling
+from vaeseq.model.scoring import WindowScorer
 
 
-def program(*arguments):
+def console(*arguments):
     """Runs the installed console script."""
     script = Path(sys.executable).with_name("vaeseq-text")
     return subprocess.run(
@@ -29,10 +29,10 @@ def program(*arguments):
 def test_train_resume_evaluate_generate_from_the_console(tmp_path, corpus):
     run = tmp_path / "run"
     flags = ["--log-dir", run, "--train-corpus", corpus, "--hparams", TINY]
-    first = program("train", *flags, "--num-steps", 3)
+    first = console("train", *flags, "--num-steps", 3)
     assert first.returncode == 0, first.stderr
     assert len(first.stdout.strip()) > 100, "a sample is the product"
-    again = program("train", "--log-dir", run, "--num-steps", 5)
+    again = console("train", "--log-dir", run, "--num-steps", 5)
     assert again.returncode == 0, again.stderr
     assert "from step 3 to 5" in again.stderr
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -41,7 +41,7 @@ def test_train_resume_evaluate_generate_from_the_console(tmp_path, corpus):
     corpus.unlink()  # the run needs nothing else
     held_out = tmp_path / "held out.txt"
     held_out.write_text(VERSE + "ÄÖ", encoding="utf-8")
-    evaluated = program(
+    evaluated = console(
         "evaluate", "--log-dir", run, "--eval-corpus", held_out, "--vocab-corpus", "any"
     )
     assert evaluated.returncode == 0, evaluated.stderr
@@ -53,7 +53,7 @@ def test_train_resume_evaluate_generate_from_the_console(tmp_path, corpus):
     assert result["nats_per_char"] == -result["log_prob"] and result["kl"] == 0
 
     samples = [
-        program(
+        console(
             *["generate", "--log-dir", run, "--length", 30, "--num-samples", 2, "--seed", seed],
             *["--prime", "Shall ", "--temperature", 0.5],
         )
@@ -142,18 +142,18 @@ def test_streams_read_every_character_once_with_the_text_before_it(monkeypatch):
     vocabulary = Vocabulary("abc")
     model = TextModel(TextHParams().parse(TINY), vocabulary)
     ids = np.random.default_rng(0).integers(3, size=157)
-    alone = commands.read(Reader(model), ids)
+    alone = program.read(WindowScorer(model), ids)
     exact = float(model.log_prob(ids[None])[0])
     assert alone.bound == pytest.approx(exact, rel=1e-5)
-    monkeypatch.setattr(commands, "_STREAM_CHARACTERS", 30)
-    streams = commands.read(Reader(model), ids)
+    monkeypatch.setattr(program, "_STREAM_CHARACTERS", 30)
+    streams = program.read(WindowScorer(model), ids)
     assert streams.bound == pytest.approx(exact, rel=1e-3), "only what is far back is forgotten"
 
 
 def test_writing_in_pieces_gives_the_length_asked(monkeypatch):
     model = TextModel(TextHParams().parse(TINY), Vocabulary("abc"))
     monkeypatch.setattr(sampling, "_STEPS_AT_ONCE", 7)
-    texts = list(commands.write(model, "ab", num_samples=3, length=17))
+    texts = list(program.write(model, "ab", num_samples=3, length=17))
     assert [len(text) for text in texts] == [17] * 3 and set("".join(texts)) <= set("abc\ufffd")
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.kill_matrix import matrix
 from tests.conftest import TINY, VERSE
-from vaeseq import sampling
-from vaeseq.evaluation import Reader
-from vaeseq.examples.text import app, commands
+from vaeseq.examples.text import app, program
 from vaeseq.examples.text.model import TextModel
+from vaeseq.model import sampling
+from vaeseq.model.scoring import WindowScorer
 from vaeseq.vae.core import VAECore
 
 
@@ -58,12 +58,12 @@ def test_everything_is_traced_once(main, tmp_path, corpus, monkeypatch):
 
     for owner, name in (
         (TextModel, "train_step"),
-        (Reader, "_read_window"),
+        (WindowScorer, "_read_window"),
         (VAECore, "generate"),
     ):
         count(owner, name)
-    monkeypatch.setattr(commands, "_REPORT_STEPS", 2)
-    monkeypatch.setattr(commands, "_STREAM_CHARACTERS", 50)  # several streams
+    monkeypatch.setattr(program, "_REPORT_STEPS", 2)
+    monkeypatch.setattr(program, "_STREAM_CHARACTERS", 50)  # several streams
     monkeypatch.setattr(sampling, "_STEPS_AT_ONCE", 7)  # several pieces
     run = tmp_path / "run"
     train = ["train", "--log-dir", run, "--train-corpus", corpus, "--hparams", TINY]

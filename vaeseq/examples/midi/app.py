@@ -1,21 +1,22 @@
 """Learn from MIDI files, write music to open, hear and see, ask how probable a piece is."""
 
-from vaeseq import cli
+from vaeseq.cli import arguments
+from vaeseq.cli.main import main as run_command
 
-_COMMANDS = "vaeseq.examples.midi.commands"
+_COMMANDS = "vaeseq.examples.midi.program"
 
 
 def main() -> None:
     """The console script."""
-    cli.main(parser())
+    run_command(parser())
 
 
-def parser() -> cli.Parser:
+def parser() -> arguments.Parser:
     """The program's command line."""
-    program, commands = cli.program("vaeseq-midi", __doc__)
-    train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
-    cli.add_training(train, num_steps=1500)
-    cli.add_workers(train, main)
+    program, commands = arguments.program("vaeseq-midi", __doc__)
+    train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
+    arguments.add_training(train, num_steps=1500)
+    arguments.add_workers(train, main)
     _add_files(
         train,
         "--train-files",
@@ -24,7 +25,7 @@ def parser() -> cli.Parser:
     _add_files(train, "--valid-files", "by default a tenth of the training pieces, by chance")
     train.add_argument(
         "--frames-per-beat",
-        type=cli.above_zero,
+        type=arguments.above_zero,
         metavar="N",
         help="count frames by the files' beats and not by the second (the hparam `rate`); 4 for "
         "the embedded chorales and for melodies",
@@ -43,23 +44,23 @@ def parser() -> cli.Parser:
     )
     train.add_argument("--drums", action="store_true", help="keep them, on a keyboard of their own")
 
-    generate = cli.add_command(commands, _COMMANDS, "generate", "write music")
-    cli.add_sampling(generate, length=30, unit="seconds", kind=cli.above_zero)
+    generate = arguments.add_command(commands, _COMMANDS, "generate", "write music")
+    arguments.add_sampling(generate, length=30, unit="seconds", kind=arguments.above_zero)
     generate.add_argument("--out-dir", required=True, metavar="DIR", help="where to")
     generate.add_argument("--prime", metavar="FILE", help="go on from this piece")
     generate.add_argument(
         "--prime-seconds",
-        type=cli.above_zero,
+        type=arguments.above_zero,
         metavar="S",
         help="only from so much of it (all)",
     )
-    cli.add_interpolation(generate, "piece")
+    arguments.add_interpolation(generate, "piece")
 
-    evaluate = cli.add_command(commands, _COMMANDS, "evaluate", "score pieces")
-    cli.add_evaluation(evaluate)
+    evaluate = arguments.add_command(commands, _COMMANDS, "evaluate", "score pieces")
+    arguments.add_evaluation(evaluate)
     _add_files(evaluate, "--eval-files", "by default the run's validation pieces")
     return program
 
 
-def _add_files(parser: cli.Parser, flag: str, text: str) -> None:
+def _add_files(parser: arguments.Parser, flag: str, text: str) -> None:
     parser.add_argument(flag, nargs="+", metavar="PATH", help=text)

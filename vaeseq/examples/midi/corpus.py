@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from vaeseq import files, rows
 from vaeseq.errors import UsageError
-from vaeseq.evaluation import Span
-from vaeseq.examples.midi import chorales, roll, smf
 from vaeseq.examples.midi.hparams import MOST_FRAMES, MidiHParams
-from vaeseq.examples.midi.roll import KEYS, RollFormat
-from vaeseq.examples.midi.smf import DRUMS, MOST_BYTES, Notes, Refused
-from vaeseq.rows import Rows
+from vaeseq.examples.midi.music import chorales, midi_file, roll
+from vaeseq.examples.midi.music.midi_file import DRUMS, MOST_BYTES, Notes, Refused
+from vaeseq.examples.midi.music.roll import KEYS, RollFormat
+from vaeseq.model.scoring import Span
+from vaeseq.training import array_file, files
+from vaeseq.training.array_file import Rows
 
 _SUFFIXES = (".mid", ".midi")
 _TEMPOS = (10.0, 1000.0)  # the slowest and the fastest that are written
@@ -116,7 +116,7 @@ def _collected(pieces: Iterable[Piece | tuple[str, str]], total: int, progress: 
 def _read(path: Path, beats: bool, drums: bool) -> Piece:
     with open(path, "rb") as file:
         data = file.read(MOST_BYTES + 1)
-    midi = smf.read(data)
+    midi = midi_file.read(data)
     seconds = midi.in_seconds()
     notes = midi.in_beats() if beats else seconds
     if not drums:
@@ -190,7 +190,7 @@ def write(pieces: Sequence[Piece], form: RollFormat, path: Path) -> list[dict[st
             written.append({"name": piece.name, "frames": len(frames)})
             yield frames
 
-    rows.write(path, rolls(), form.num_states)
+    array_file.write(path, rolls(), form.num_states)
     return written
 
 

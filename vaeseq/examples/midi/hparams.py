@@ -12,19 +12,19 @@ MOST_FRAMES = 1000  # a second, or a beat
 class MidiHParams(HParams):
     """Defaults chosen on validation chorales, by likelihood and by how stable samples are."""
 
-    vae_type: str = hparam("RNN")
-    latent_size: int = hparam(32, low=1, high=1 << 20)
-    latent_decoder_fc_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
-    rnn_hidden_sizes: tuple[int, ...] = hparam((256,), low=1, high=1 << 20)
-    obs_encoder_fc_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
-    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((), low=1, high=1 << 20)
-    dropout: float = hparam(0.3, low=0, high=0.95)
-    learning_rate: float = hparam(4e-3, above=0)
-    learning_rate_decay_steps: int = hparam(1500, low=0)
-    divergence_strength_start: float = hparam(0.01, above=0, high=1)
-    divergence_strength_half: float = hparam(500.0, above=0)
-    batch_size: int = hparam(16, low=1, high=1 << 16)
-    sequence_size: int = hparam(128, low=1, high=1 << 20)
+    vae_type: str = "RNN"
+    latent_size: int = 32
+    latent_decoder_fc_layers: tuple[int, ...] = (128,)
+    rnn_hidden_sizes: tuple[int, ...] = (256,)
+    obs_encoder_fc_layers: tuple[int, ...] = (128,)
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = ()
+    dropout: float = 0.3
+    learning_rate: float = 4e-3
+    learning_rate_decay_steps: int = 1500
+    divergence_strength_start: float = 0.01
+    divergence_strength_half: float = 500.0
+    batch_size: int = 16
+    sequence_size: int = 128
 
     # Time: frames a second, unless the run counts them by the beat.
     rate: float = hparam(8.0, above=0, high=MOST_FRAMES)

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import Context, DistModule, ModelBase, codec, context
-from vaeseq.examples.midi import melody
 from vaeseq.examples.midi.hparams import MidiHParams
-from vaeseq.networks import MLP
+from vaeseq.examples.midi.music import melody
+from vaeseq.nn.mlp import MLP
 
 
 class MidiModel(ModelBase):

@@ -11,22 +11,25 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from vaeseq import evaluation, files
-from vaeseq.callbacks import Report, best_metric
+from vaeseq.cli.program import Program
 from vaeseq.errors import UsageError
-from vaeseq.evaluation import Reader, Score, Span, windows
-from vaeseq.examples.midi import data, render, roll
-from vaeseq.examples.midi.data import Collection, Corpus, Piece
+from vaeseq.examples.midi import corpus as corpora
+from vaeseq.examples.midi.corpus import Collection, Corpus, Piece
 from vaeseq.examples.midi.hparams import MELODY, MOST_FRAMES, MidiHParams
 from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.roll import RollFormat
-from vaeseq.examples.midi.smf import DRUMS
-from vaeseq.latent_space import BETWEEN_TEMPERATURE, use
-from vaeseq.model import State
-from vaeseq.program import Program
-from vaeseq.run import Run
-from vaeseq.sampling import draw, draw_alike
-from vaeseq.training import Batch
+from vaeseq.examples.midi.music import render, roll
+from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.roll import RollFormat
+from vaeseq.model import scoring
+from vaeseq.model.base import State
+from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
+from vaeseq.model.latent_usage import latent_usage
+from vaeseq.model.sampling import draw, draw_with_common_noise
+from vaeseq.model.scoring import Score, Span, WindowScorer, windows
+from vaeseq.training import files
+from vaeseq.training.callbacks import Report, best_metric
+from vaeseq.training.loop import Batch
+from vaeseq.training.run import Run
 
 _MOST_SHOWN = 20  # samples of a way on one picture
 _REPORT_STEPS = 500
@@ -82,25 +85,25 @@ class MidiProgram(Program):
         if args.train_files:
             pieces, refused = _collect(args.train_files, "--train-files", beats, args.drums)
         else:
-            pieces, refused = data.embedded_chorales(beats)
+            pieces, refused = corpora.embedded_chorales(beats)
         if args.valid_files:
             train, found = pieces, _collect(args.valid_files, "--valid-files", beats, args.drums)
             valid, refused = found.pieces, refused | found.refused
         else:
-            train, valid = data.hold_out(pieces, hparams.seed)
-        form = data.choose_format(train, hparams, frames_per_beat, args.instruments == "apart")
+            train, valid = corpora.hold_out(pieces, hparams.seed)
+        form = corpora.choose_format(train, hparams, frames_per_beat, args.instruments == "apart")
         for flag, part in {"--train-files": train, "--valid-files": valid}.items():
-            part[:], too_large = _told(data.fitting(part, form), flag)
+            part[:], too_large = _told(corpora.fitting(part, form), flag)
             refused |= too_large
         return form, Content(train, valid, refused)
 
     def write(self, run: Run, form: RollFormat, content: Content) -> None:
         """The rolls, and what they are."""
         train, valid = (
-            data.write(pieces, form, run.file(data.rolls_name(name)))
+            corpora.write(pieces, form, run.file(corpora.rolls_name(name)))
             for name, pieces in {"train": content.train, "valid": content.valid}.items()
         )
-        run.write(_PIECES, data.describe(form, train, valid, content.refused))
+        run.write(_PIECES, corpora.describe(form, train, valid, content.refused))
 
     def read(self, run: Run) -> RollFormat:
         """The format of its rolls."""
@@ -115,10 +118,10 @@ class MidiProgram(Program):
         form, train, valid = _load(run)
         valid = Corpus(valid.frames, _first(valid.spans, _VALID_FRAMES))
         frames = sum(end - begin for begin, end in valid.spans)
-        reader = Reader(model)
+        reader = WindowScorer(model)
 
         def batch(step: int) -> dict[str, Any]:
-            rolls, lengths = data.window_batch(train, step, model.hparams, form.pitched)
+            rolls, lengths = corpora.window_batch(train, step, model.hparams, form.pitched)
             return {"observed": model.observe(rolls, begins_within=True), "lengths": lengths}
 
         def validate() -> dict[str, float]:
@@ -210,7 +213,7 @@ def _write(folder: Path, name: str, contents: dict[str, bytes]) -> None:
     """Files of one name, by their suffix."""
     try:
         for suffix, content in contents.items():
-            with files.whole(folder / (name + suffix)) as file:
+            with files.atomic_write(folder / (name + suffix)) as file:
                 file.write(content)
     except OSError as error:
         where = error.filename or folder
@@ -226,25 +229,25 @@ def evaluate(args: Any) -> None:
         pieces, refused = _collect(
             args.eval_files, "--eval-files", form.beats, DRUMS in form.programs
         )
-        pieces, too_large = _told(data.fitting(pieces, form), "--eval-files")
+        pieces, too_large = _told(corpora.fitting(pieces, form), "--eval-files")
         refused |= too_large
         rolls = [roll.to_roll(piece.notes, form) for piece in pieces]
-        corpus = Corpus(np.concatenate(rolls), data.spans(map(len, rolls)))
+        corpus = Corpus(np.concatenate(rolls), corpora.spans(map(len, rolls)))
     samples = args.log_prob_samples or model.hparams.log_prob_samples
-    score = evaluation.score(
+    score = scoring.score(
         model, samples, lambda reader: read(reader, model, corpus, args.seed, progress=True)
     )
     samples = samples if model.core.latent_size else 1
     result = summary(score, corpus.spans, samples) | {"refused": refused}
     if model.has_sequence_latent:
-        result |= use(model, _windows(model, corpus), args.seed)._asdict()
+        result |= latent_usage(model, _windows(model, corpus), args.seed)._asdict()
     print(json.dumps(result, indent=2))
 
 
 def _windows(model: MidiModel, corpus: Corpus) -> Iterator[tuple[Any, list[int]]]:
     """The pieces in windows as long as those of training."""
     width, rows = model.hparams.sequence_size, model.hparams.batch_size
-    for rolls, lengths in evaluation.in_windows(corpus.frames, corpus.spans, width, rows):
+    for rolls, lengths in scoring.in_windows(corpus.frames, corpus.spans, width, rows):
         yield model.observe(rolls, begins_within=True), lengths
 
 
@@ -271,7 +274,7 @@ def summary(score: Score, spans: Sequence[Span], samples: int) -> dict[str, Any]
 
 
 def read(
-    reader: Reader, model: MidiModel, corpus: Corpus, seed: int = 0, progress: bool = False
+    reader: WindowScorer, model: MidiModel, corpus: Corpus, seed: int = 0, progress: bool = False
 ) -> Score:
     """Scores every frame of every piece once; pieces of about the same length side by side."""
     order = sorted(range(len(corpus.spans)), key=lambda i: np.diff(corpus.spans[i])[0])
@@ -295,12 +298,12 @@ def _drawn(model: MidiModel, state: State, length: int, args: Any) -> np.ndarray
 
 
 def _drawn_alike(
-    model: MidiModel, states: State, length: int, heat: float, args: Any, latents: Any = None
+    model: MidiModel, states: State, length: int, temperature: float, args: Any, latents: Any = None
 ) -> np.ndarray:
     """Rolls that go on from the states on the way of --interpolate."""
     with tqdm(total=args.steps * length, unit="frame") as bar:
-        how = (length, heat, args.seed, bar.update, latents)
-        return model.rolls(draw_alike(model, states, *how))
+        how = (length, temperature, args.seed, bar.update, latents)
+        return model.rolls(draw_with_common_noise(model, states, *how))
 
 
 def _length(args: Any, form: RollFormat, seconds: float) -> int:
@@ -320,10 +323,10 @@ def _interpolated(model: MidiModel, form: RollFormat, args: Any) -> np.ndarray:
         return _interpolated_by_step(model, form, args, ends)
     window = model.hparams.sequence_size
     start, end = (model.observe(x[:window], begins_within=True) for x in ends)
-    z = model.between(start, end, args.steps)
+    z = model.interpolate_latents(start, end, args.steps)
     length = _length(args, form, window / form.frames_per_second)
-    heat = args.temperature * BETWEEN_TEMPERATURE
-    return _drawn_alike(model, model.state_of(z), length, heat, args)
+    temperature = args.temperature * BETWEEN_TEMPERATURE
+    return _drawn_alike(model, model.state_from_latents(z), length, temperature, args)
 
 
 def _interpolated_by_step(
@@ -354,8 +357,8 @@ def _prime(args: Any, form: RollFormat) -> np.ndarray:
 
 def _roll(path: str, form: RollFormat, flag: str) -> np.ndarray:
     """The roll of one file, or UsageError."""
-    found = data.collect([Path(path)], form.beats, DRUMS in form.programs, progress=False)
-    fitting = data.fitting(found.pieces, form)
+    found = corpora.collect([Path(path)], form.beats, DRUMS in form.programs, progress=False)
+    fitting = corpora.fitting(found.pieces, form)
     for name, reason in (found.refused | fitting.refused).items():
         raise UsageError(f"{flag}: {name} {reason}")
     return roll.to_roll(fitting.pieces[0].notes, form)
@@ -363,7 +366,7 @@ def _roll(path: str, form: RollFormat, flag: str) -> np.ndarray:
 
 def _collect(patterns: list[str], flag: str, beats: bool, drums: bool) -> Collection:
     """The pieces of files."""
-    return _told(data.collect(data.find(patterns, flag), beats, drums), flag)
+    return _told(corpora.collect(corpora.find(patterns, flag), beats, drums), flag)
 
 
 def _told(collection: Collection, flag: str) -> Collection:
@@ -378,7 +381,7 @@ def _told(collection: Collection, flag: str) -> Collection:
 
 def _load(run: Run) -> tuple[RollFormat, Corpus, Corpus]:
     """The format, and the training and the validation pieces of a run."""
-    return data.load(run.read(_PIECES), str(run.path / _PIECES), run.file)
+    return corpora.load(run.read(_PIECES), str(run.path / _PIECES), run.file)
 
 
 def _first(spans: Sequence[Span], frames: int) -> list[Span]:

@@ -12,8 +12,8 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import DistModule
 from vaeseq.examples.play.hparams import PlayHParams
-from vaeseq.networks import MLP, concat
-from vaeseq.rnn import RNN
+from vaeseq.nn.lstm import RNN
+from vaeseq.nn.mlp import MLP, concat
 
 _DEVIATIONS = (0.1, 1.0)  # of a continuous action: the least and the most
 

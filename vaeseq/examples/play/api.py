@@ -9,13 +9,13 @@ import keras
 
 import vaeseq
 from vaeseq.errors import UsageError
-from vaeseq.examples.play import learning
-from vaeseq.examples.play.games import Game
+from vaeseq.examples.play import schedule
+from vaeseq.examples.play.environment import Game
+from vaeseq.examples.play.episodes import Record
+from vaeseq.examples.play.episodes import play as play_games
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.player import Player
-from vaeseq.examples.play.playing import Record
-from vaeseq.examples.play.playing import play as play_games
-from vaeseq.run import Run
+from vaeseq.training.run import Run
 
 __all__ = ["Game", "PlayHParams", "Player", "play", "train"]
 
@@ -53,14 +53,14 @@ def train(
     player.compile()
     run = _run(log_dir, {"env": game.name, "hparams": dataclasses.asdict(hparams)})
     threshold = game.threshold if solved_at is None else solved_at
-    vaeseq.train(player, *learning.plan(run, player, game, num_steps, threshold, True))
+    vaeseq.train(player, *schedule.plan(run, player, game, num_steps, threshold, True))
     run.restore_best(player)
     return player
 
 
 def play(player: Player, env: Any, games: int = 10, seed: int = 0) -> list[Record]:
     """Plays whole games, greedily: what was seen, done and won in each."""
-    seeds = [learning.seed_of(seed, i) for i in range(games)]
+    seeds = [schedule.seed_of(seed, i) for i in range(games)]
     return play_games(player, Game(env), seeds, player.hparams.game_steps)
 
 

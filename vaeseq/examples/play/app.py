@@ -1,20 +1,21 @@
 """Learn a game, then learn to play it in imagination; play it."""
 
-from vaeseq import cli
+from vaeseq.cli import arguments
+from vaeseq.cli.main import main as run_command
 
-_COMMANDS = "vaeseq.examples.play.commands"
+_COMMANDS = "vaeseq.examples.play.program"
 
 
 def main() -> None:
     """The console script."""
-    cli.main(parser())
+    run_command(parser())
 
 
-def parser() -> cli.Parser:
+def parser() -> arguments.Parser:
     """The program's command line."""
-    program, commands = cli.program("vaeseq-play", __doc__)
-    train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
-    cli.add_training(train, num_steps=5000)
+    program, commands = arguments.program("vaeseq-play", __doc__)
+    train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
+    arguments.add_training(train, num_steps=5000)
     train.set_defaults(workers=1, main=main)
     train.add_argument(
         "--env",
@@ -24,7 +25,7 @@ def parser() -> cli.Parser:
     )
     train.add_argument(
         "--solved-at",
-        type=cli.finite,
+        type=arguments.finite,
         metavar="X",
         help="the mean return that is enough; by default what the game says",
     )
@@ -32,19 +33,23 @@ def parser() -> cli.Parser:
         "--no-early-stop", action="store_true", help="go on to --num-steps when it is solved"
     )
 
-    run = cli.add_command(commands, _COMMANDS, "run", "play games")
+    run = arguments.add_command(commands, _COMMANDS, "run", "play games")
     run.add_argument("--env", metavar="NAME", help="not needed, but for module:Id")
     run.add_argument(
-        "--max-moves", type=cli.positive, metavar="N", help="after which a game is broken off"
+        "--max-moves", type=arguments.positive, metavar="N", help="after which a game is broken off"
     )
     run.add_argument(
-        "--num-games", type=cli.positive, default=10, metavar="N", help="how many (%(default)s)"
+        "--num-games",
+        type=arguments.positive,
+        default=10,
+        metavar="N",
+        help="how many (%(default)s)",
     )
     run.add_argument(
         "--agent", choices=("trained", "random"), default="trained", help="who plays (%(default)s)"
     )
     run.add_argument(
-        "--seed", type=cli.natural, default=0, metavar="N", help="of the games (%(default)s)"
+        "--seed", type=arguments.natural, default=0, metavar="N", help="of the games (%(default)s)"
     )
     run.add_argument("--render", metavar="FILE", help="the first game as an animation, a .gif")
     run.add_argument("--json", action="store_true", help="print one JSON object")

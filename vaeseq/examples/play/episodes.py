@@ -9,7 +9,7 @@ from absl import logging
 
 from vaeseq.errors import Stopped
 from vaeseq.examples.play.agent import Memory
-from vaeseq.examples.play.games import Game, seed_of
+from vaeseq.examples.play.environment import Game, seed_of
 from vaeseq.examples.play.player import Player, Turn
 from vaeseq.examples.play.replay import Rows
 

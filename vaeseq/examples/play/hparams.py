@@ -10,21 +10,21 @@ from vaeseq.hparams import HParams, hparam
 class PlayHParams(HParams):
     """Of the world model, the agent, and how they learn. Steps are moves in the real game."""
 
-    vae_type: str = hparam("RNN")
-    latent_size: int = hparam(8, low=1, high=1 << 20)
-    rnn_hidden_sizes: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
-    obs_encoder_fc_layers: tuple[int, ...] = hparam((64,), low=1, high=1 << 20)
-    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
-    latent_decoder_fc_layers: tuple[int, ...] = hparam((64,), low=1, high=1 << 20)
-    decoder_sees_context: bool = hparam(True)  # what ends a game is seen before the move
-    activation: str = hparam("silu", choices=("relu", "elu", "tanh", "gelu", "silu"))
-    learning_rate: float = hparam(1e-3, above=0)
-    clip_gradient_norm: float = hparam(100.0, low=0)
-    divergence_strength_half: float = hparam(100.0, above=0)
-    kl_balance: float = hparam(0.8, low=0, high=1)
+    vae_type: str = "RNN"
+    latent_size: int = 8
+    rnn_hidden_sizes: tuple[int, ...] = (128,)
+    obs_encoder_fc_layers: tuple[int, ...] = (64,)
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = (128,)
+    latent_decoder_fc_layers: tuple[int, ...] = (64,)
+    decoder_sees_context: bool = True  # what ends a game is seen before the move
+    activation: str = "silu"
+    learning_rate: float = 1e-3
+    clip_gradient_norm: float = 100.0
+    divergence_strength_half: float = 100.0
+    kl_balance: float = 0.8
     # Windows of replayed games that the world model learns from in one update.
-    batch_size: int = hparam(64, low=1, high=1 << 16)
-    sequence_size: int = hparam(16, low=1, high=1 << 20)
+    batch_size: int = 64
+    sequence_size: int = 16
 
     # Real moves: random at first, then an update every so many; some games stay random.
     random_steps: int = hparam(500, low=2, high=1 << 30)

@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from vaeseq.examples.play.agent import Agent, Memory
 from vaeseq.examples.play.world import World
-from vaeseq.model import State
-from vaeseq.scan import scan
+from vaeseq.model.base import State
+from vaeseq.nn.sequences import scan
 
 
 class Start(NamedTuple):

@@ -10,10 +10,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vaeseq.examples.play import imagination
+from vaeseq.examples.play.episodes import Record
 from vaeseq.examples.play.imagination import Start
 from vaeseq.examples.play.player import Player
-from vaeseq.examples.play.playing import Record
-from vaeseq.model import State
+from vaeseq.model.base import State
 
 _MOST_LINES = 4  # observations that are drawn
 _DREAMS = 16  # of which the prediction is the mean

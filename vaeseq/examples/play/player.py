@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vaeseq import finite
 from vaeseq.examples.play import imagination
 from vaeseq.examples.play.agent import Agent, Memory
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.imagination import Dream, Start
 from vaeseq.examples.play.replay import Replay, Rows, zeros
 from vaeseq.examples.play.world import World
-from vaeseq.model import State
+from vaeseq.model.base import State
+from vaeseq.nn import finite
 
 _RANGE = (5.0, 95.0)  # percentiles of the returns, whose distance is their scale
 _RANGE_RATE = 0.01
@@ -145,7 +145,7 @@ class Player(keras.Model):
             next(iterator)
             return step(*self._due(self.trained_steps + 1))(self.next_turn())
 
-        self.train_function = finite.telling(train_function)
+        self.train_function = finite.raise_stopped_if_not_finite(train_function)
 
     @property
     def _turn_spec(self) -> Turn:

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from vaeseq import files
-from vaeseq.callbacks import Report
+from vaeseq.cli.program import Program
 from vaeseq.errors import UsageError
-from vaeseq.examples.play import games, learning, pictures
-from vaeseq.examples.play.games import Game
+from vaeseq.examples.play import environment, pictures, schedule
+from vaeseq.examples.play.environment import Game
+from vaeseq.examples.play.episodes import play
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.player import Player
-from vaeseq.examples.play.playing import play
-from vaeseq.program import Program
-from vaeseq.run import Run
-from vaeseq.training import Batch
+from vaeseq.training import files
+from vaeseq.training.callbacks import Report
+from vaeseq.training.loop import Batch
+from vaeseq.training.run import Run
 
 _DEFAULT = "CartPole-v1"
 _DREAM = "dream.gif"
@@ -35,7 +35,7 @@ class PlayProgram(Program):
     def prepare(self, args: Any, hparams: Any) -> tuple[Game, None]:
         """The game."""
         args.env = self.named = args.env or _DEFAULT
-        return games.make(args.env), None
+        return environment.make(args.env), None
 
     def write(self, run: Run, game: Game, content: None) -> None:
         """Nothing: the game's name is in run.json."""
@@ -47,12 +47,12 @@ class PlayProgram(Program):
     def game(self, run: Run, pictures: bool = False) -> Game:
         """As `read`; with `pictures` it can be drawn."""
         name = run.about["env"]
-        if games.imports(name) and name != self.named:
+        if environment.imports(name) and name != self.named:
             raise UsageError(
                 f"--log-dir: {run.path} plays {name}, which runs the code of a module; "
                 f"if you trust it, add --env {name}"
             )
-        return games.make(name, pictures)
+        return environment.make(name, pictures)
 
     def make_model(self, hparams: Any, game: Game) -> Player:
         """A player of games of this kind."""
@@ -62,16 +62,16 @@ class PlayProgram(Program):
         """A move a step."""
         game = self.read(run)
         threshold = game.threshold if args.solved_at is None else args.solved_at
-        return learning.plan(run, player, game, args.num_steps, threshold, not args.no_early_stop)
+        return schedule.plan(run, player, game, args.num_steps, threshold, not args.no_early_stop)
 
     def finish(self, run: Run, player: Player) -> None:
         """Plays fresh games with the best weights, beside those of the random agent."""
         game = self.read(run)
         step = run.restore_best(player)
-        seeds = learning.seeds(player, learning.FRESH, player.hparams.confirm_games)
+        seeds = schedule.seeds(player, schedule.FRESH, player.hparams.confirm_games)
         for agent in ("trained", "random"):
             records = play(player, game, seeds, player.hparams.game_steps, agent)
-            told = learning.summary(records, game.threshold)
+            told = schedule.summary(records, game.threshold)
             print(f"{agent:>8}: {_sentence(told)}")
             if agent == "trained":
                 run.write(_DREAM, pictures.reality_beside_dream(player, records[0]))
@@ -98,7 +98,7 @@ def run(args: Any) -> None:
         )
     kept, player = PROGRAM.trained(args.log_dir)
     game = PROGRAM.game(kept, pictures=bool(args.render))
-    seeds = [games.seed_of(args.seed, i) for i in range(args.num_games)]
+    seeds = [environment.seed_of(args.seed, i) for i in range(args.num_games)]
     most = args.max_moves or player.hparams.game_steps
     frames: list[np.ndarray] = []
     records = []
@@ -110,9 +110,9 @@ def run(args: Any) -> None:
         if not args.json:
             print(f"game {number}: {record.score:g} in {len(record.rewards)} moves", flush=True)
     if args.render:
-        with files.whole(Path(args.render)) as file:
+        with files.atomic_write(Path(args.render)) as file:
             file.write(pictures.gif(frames, len(frames) / game.frames_per_second))
-    told = learning.summary(records, game.threshold)
+    told = schedule.summary(records, game.threshold)
     if args.json:
         games_told = [{"score": x.score, "moves": len(x.rewards)} for x in records]
         about = {"env": game.name, "agent": args.agent, "seed": args.seed}

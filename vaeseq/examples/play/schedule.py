@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from vaeseq.callbacks import Report
 from vaeseq.examples.play import pictures
-from vaeseq.examples.play.games import Game, seed_of
+from vaeseq.examples.play.environment import Game, seed_of
+from vaeseq.examples.play.episodes import Practice, Record, play
 from vaeseq.examples.play.player import Player
-from vaeseq.examples.play.playing import Practice, Record, play
-from vaeseq.run import Run
-from vaeseq.training import Batch
+from vaeseq.training.callbacks import Report
+from vaeseq.training.loop import Batch
+from vaeseq.training.run import Run
 
 _LOOK, _CONFIRM, FRESH = range(10, 13)  # what the seeds of whole games are for
 

@@ -1,21 +1,22 @@
 """Train a model of text, generate from it, ask it how probable a text is."""
 
-from vaeseq import cli
+from vaeseq.cli import arguments
+from vaeseq.cli.main import main as run_command
 
-_COMMANDS = "vaeseq.examples.text.commands"
+_COMMANDS = "vaeseq.examples.text.program"
 
 
 def main() -> None:
     """The console script."""
-    cli.main(parser())
+    run_command(parser())
 
 
-def parser() -> cli.Parser:
+def parser() -> arguments.Parser:
     """The program's command line."""
-    program, commands = cli.program("vaeseq-text", __doc__)
-    train = cli.add_command(commands, _COMMANDS, "train", "train, or go on training")
-    cli.add_training(train, num_steps=3000)
-    cli.add_workers(train, main)
+    program, commands = arguments.program("vaeseq-text", __doc__)
+    train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
+    arguments.add_training(train, num_steps=3000)
+    arguments.add_workers(train, main)
     train.add_argument(
         "--train-corpus", metavar="FILE", help="UTF-8 text; by default Shakespeare, if installed"
     )
@@ -28,13 +29,13 @@ def parser() -> cli.Parser:
         help="whose characters to know; by default the training text",
     )
 
-    generate = cli.add_command(commands, _COMMANDS, "generate", "write text")
-    cli.add_sampling(generate, length=1000, unit="characters")
+    generate = arguments.add_command(commands, _COMMANDS, "generate", "write text")
+    arguments.add_sampling(generate, length=1000, unit="characters")
     generate.add_argument("--prime", default="", metavar="TEXT", help="go on from this")
-    cli.add_interpolation(generate, "text")
+    arguments.add_interpolation(generate, "text")
 
-    evaluate = cli.add_command(commands, _COMMANDS, "evaluate", "score a text")
-    cli.add_evaluation(evaluate)
+    evaluate = arguments.add_command(commands, _COMMANDS, "evaluate", "score a text")
+    arguments.add_evaluation(evaluate)
     evaluate.add_argument(
         "--eval-corpus", metavar="FILE", help="by default the run's validation text"
     )

@@ -11,9 +11,9 @@ from typing import Self
 
 import numpy as np
 
-from vaeseq import files, rows
 from vaeseq.errors import UsageError
-from vaeseq.rows import Rows
+from vaeseq.training import array_file, files
+from vaeseq.training.array_file import Rows
 
 Text = Callable[[], Iterator[str]]  # each call yields the text once, in blocks
 
@@ -138,7 +138,7 @@ class Vocabulary:
         self.size = known + oov_buckets
         table = known + np.arange(_CODE_POINTS) % oov_buckets
         table[_code_points("".join(self.characters))] = np.arange(known)
-        self._ids = table.astype(rows.dtype(self.size))
+        self._ids = table.astype(array_file.dtype(self.size))
         self._glyphs = np.array([*self.characters, *[_OOV_GLYPH] * oov_buckets])
 
     @classmethod
@@ -192,7 +192,7 @@ _SCHEMA = {
 
 def encode_to_file(text: Text, vocabulary: Vocabulary, path: Path) -> None:
     """Writes the ids of a text block by block."""
-    rows.write(path, map(vocabulary.encode, text()), vocabulary.size)
+    array_file.write(path, map(vocabulary.encode, text()), vocabulary.size)
 
 
 def window_batch(

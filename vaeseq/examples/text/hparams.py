@@ -7,18 +7,18 @@ from vaeseq.hparams import HParams, hparam
 
 @dataclasses.dataclass(frozen=True)
 class TextHParams(HParams):
-    """Defaults chosen by `benchmarks/text_quality.py` on a validation text."""
+    """Defaults chosen by `benchmarks/quality/text_quality.py` on a validation text."""
 
-    vae_type: str = hparam("RNN")
-    latent_size: int = hparam(16, low=1, high=1 << 20)
-    rnn_hidden_sizes: tuple[int, ...] = hparam((256,), low=1, high=1 << 20)
-    obs_encoder_fc_layers: tuple[int, ...] = hparam((), low=1, high=1 << 20)
-    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((), low=1, high=1 << 20)
-    dropout: float = hparam(0.15, low=0, high=0.95)
-    learning_rate: float = hparam(8e-3, above=0)
-    learning_rate_decay_steps: int = hparam(3000, low=0)
-    divergence_strength_start: float = hparam(0.1, above=0, high=1)
-    divergence_strength_half: float = hparam(200.0, above=0)
+    vae_type: str = "RNN"
+    latent_size: int = 16
+    rnn_hidden_sizes: tuple[int, ...] = (256,)
+    obs_encoder_fc_layers: tuple[int, ...] = ()
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = ()
+    dropout: float = 0.15
+    learning_rate: float = 8e-3
+    learning_rate_decay_steps: int = 3000
+    divergence_strength_start: float = 0.1
+    divergence_strength_half: float = 200.0
 
     embed_size: int = hparam(64, low=1, high=1 << 20)
     vocab_size: int = hparam(

@@ -13,20 +13,21 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from vaeseq import evaluation
-from vaeseq.callbacks import Report, best_metric
+from vaeseq.cli.program import Program
 from vaeseq.errors import UsageError
-from vaeseq.evaluation import Reader, Score, windows
 from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
-from vaeseq.latent_space import BETWEEN_TEMPERATURE, use
-from vaeseq.program import Program
-from vaeseq.rows import Rows
-from vaeseq.run import Run
-from vaeseq.sampling import draw, draw_alike
-from vaeseq.training import Batch
+from vaeseq.model import scoring
+from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
+from vaeseq.model.latent_usage import latent_usage
+from vaeseq.model.sampling import draw, draw_with_common_noise
+from vaeseq.model.scoring import Score, WindowScorer, windows
+from vaeseq.training.array_file import Rows
+from vaeseq.training.callbacks import Report, best_metric
+from vaeseq.training.loop import Batch
+from vaeseq.training.run import Run
 
 _REPORT_STEPS = 500
 _VALID_CHARACTERS = 1 << 17  # at most, while training
@@ -77,7 +78,7 @@ class TextProgram(Program):
         hparams = model.hparams
         ids, held_out = data.load_split(run.file, model.vocabulary)
         valid = held_out[:_VALID_CHARACTERS]
-        reader = Reader(model)
+        reader = WindowScorer(model)
         sizes = hparams.batch_size, hparams.sequence_size, hparams.seed
 
         def validate() -> dict[str, float]:
@@ -138,10 +139,10 @@ def _interpolated(model: TextModel, args: Any) -> Iterator[str]:
     if not all(args.interpolate):
         raise UsageError("--interpolate: an empty text is nothing to go from or to")
     start, end = map(model.vocabulary.encode, args.interpolate)
-    z = model.between(start, end, args.steps)
+    z = model.interpolate_latents(start, end, args.steps)
     length = args.length or model.hparams.sequence_size
-    heat = args.temperature * BETWEEN_TEMPERATURE
-    ids = draw_alike(model, model.state_of(z), length, heat, args.seed)
+    temperature = args.temperature * BETWEEN_TEMPERATURE
+    ids = draw_with_common_noise(model, model.state_from_latents(z), length, temperature, args.seed)
     yield from map(model.vocabulary.decode, ids)
 
 
@@ -161,7 +162,7 @@ def evaluate(args: Any) -> None:
 
 def _print_score(model: TextModel, ids: Rows, args: Any) -> None:
     samples = args.log_prob_samples or model.hparams.log_prob_samples
-    score = evaluation.score(
+    score = scoring.score(
         model, samples, lambda reader: read(reader, ids, args.seed, progress=True)
     )
     nats = -score.best / len(ids)
@@ -178,12 +179,14 @@ def _print_score(model: TextModel, ids: Rows, args: Any) -> None:
     }
     if model.has_sequence_latent:
         spans, width = [(0, len(ids))], model.hparams.sequence_size
-        parts = evaluation.in_windows(ids, spans, width, model.hparams.batch_size)
-        result |= use(model, parts, args.seed)._asdict()
+        parts = scoring.in_windows(ids, spans, width, model.hparams.batch_size)
+        result |= latent_usage(model, parts, args.seed)._asdict()
     print(json.dumps(result, indent=2))
 
 
-def read(reader: Reader, ids: np.ndarray | Rows, seed: int = 0, progress: bool = False) -> Score:
+def read(
+    reader: WindowScorer, ids: np.ndarray | Rows, seed: int = 0, progress: bool = False
+) -> Score:
     """Scores every character of a text once.
 
     A long text is read as several streams side by side. Each carries its state from its first

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeseq.examples.midi.smf import Notes
+from vaeseq.examples.midi.music.midi_file import Notes
 
 TEMPO = 80.0  # beats a minute; the scores have none
 

@@ -7,7 +7,7 @@ moved into it by octaves.
 
 import numpy as np
 
-from vaeseq.examples.midi.roll import HELD, KEYS, SILENT, STRUCK
+from vaeseq.examples.midi.music.roll import HELD, KEYS, SILENT, STRUCK
 
 REST, HOLD, FIRST = 0, 1, 2
 _LOWEST, _PIANO = 21, 88

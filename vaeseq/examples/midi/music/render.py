@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from vaeseq.examples.midi.roll import RollFormat, to_midi, to_notes
-from vaeseq.examples.midi.smf import Notes
+from vaeseq.examples.midi.music.midi_file import Notes
+from vaeseq.examples.midi.music.roll import RollFormat, to_midi, to_notes
 
 SAMPLE_RATE = 22050
 

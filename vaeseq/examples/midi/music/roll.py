@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pretty_midi
 
-from vaeseq.examples.midi.smf import DRUMS, Notes, Refused
+from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
 
 KEYS = 128
 SILENT, HELD, STRUCK = 0, 1, 2

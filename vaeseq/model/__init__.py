@@ -1,0 +1,1 @@
+"""The model: a core wired to an encoder, a decoder and a context."""

@@ -1,0 +1,1 @@
+"""Parts of networks: layers, recurrences, nests of sequences."""
