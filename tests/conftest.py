@@ -1,10 +1,14 @@
-"""One table of models over which the laws are tested, and a small run of vaeseq-text."""
+"""The models over which the laws are tested, a pool of compiled ones, and programs in process."""
 
 import functools
 import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# One process of tests for each core: more threads only wait for each other.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 import numpy as np
@@ -13,6 +17,7 @@ import tensorflow as tf
 
 import vaeseq
 from benchmarks.kill_matrix import VERSE
+from tests.pool import Pool
 from vaeseq import codec
 from vaeseq.examples.text import app as text_app
 
@@ -52,6 +57,18 @@ class Bits(vaeseq.ModelBase):
 @pytest.fixture(params=sorted(vaeseq.VAE_TYPES))
 def vae_type(request):
     return request.param
+
+
+@pytest.fixture(scope="session")
+def pool():
+    return Pool()
+
+
+@pytest.fixture
+def pooled(pool):
+    """Takes compiled models from the pool: `pooled(Waves, hparams)`; see `tests.pool`."""
+    yield pool.take
+    pool.put_back_all()
 
 
 @pytest.fixture
