@@ -21,6 +21,18 @@ from tests.pool import Pool
 from vaeseq import codec
 from vaeseq.examples.text import app as text_app
 
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 SMALL = vaeseq.HParams(
     latent_size=3,
     rnn_hidden_sizes=(5,),
