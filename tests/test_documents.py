@@ -12,7 +12,7 @@ from vaeseq.examples.text import app as text_app
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = {"vaeseq-text": text_app, "vaeseq-midi": midi_app, "vaeseq-play": play_app}
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 
 def blocks(language):
