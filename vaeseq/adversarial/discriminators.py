@@ -13,7 +13,7 @@ import tensorflow as tf
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.nn.dropout import Dropout
-from vaeseq.nn.lstm import RNN
+from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import last, over_time
 
@@ -72,7 +72,7 @@ class Recurrent(keras.layers.Layer):
         super().__init__(name="recurrent")
         self.encoder = encoder
         hparams = hparams.replace(rnn_hidden_sizes=(hparams.discriminator_size,))
-        self.e_rnn, self.f_rnn = RNN(hparams), RNN(hparams)
+        self.e_rnn, self.f_rnn = LSTMStack(hparams), LSTMStack(hparams)
         self.logit = keras.layers.Dense(1)
 
     def call(self, observed: Any, lengths: tf.Tensor | None = None) -> tf.Tensor:
@@ -89,7 +89,7 @@ class Causal(keras.layers.Layer):
     def __init__(self, hparams: HParams, encoder: Callable[[Any], tf.Tensor]):
         super().__init__(name="causal")
         self.encoder = encoder
-        self.rnn = RNN(hparams.replace(rnn_hidden_sizes=(hparams.discriminator_size,)))
+        self.rnn = LSTMStack(hparams.replace(rnn_hidden_sizes=(hparams.discriminator_size,)))
         self.logit = keras.layers.Dense(1)
         self.critic = keras.layers.Dense(1)
 

@@ -6,7 +6,7 @@ no bit of it, header included, can change unnoticed; any reader of safetensors c
 
 import hashlib
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import safetensors.numpy
 
 from vaeseq.training import files
 
+_FORMAT = 2  # format 1, without a number in the metadata, is that of vaeseq 0.1
 _UNSIGNED = b"0" * 64
 _MOST_SLOTS = 16  # variables of model and optimizer for every weight
 _HEADER_BYTES = 1 << 20
@@ -26,11 +27,14 @@ class Invalid(ValueError):
 
 
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]  # shape and NumPy dtype by name
+Upgrades = Mapping[str, Callable[[np.ndarray], np.ndarray]]  # from format 1, by name
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a checkpoint, whole or not at all."""
-    data = safetensors.numpy.save(dict(arrays), {"sha256": _UNSIGNED.decode()})
+    data = safetensors.numpy.save(
+        dict(arrays), {"format": str(_FORMAT), "sha256": _UNSIGNED.decode()}
+    )
     digest = hashlib.sha256(data).hexdigest().encode()
     at = data.index(_UNSIGNED)  # metadata stands before everything else
     with files.atomic_write(path) as file:
@@ -38,14 +42,19 @@ def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             file.write(part)
 
 
-def load(path: Path, shapes: Shapes) -> dict[str, np.ndarray]:
-    """The arrays with these names and shapes.
+def load(path: Path, shapes: Shapes, upgrades: Upgrades | None = None) -> dict[str, np.ndarray]:
+    """Returns the arrays with the given names and shapes.
 
-    Their groups, the part of a name before its first slash, must have no other arrays. What the
-    file says is held to what is wanted before anything of its size is allocated.
+    The file must hold no other arrays in the groups of these names (a group is the part of a name
+    before its first slash). The file's header is checked before any memory is allocated for it.
+
+    Args:
+      path: the file.
+      shapes: the names, shapes and dtypes of the arrays.
+      upgrades: functions that convert arrays of a file in format 1 to the current format.
 
     Raises:
-      Invalid: where the file is cut short, changed, foreign, or of another model.
+      Invalid: if the file is cut short, changed, foreign, of another model or of a later version.
     """
     wanted = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in shapes.values())
     try:
@@ -53,11 +62,23 @@ def load(path: Path, shapes: Shapes) -> dict[str, np.ndarray]:
         if size > _MOST_SLOTS * wanted + _HEADER_BYTES:
             raise Invalid(f"{size} bytes are more than any checkpoint of the model has")
         with safetensors.safe_open(path, "numpy") as file:
-            _verify(path, (file.metadata() or {}).get("sha256", ""))
+            metadata = file.metadata() or {}
+            _verify(path, metadata.get("sha256", ""))
+            own_format = _format(metadata)
             _compare(_described(file, {name.split("/")[0] for name in shapes}), shapes)
-            return {name: file.get_tensor(name) for name in shapes}
+            arrays = {name: file.get_tensor(name) for name in shapes}
     except (OSError, safetensors.SafetensorError) as error:
         raise Invalid(str(error)) from error
+    if own_format == 1 and upgrades:
+        arrays |= {name: upgrade(arrays[name]) for name, upgrade in upgrades.items()}
+    return arrays
+
+
+def _format(metadata: Mapping[str, str]) -> int:
+    number = metadata.get("format", "1")
+    if number not in map(str, range(1, _FORMAT + 1)):
+        raise Invalid(f"it has format {number}: a later version of vaeseq wrote it; upgrade vaeseq")
+    return int(number)
 
 
 def _verify(path: Path, digest: str) -> None:

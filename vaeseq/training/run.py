@@ -30,7 +30,7 @@ import numpy as np
 from absl import logging
 
 from vaeseq.errors import LostWorker, Stopped, UsageError
-from vaeseq.training import checkpoint_file, files
+from vaeseq.training import checkpoint_file, files, private_api
 from vaeseq.training.signals import interruptible, raise_if_interrupted, was_interrupted
 from vaeseq.training.trainable import Trainable
 
@@ -402,9 +402,25 @@ def _shapes(variables: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]
     return {name: (tuple(x.shape), x.dtype) for name, x in variables.items()}
 
 
+def _upgrades(variables: dict[str, Any]) -> dict[str, Any]:
+    """Returns the functions that convert the arrays of a checkpoint of version 0.1, by name.
+
+    A variable declares its conversion with the attribute `from_format_1`. The optimizer's state
+    of that variable is converted in the same way.
+    """
+    owners = {name: private_api.slot_owner(x, variables.values()) for name, x in variables.items()}
+    owners |= {name: x for name, x in variables.items() if hasattr(x, "from_format_1")}
+    return {
+        name: owner.from_format_1
+        for name, owner in owners.items()
+        if hasattr(owner, "from_format_1")
+    }
+
+
 def _load(path: Path, variables: dict[str, Any]) -> dict[str, np.ndarray]:
     """Gives variables their values in a checkpoint, all or none; returns its clock."""
-    arrays = checkpoint_file.load(path, {**_shapes(variables), **_CLOCK})
+    shapes = {**_shapes(variables), **_CLOCK}
+    arrays = checkpoint_file.load(path, shapes, _upgrades(variables))
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return {name: arrays[name] for name in _CLOCK}

@@ -20,7 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.nn.lstm import RNN
+from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time
 from vaeseq.vae.core import Step, VAECore
@@ -32,9 +32,9 @@ class IndependentSequence(VAECore):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.d_rnn = RNN(self.hparams, name="d_rnn")
-        self.e_rnn = RNN(self.hparams, name="e_rnn")
-        self.f_rnn = RNN(self.hparams, name="f_rnn")
+        self.d_rnn = LSTMStack(self.hparams, name="d_rnn")
+        self.e_rnn = LSTMStack(self.hparams, name="e_rnn")
+        self.f_rnn = LSTMStack(self.hparams, name="f_rnn")
         self.q = LatentDecoder(self.hparams, name="q")
 
     def initial_state(self, batch_size: Any) -> Any:

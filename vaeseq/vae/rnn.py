@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.nn.lstm import RNN as RecurrentStack
+from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian
@@ -29,7 +29,7 @@ class RNN(VAECore):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.latent_size = 0
-        self.d_rnn = RecurrentStack(self.hparams, name="d_rnn")
+        self.d_rnn = LSTMStack(self.hparams, name="d_rnn")
 
     def initial_state(self, batch_size: Any) -> Any:
         """d_0, zeros."""

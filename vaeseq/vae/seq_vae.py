@@ -22,7 +22,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from vaeseq.nn.lstm import RNN, LSTMState
+from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import last, over_time
 from vaeseq.vae.core import Step, VAECore
@@ -39,9 +39,9 @@ class SeqVAE(VAECore):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         hparams = self.hparams
-        self.d_rnn = RNN(hparams, name="d_rnn")
-        self.e_rnn = RNN(hparams, name="e_rnn")
-        self.f_rnn = RNN(hparams, name="f_rnn")
+        self.d_rnn = LSTMStack(hparams, name="d_rnn")
+        self.e_rnn = LSTMStack(hparams, name="e_rnn")
+        self.f_rnn = LSTMStack(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
         self.d_0 = keras.layers.Dense(2 * sum(hparams.rnn_hidden_sizes), "tanh", name="d_0")
         self.normalise = keras.layers.BatchNormalization(

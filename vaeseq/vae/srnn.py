@@ -21,7 +21,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.nn.lstm import RNN
+from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
 from vaeseq.vae.core import Step, VAECore
@@ -36,8 +36,8 @@ class SRNN(VAECore):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.d_rnn = RNN(self.hparams, name="d_rnn")
-        self.e_rnn = RNN(self.hparams, name="e_rnn")
+        self.d_rnn = LSTMStack(self.hparams, name="d_rnn")
+        self.e_rnn = LSTMStack(self.hparams, name="e_rnn")
         self.p = LatentTransition(self.hparams, name="p")
         self.q = LatentTransition(self.hparams, name="q")
 

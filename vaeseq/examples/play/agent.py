@@ -12,7 +12,7 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import DistModule
 from vaeseq.examples.play.hparams import PlayHParams
-from vaeseq.nn.lstm import RNN
+from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import MLP, concat
 
 _DEVIATIONS = (0.1, 1.0)  # of a continuous action: the least and the most
@@ -101,7 +101,7 @@ class Agent(keras.layers.Layer):
         self.action_size = action_size
         self.actions: Any = (Choice if discrete else Numbers)(action_size)
         sizes = hparams.policy_rnn_hidden_sizes
-        self.rnn = RNN(hparams.replace(rnn_hidden_sizes=sizes)) if sizes else None
+        self.rnn = LSTMStack(hparams.replace(rnn_hidden_sizes=sizes)) if sizes else None
         self.policy = MLP(hparams, (*hparams.policy_fc_layers, self.actions.param_size))
         self.critic = MLP(hparams, (*hparams.policy_fc_layers, 1))
         self.slow_critic = MLP(hparams, (*hparams.policy_fc_layers, 1))
