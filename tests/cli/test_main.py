@@ -5,7 +5,7 @@ from vaeseq.cli import arguments
 
 @pytest.fixture
 def parser():
-    parser, commands = arguments.program("prog", "A program.")
+    parser, commands = arguments.make_parser("prog", "A program.")
     train = arguments.add_command(commands, "nowhere", "train", "train")
     arguments.add_training(train, num_steps=10)
     generate = arguments.add_command(commands, "nowhere", "generate", "generate")
@@ -48,3 +48,13 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(parser, capsys, argumen
     assert exit.value.code == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err
+
+
+def test_an_unknown_value_of_a_flag_names_the_flag(parser, capsys):
+    _, commands = arguments.make_parser("prog", "A program.")
+    run = arguments.add_command(commands, "nowhere", "run", "run")
+    run.add_argument("--agent", choices=("trained", "random"))
+    with pytest.raises(SystemExit):
+        run.parse_args(["--log-dir", "d", "--agent", "rando"])
+    _, err = capsys.readouterr()
+    assert "unknown value of --agent: 'rando'; did you mean 'random'?" in err

@@ -1,1 +1,1 @@
-"""What the three programs share."""
+"""The command lines of the programs, and what their training runs share."""

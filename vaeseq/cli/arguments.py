@@ -1,188 +1,249 @@
-"""What the three programs share: their arguments, their log, their exit codes."""
+"""The command line that the programs share: a parser, and the flags of each command."""
 
 import argparse
 import importlib
 import re
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from vaeseq.errors import did_you_mean
 
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+Number = TypeVar("Number", int, float)
+
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with the nearest name of an unknown flag; exits with 2."""
+    """A parser that prints a mistake as one line, suggests the nearest name and exits with 2."""
 
     def __init__(self, **kwargs: Any):
         super().__init__(allow_abbrev=False, **kwargs)
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As in argparse."""
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parses the arguments; exits with 2 if one of them is unknown."""
         known, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            # The command's own parser knows the flags that the user can have meant.
-            known.parser.error(f"unknown argument {unknown[0]!r}{known.parser.nearest(unknown[0])}")
+            # Only the command's own parser knows which flag the user may have meant.
+            hint = known.parser.suggest_flag(unknown[0])
+            known.parser.error(f"unknown argument {unknown[0]!r}{hint}")
         return known
 
-    def nearest(self, flag: str) -> str:
-        """The hint to an unknown flag."""
+    def suggest_flag(self, flag: str) -> str:
+        """Returns the hint to add to a message about an unknown flag."""
         flags = [name for action in self._actions for name in action.option_strings]
         return did_you_mean(flag.partition("=")[0], [name for name in flags if name[:2] == "--"])
 
     def error(self, message: str) -> NoReturn:
-        """One line on stderr, exit code 2."""
-        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        if choice:
-            known = re.findall(r"[\w-]+", choice[2])
-            message = f"unknown command {choice[1]!r}{did_you_mean(choice[1], known)}"
+        """Prints one line to stderr and exits with 2."""
+        invalid = re.fullmatch(r"argument (.*): invalid choice: (.*) \(choose from (.*)\)", message)
+        if invalid:
+            argument, value, choices = invalid.groups()
+            what = "command" if argument == _COMMAND else f"value of {argument}:"
+            hint = did_you_mean(value.strip("'"), re.findall(r"[\w-]+", choices))
+            message = f"unknown {what} {value}{hint}"
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
-def program(name: str, description: str) -> tuple[Parser, Any]:
-    """The parser of a program, and where to add its commands."""
+_COMMAND = "COMMAND"
+
+
+def make_parser(name: str, description: str) -> tuple[Parser, Commands]:
+    """Returns the parser of a program, and the group to which its commands are added."""
     parser = Parser(prog=name, description=description)
-    return parser, parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    return parser, parser.add_subparsers(title="commands", required=True, metavar=_COMMAND)
 
 
-def add_command(commands: Any, module: str, name: str, text: str) -> Parser:
-    """A command with the flags that all have: the function of that name in a module.
+def add_command(commands: Commands, module: str, name: str, text: str) -> Parser:
+    """Adds a command with the flags that all commands have.
 
-    The module is imported only when the command runs.
+    Args:
+      commands: the group of commands, from `make_parser`.
+      module: the module with a function `name(args)` that runs the command. It is imported only
+        when the command runs, so `--help` does not need TensorFlow.
+      name: the command's name.
+      text: the command's help.
+
+    Returns:
+      The command's own parser.
     """
 
-    def run(args: Any) -> None:
+    def run(args: argparse.Namespace) -> None:
         getattr(importlib.import_module(module), name)(args)
 
-    parser = commands.add_parser(name, help=text, description=text)
+    parser = commands.add_parser(name, help=text, description=_sentence(text))
     parser.add_argument(
-        "--log-dir", required=True, metavar="DIR", help="the run: all that is kept of a training"
+        "--log-dir",
+        required=True,
+        metavar="DIR",
+        help="run directory, which holds everything a training run keeps",
     )
     parser.set_defaults(run=run, parser=parser)
     return parser
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def add_training(parser: Parser, num_steps: int) -> None:
-    """The flags of every `train`."""
+    """Adds the flags of every `train` command."""
     parser.add_argument(
         "--num-steps",
         type=positive,
         default=num_steps,
         metavar="N",
-        help="the step to train to (%(default)s)",
+        help="train until this step (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=natural, metavar="N", help="of everything random; the hparam of that name"
+        "--seed",
+        type=natural,
+        metavar="N",
+        help="random seed of the whole run; same as --hparams seed=N",
     )
     parser.add_argument(
-        "--hparams", default="", metavar="NAME=VALUE,...", help="changes to the hyperparameters"
+        "--hparams",
+        default="",
+        metavar="NAME=VALUE,...",
+        help="hyperparameters to change, such as batch_size=64,learning_rate=1e-3",
     )
     parser.add_argument(
         "--keep",
         type=positive,
         default=2,
         metavar="N",
-        help="how many of the newest checkpoints are kept, beside the best (%(default)s)",
+        help="number of recent checkpoints to keep, besides the best one (default: %(default)s)",
     )
 
 
 def add_workers(parser: Parser, main: Callable[[], None]) -> None:
-    """The flag of every `train` that several processes can share; `main` starts the others."""
+    """Adds `--workers` to a `train` command that several processes can share.
+
+    Args:
+      parser: the command's parser.
+      main: the console script's function, which the other workers call.
+    """
     parser.add_argument(
         "--workers",
         type=positive,
         default=1,
         metavar="N",
-        help="processes that train together on this machine (%(default)s); for several machines "
-        "set TF_CONFIG",
+        help="number of processes on this machine that train together (default: %(default)s); "
+        "to use several machines, set TF_CONFIG",
     )
     parser.set_defaults(main=main)
 
 
 def add_sampling(
-    parser: Parser, length: int, unit: str, kind: Callable[[str], Any] | None = None
+    parser: Parser, length: int, unit: str, kind: Callable[[str], float] | None = None
 ) -> None:
-    """The flags of every `generate`; lengths are whole numbers, or of another `kind`."""
+    """Adds the flags of every `generate` command.
+
+    Args:
+      parser: the command's parser.
+      length: the default length of a sample.
+      unit: the unit of lengths, for the help.
+      kind: parses `--length`; by default, it must be a positive whole number.
+    """
     parser.add_argument(
         "--length",
         type=kind or positive,
         metavar="N",
-        help=f"of a sample, in {unit} ({length}; with --interpolate that of training)",
+        help=f"length of each sample in {unit} (default: {length}; "
+        "with --interpolate: the length of training sequences)",
     )
     parser.set_defaults(default_length=length)
     parser.add_argument(
-        "--num-samples", type=positive, default=1, metavar="N", help="how many (%(default)s)"
+        "--num-samples",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="number of samples (default: %(default)s)",
     )
     parser.add_argument(
         "--temperature",
         type=above_zero,
         default=1.0,
         metavar="X",
-        help="below 1 is safer, above 1 wilder (%(default)s)",
+        help="below 1, samples are more predictable; above 1, more varied (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",
         type=natural,
         metavar="N",
         default=0,
-        help="the same seed, the same samples (%(default)s)",
+        help="random seed; the same seed gives the same samples (default: %(default)s)",
     )
 
 
 def add_interpolation(parser: Parser, what: str) -> None:
-    """The flags of every `generate` that can go from one sequence to another."""
+    """Adds the flags of a `generate` command that can interpolate between two sequences.
+
+    Args:
+      parser: the command's parser.
+      what: a word for a sequence, such as "text".
+    """
     parser.add_argument(
         "--interpolate",
         nargs=2,
         metavar=("A", "B"),
-        help=f"go from one {what} to another by z, all with the same noise; where z is one for all "
-        "of it, at half the temperature",
+        help=f"interpolate in latent space from {what} A to {what} B (halves the temperature if "
+        f"one latent vector describes a whole {what})",
     )
     parser.add_argument(
         "--steps",
         type=positive,
         default=5,
         metavar="N",
-        help="samples on the way of --interpolate, both ends among them (%(default)s)",
+        help="number of samples of --interpolate, including both ends (default: %(default)s)",
     )
 
 
 def add_evaluation(parser: Parser) -> None:
-    """The flags of every `evaluate`."""
+    """Adds the flags of every `evaluate` command."""
     parser.add_argument(
         "--log-prob-samples",
         type=positive,
         metavar="N",
-        help="samples of the importance-weighted bound; by default what the hyperparameters say",
+        help="number of samples in the importance-weighted bound "
+        "(default: the hyperparameter log_prob_samples)",
     )
     parser.add_argument(
-        "--seed", type=natural, metavar="N", default=0, help="of these samples (%(default)s)"
+        "--seed",
+        type=natural,
+        metavar="N",
+        default=0,
+        help="random seed of these samples (default: %(default)s)",
     )
 
 
 def positive(text: str) -> int:
-    """An int of at least 1."""
+    """Parses a whole number of at least 1."""
     return _number(int, text, lambda value: value >= 1, "a whole number of at least 1")
 
 
 def natural(text: str) -> int:
-    """An int of at least 0 that fits a seed."""
+    """Parses a whole number from 0 to 2^31 - 1, the range of seeds."""
     return _number(int, text, lambda value: 0 <= value < 2**31, "a whole number from 0 to 2^31 - 1")
 
 
 def above_zero(text: str) -> float:
-    """A finite float above 0."""
+    """Parses a finite number above 0."""
     return _number(float, text, lambda value: 0 < value < float("inf"), "a number above 0")
 
 
 def finite(text: str) -> float:
-    """Any number."""
+    """Parses a finite number."""
     return _number(float, text, lambda value: abs(value) < float("inf"), "a number")
 
 
-def _number(kind: type, text: str, good: Callable[[Any], bool], wanted: str) -> Any:
+def _number(
+    parse: Callable[[str], Number], text: str, is_valid: Callable[[Number], bool], wanted: str
+) -> Number:
     try:
-        value = kind(text)
+        value = parse(text)
     except ValueError:
         value = None
-    if value is None or not good(value):
+    if value is None or not is_valid(value):
         raise argparse.ArgumentTypeError(f"must be {wanted}, not {text!r}")
     return value

@@ -1,63 +1,69 @@
-"""Runs a program's command: its log, its signals, its exit codes."""
+"""Runs a program's command: its log, its signals and its exit code."""
 
+import argparse
 import os
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from vaeseq.cli.arguments import Parser
 from vaeseq.errors import Stopped, UsageError
 from vaeseq.training.signals import ignore_at_exit, interruptible
 
 
-def main(parser: Parser) -> NoReturn:
-    """Runs the command of the command line.
+def run_command(parser: Parser) -> NoReturn:
+    """Parses the command line, runs its command and exits.
 
-    Exit code 0, 2 for what the user can mend, 1 for what ended a training, and 130 or 143 for
-    Ctrl-C or SIGTERM before the command has ended.
+    Exit codes:
+      0: success.
+      1: a training run stopped (`Stopped`).
+      2: the user made a mistake (`UsageError`, or a mistake in the flags).
+      130 or 143: Ctrl-C or SIGTERM ended the command.
     """
     args = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any text, any terminal
     try:
         with interruptible():
-            code = _under_absl(args)
+            code = _run_under_absl(args)
     except KeyboardInterrupt as interrupted:
         code = getattr(interrupted, "exit_code", 130)
     ignore_at_exit()
     sys.exit(code)
 
 
-def _under_absl(args: Any) -> Any:
-    """Runs the command as absl runs a program; returns the exit code."""
+def _run_under_absl(args: argparse.Namespace) -> str | int | None:
+    """Runs the command as an absl program, which sets up absl's log; returns the exit code."""
     _import_tensorflow_quietly()
     from absl import app  # not needed for --help
 
     try:
-        app.run(lambda _: _exit_code(args), argv=sys.argv[:1])
-    except SystemExit as ended:  # here, so that what the command held is let go within its handlers
+        app.run(lambda _: _run(args), argv=sys.argv[:1])
+    except SystemExit as ended:
+        # Ends here, so that what the command held is released while signals are still handled.
         return ended.code
+    return 0
 
 
-def _exit_code(args: Any) -> int:
-    """Runs the command; what it raises becomes one line."""
+def _run(args: argparse.Namespace) -> int:
+    """Runs the command; prints an expected error as one line; returns the exit code."""
     from absl import logging
 
     logging.set_verbosity(logging.INFO)
     handler = logging.get_absl_handler()
     handler.setFormatter(None)
-    handler.python_handler.stream = _AboveBars()
+    handler.python_handler.stream = _AboveProgressBars()
     try:
         args.run(args)
         sys.stdout.flush()
     except (UsageError, Stopped) as error:
-        _AboveBars().write(f"{args.parser.prog}: error: {error}\n")
+        _AboveProgressBars().write(f"{args.parser.prog}: error: {error}\n")
         return 2 if isinstance(error, UsageError) else 1
-    except BrokenPipeError:  # the reader of stdout, such as `head`, has had enough
+    except BrokenPipeError:  # the process that reads stdout, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _import_tensorflow_quietly() -> None:
-    """Imports TensorFlow without its notes on the machine, unless the user wants them.
+    """Imports TensorFlow without its messages, unless TF_CPP_MIN_LOG_LEVEL asks for them.
 
     TF_CPP_MIN_LOG_LEVEL alone does not silence the import (tensorflow/tensorflow#100442).
     """
@@ -73,8 +79,8 @@ def _import_tensorflow_quietly() -> None:
         os.close(stderr)
 
 
-class _AboveBars:
-    """Writes to stderr without tearing a progress bar."""
+class _AboveProgressBars:
+    """A stream that writes to stderr above the progress bars."""
 
     def write(self, text: str) -> None:
         from tqdm import tqdm
@@ -84,4 +90,4 @@ class _AboveBars:
     def flush(self) -> None:
         sys.stderr.flush()
 
-    close = flush  # stderr itself stays open
+    close = flush  # absl closes its stream; stderr must stay open

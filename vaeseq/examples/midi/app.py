@@ -1,7 +1,7 @@
 """Learn from MIDI files, write music to open, hear and see, ask how probable a piece is."""
 
 from vaeseq.cli import arguments
-from vaeseq.cli.main import main as run_command
+from vaeseq.cli.main import run_command
 
 _COMMANDS = "vaeseq.examples.midi.program"
 
@@ -13,7 +13,7 @@ def main() -> None:
 
 def parser() -> arguments.Parser:
     """The program's command line."""
-    program, commands = arguments.program("vaeseq-midi", __doc__)
+    program, commands = arguments.make_parser("vaeseq-midi", __doc__)
     train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
     arguments.add_training(train, num_steps=1500)
     arguments.add_workers(train, main)

@@ -1,7 +1,7 @@
 """Learn a game, then learn to play it in imagination; play it."""
 
 from vaeseq.cli import arguments
-from vaeseq.cli.main import main as run_command
+from vaeseq.cli.main import run_command
 
 _COMMANDS = "vaeseq.examples.play.program"
 
@@ -13,7 +13,7 @@ def main() -> None:
 
 def parser() -> arguments.Parser:
     """The program's command line."""
-    program, commands = arguments.program("vaeseq-play", __doc__)
+    program, commands = arguments.make_parser("vaeseq-play", __doc__)
     train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
     arguments.add_training(train, num_steps=5000)
     train.set_defaults(workers=1, main=main)

@@ -1,7 +1,7 @@
 """Train a model of text, generate from it, ask it how probable a text is."""
 
 from vaeseq.cli import arguments
-from vaeseq.cli.main import main as run_command
+from vaeseq.cli.main import run_command
 
 _COMMANDS = "vaeseq.examples.text.program"
 
@@ -13,7 +13,7 @@ def main() -> None:
 
 def parser() -> arguments.Parser:
     """The program's command line."""
-    program, commands = arguments.program("vaeseq-text", __doc__)
+    program, commands = arguments.make_parser("vaeseq-text", __doc__)
     train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
     arguments.add_training(train, num_steps=3000)
     arguments.add_workers(train, main)
