@@ -1,9 +1,9 @@
-"""The strongest simple baseline of a text: an interpolated Kneser-Ney model of characters.
+"""A strong simple baseline for text: an interpolated Kneser-Ney model of characters.
 
     python -m benchmarks.quality.ngram --data tinyshakespeare.txt
 
-Exact, smoothed over all orders (Kneser and Ney 1995; discounts as in Chen and Goodman 1998, one an
-order). The last tenth of the text is scored, as by `benchmarks.quality.text_quality`.
+All orders are interpolated (Kneser and Ney 1995), with one discount per order (Chen and Goodman
+1998). The last tenth of the text is scored, as in `benchmarks.quality.text_quality`.
 """
 
 import argparse
@@ -15,29 +15,29 @@ from vaeseq.examples.text import data
 
 
 def windows(ids, order):
-    """All n-grams of that order, [N, order]."""
+    """Returns all n-grams of an order, [N, order]."""
     return np.lib.stride_tricks.sliding_window_view(ids, order)
 
 
 def keys(grams, base):
-    """n-grams as numbers, modulo 2^64."""
+    """Returns a number for each n-gram, modulo 2^64."""
     powers = base ** np.arange(grams.shape[1], dtype=np.uint64)
     return (grams.astype(np.uint64) * powers).sum(1, dtype=np.uint64)
 
 
 def lookup(table, values, wanted):
-    """values[i] where table[i] == wanted, else 0; `table` is sorted."""
+    """Returns values[i] for the i with table[i] == wanted, or 0; `table` is sorted."""
     at = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
     return np.where(table[at] == wanted, values[at], 0)
 
 
 def kneser_ney(train, scored, order, size):
-    """p(c | the order - 1 characters before it) of the `scored` n-grams [N, order]."""
+    """Returns p(last character | the characters before it) of the `scored` n-grams [N, order]."""
     base = np.uint64(size + 1)
     probability = np.full(len(scored), 1 / size)
     for n in range(1, order + 1):
         grams = windows(train, min(n + 1, order))
-        if n < order:  # lower orders count in how many contexts a gram stands
+        if n < order:  # lower orders count the contexts in which an n-gram occurs
             _, first = np.unique(keys(grams, base), return_index=True)
             grams = grams[first][:, 1:]
         gram, at, count = np.unique(keys(grams, base), return_index=True, return_counts=True)
@@ -57,11 +57,11 @@ def kneser_ney(train, scored, order, size):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--max-order", type=int, default=9)
+    parser.add_argument("--data", required=True, help="the text, in UTF-8")
+    parser.add_argument("--max-order", type=int, default=9, help="the longest n-grams")
     args = parser.parse_args()
     text = data.file_text(args.data, "--data")
-    vocabulary = data.Vocabulary.of_counts(data.count(text), 5000, 1)
+    vocabulary = data.Vocabulary.from_counts(data.count(text), 5000, 1)
     ids = vocabulary.encode("".join(text()))
     at = len(ids) * 9 // 10
     rows = []

@@ -1,10 +1,10 @@
-"""Validation nats per character against wall time, with the defaults of vaeseq-text.
+"""Measures validation nats per character against training time, with the defaults of vaeseq-text.
 
     python -m benchmarks.quality.text_quality --data tinyshakespeare.txt
 
-The split is the literature's: the last tenth is held out. A run's length is set from the measured
-speed, since the learning rate falls over its whole length; the time shown is that of the training,
-with its tracing, without validation. Latent cores show a bound and the ELBO.
+The last tenth of the text is held out, as in the literature. Each model is first timed, to set the
+number of steps that fits the budget, because the learning rate decays over all steps. The time
+shown includes tracing but not validation. Cores with latents show a bound and the ELBO.
 """
 
 import argparse
@@ -18,8 +18,7 @@ import keras
 from benchmarks.timing import print_table
 from vaeseq.examples.text import data
 from vaeseq.examples.text.hparams import TextHParams
-from vaeseq.examples.text.model import TextModel
-from vaeseq.examples.text.program import read
+from vaeseq.examples.text.model import TextModel, score_text
 from vaeseq.model import scoring
 from vaeseq.training.loop import batches_by_step
 
@@ -27,6 +26,7 @@ _CALIBRATION_STEPS = 40
 
 
 def make(hparams, vocabulary):
+    """Returns a compiled model."""
     keras.utils.set_random_seed(hparams.seed)
     model = TextModel(hparams, vocabulary)
     model.compile()
@@ -34,7 +34,7 @@ def make(hparams, vocabulary):
 
 
 def fit(model, ids, steps):
-    """Trains; returns the seconds it took."""
+    """Trains for a number of steps; returns the seconds it took."""
     hparams = model.hparams
     sizes = hparams.batch_size, hparams.sequence_size
 
@@ -47,6 +47,7 @@ def fit(model, ids, steps):
 
 
 def row(hparams, vocabulary, train, valid, seconds):
+    """Trains a model for about that many seconds; returns its row of the table."""
     model = make(hparams, vocabulary)
     tracing = fit(model, train, 1)
     per_step = fit(model, train, _CALIBRATION_STEPS) / _CALIBRATION_STEPS
@@ -54,7 +55,7 @@ def row(hparams, vocabulary, train, valid, seconds):
     model = make(hparams.replace(learning_rate_decay_steps=steps), vocabulary)
     took = fit(model, train, steps)
     samples = hparams.log_prob_samples
-    score = scoring.score(model, samples, lambda reader: read(reader, valid))
+    score = scoring.score(model, samples, lambda scorer: score_text(scorer, valid))
     return [
         hparams.vae_type,
         f"{seconds}",
@@ -69,11 +70,17 @@ def row(hparams, vocabulary, train, valid, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="tinyshakespeare.txt, or another text")
-    parser.add_argument("--runs", nargs="+", default=["RNN:95", "RNN:600", "ISEQ:600", "SRNN:600"])
-    parser.add_argument("--hparams", default="", help="changes to the defaults")
+    parser.add_argument(
+        "--runs",
+        nargs="+",
+        default=["RNN:95", "RNN:600", "ISEQ:600", "SRNN:600"],
+        metavar="VAE_TYPE:SECONDS",
+        help="the cores to train, each with its budget",
+    )
+    parser.add_argument("--hparams", default="", help="hyperparameters to change")
     args = parser.parse_args()
     text = data.file_text(args.data, "--data")
-    vocabulary = data.Vocabulary.of_counts(data.count(text), 5000, 1)
+    vocabulary = data.Vocabulary.from_counts(data.count(text), 5000, 1)
     ids = vocabulary.encode("".join(text()))
     train, valid = ids[: len(ids) * 9 // 10], ids[len(ids) * 9 // 10 :]
     rows = []
@@ -82,7 +89,7 @@ def main():
         hparams = TextHParams().parse(args.hparams).replace(vae_type=vae_type)
         rows.append(row(hparams, vocabulary, train, valid, int(seconds)))
         print(rows[-1], flush=True)
-    header = ["core", "budget, s", "trained, s", "steps", "bound, nats/char", "-ELBO", "KL"]
+    header = ["core", "budget, s", "training, s", "steps", "bound, nats/char", "-ELBO", "KL"]
     print_table(header, rows)
 
 

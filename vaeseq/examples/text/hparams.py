@@ -1,4 +1,4 @@
-"""Hyperparameters of the text example."""
+"""Hyperparameters of vaeseq-text."""
 
 import dataclasses
 
@@ -7,7 +7,10 @@ from vaeseq.hparams import HParams, hparam
 
 @dataclasses.dataclass(frozen=True)
 class TextHParams(HParams):
-    """Defaults chosen by `benchmarks/quality/text_quality.py` on a validation text."""
+    """Hyperparameters of a character-level language model.
+
+    The defaults were chosen with `benchmarks/quality/text_quality.py` on a validation text.
+    """
 
     vae_type: str = "RNN"
     latent_size: int = 16
@@ -21,7 +24,5 @@ class TextHParams(HParams):
     divergence_strength_half: float = 200.0
 
     embed_size: int = hparam(64, low=1, high=1 << 20)
-    vocab_size: int = hparam(
-        5000, low=2, high=0x110000
-    )  # at most: the most frequent characters of the corpus
-    oov_buckets: int = hparam(1, low=1, high=1 << 16)  # symbols that stand for all other characters
+    vocab_size: int = hparam(5000, low=2, high=0x110000)  # most frequent characters to know
+    oov_buckets: int = hparam(1, low=1, high=1 << 16)  # symbols for all other characters

@@ -1,0 +1,53 @@
+"""The command `generate` of vaeseq-text."""
+
+import argparse
+from collections.abc import Iterator
+
+from absl import logging
+
+from vaeseq.errors import UsageError
+from vaeseq.examples.text.data import Vocabulary
+from vaeseq.examples.text.model import TextModel, sample_texts
+from vaeseq.examples.text.program import load_trained
+from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
+from vaeseq.model.sampling import draw_with_common_noise
+
+
+def generate(args: argparse.Namespace) -> None:
+    """Prints sampled texts, with a numbered heading each if there are several."""
+    _, model = load_trained(args)
+    _warn_of_unknown(model.vocabulary, "--prime", args.prime)
+    for text in args.interpolate or ():
+        _warn_of_unknown(model.vocabulary, "--interpolate", text)
+    texts = list(_interpolate(model, args) if args.interpolate else _sample(model, args))
+    for index, text in enumerate(texts, 1):
+        if len(texts) > 1:
+            print(f"#{index:02d}:")
+        print(args.prime + text)
+
+
+def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
+    unknown = vocabulary.count_oov(vocabulary.encode(text))
+    if unknown:
+        logging.warning("%s: %d characters are not in the run's vocabulary", flag, unknown)
+
+
+def _sample(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
+    """Returns texts that continue `--prime`."""
+    length = args.length or args.default_length
+    how = args.num_samples, length, args.temperature, args.seed
+    return sample_texts(model, args.prime, *how, progress=True)
+
+
+def _interpolate(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
+    """Yields texts decoded from points between the latents of two texts."""
+    if args.prime:
+        raise UsageError("--interpolate cannot be combined with --prime; omit one of them")
+    if not all(args.interpolate):
+        raise UsageError("--interpolate: a text is empty; give two texts of at least one character")
+    start, end = map(model.vocabulary.encode, args.interpolate)
+    z = model.interpolate_latents(start, end, args.steps)
+    length = args.length or model.hparams.sequence_size
+    temperature = args.temperature * BETWEEN_TEMPERATURE
+    ids = draw_with_common_noise(model, model.state_from_latents(z), length, temperature, args.seed)
+    yield from map(model.vocabulary.decode, ids)
