@@ -24,7 +24,7 @@ def test_the_flags_of_2018_are_accepted(parser):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "the following arguments are required: COMMAND"),
+        ("", "no command given; see prog --help"),
         ("trian", "unknown command 'trian'; did you mean 'train'?"),
         ("train", "required: --log-dir"),
         (

@@ -36,6 +36,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints one line to stderr and exits with 2."""
+        if message.endswith(f"required: {_COMMAND}"):
+            message = f"no command given; see {self.prog} --help"
         invalid = re.fullmatch(r"argument (.*): invalid choice: (.*) \(choose from (.*)\)", message)
         if invalid:
             argument, value, choices = invalid.groups()

@@ -117,8 +117,8 @@ def check_length(counts: np.ndarray, window: int, has_valid: bool) -> None:
         raise UsageError(
             f"--train-corpus: the text has {length} characters"
             + ("" if has_valid else f", {kept} after a tenth is held out,")
-            + f" but training sequences have {window}; give a longer text, or reduce it with "
-            "--hparams sequence_size=N"
+            + f" but training sequences have {window}; give a longer text, or shorter "
+            "sequences with --hparams sequence_size=N"
         )
 
 

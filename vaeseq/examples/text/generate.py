@@ -29,7 +29,7 @@ def generate(args: argparse.Namespace) -> None:
 def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
     unknown = vocabulary.count_oov(vocabulary.encode(text))
     if unknown:
-        logging.warning("%s: %d characters are not in the run's vocabulary", flag, unknown)
+        logging.warning("%s: characters outside the run's vocabulary: %d", flag, unknown)
 
 
 def _sample(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
