@@ -24,7 +24,7 @@ def features_of(decoder, rows=3):
 
 
 @pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
-def test_samples_have_the_events_shape_and_dtype_and_a_finite_density(make_decoder, shape):
+def test_samples_have_the_shape_and_dtype_of_events_and_a_finite_density(make_decoder, shape):
     decoder = make_decoder(shape)
     params = decoder(features_of(decoder))
     event = decoder.sample(params, [0, 1])
@@ -46,26 +46,29 @@ def test_elements_are_independent(make_decoder):
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 @pytest.mark.parametrize("name", ["Bernoulli", "Categorical", "Normal", "Beta"])
-def test_tempered_density_is_in_proportion_to_the_power(name, temperature):
+def test_tempered_density_is_proportional_to_a_power_of_the_density(name, temperature):
     decoder = DECODERS[name]([])
     params = decoder(features_of(decoder) + 3.0)
-    heated = decoder.temper(params, temperature)
+    tempered = decoder.temper(params, temperature)
     events = (
         tf.constant([[0.2] * 3, [0.7] * 3]) if name in ("Normal", "Beta") else [[0] * 3, [1] * 3]
     )
-    ratio = lambda p: decoder.log_prob(p, events[0]) - decoder.log_prob(p, events[1])  # noqa: E731
-    assert_close(ratio(heated), ratio(params) / temperature, 1e-4)
+
+    def ratio(params):
+        return decoder.log_prob(params, events[0]) - decoder.log_prob(params, events[1])
+
+    assert_close(ratio(tempered), ratio(params) / temperature, 1e-4)
 
 
-def test_a_binomials_temperature_is_that_of_its_trials():
+def test_the_temperature_of_a_binomial_applies_to_its_trials():
     decoder = codec.BinomialDecoder(1)
     params = decoder(features_of(decoder))
     trial = codec.BernoulliDecoder()
-    heated, expected = decoder.temper(params, 0.5), trial.temper(params, 0.5)
-    assert_close(decoder.log_prob(heated, [1, 0, 1]), trial.log_prob(expected, [1, 0, 1]))
+    tempered, expected = decoder.temper(params, 0.5), trial.temper(params, 0.5)
+    assert_close(decoder.log_prob(tempered, [1, 0, 1]), trial.log_prob(expected, [1, 0, 1]))
 
 
-def test_a_joint_is_the_sum_of_its_parts():
+def test_log_prob_of_a_joint_decoder_is_the_sum_of_its_parts():
     notes, count = codec.BetaDecoder([4]), codec.BinomialDecoder(4)
     decoder = codec.JointDecoder([notes, count])
     assert decoder.param_size == 9
@@ -74,14 +77,14 @@ def test_a_joint_is_the_sum_of_its_parts():
     assert [x.shape.as_list() for x in event] == [[3, 4], [3]]
     expected = notes.log_prob(params[0], event[0]) + count.log_prob(params[1], event[1])
     assert_close(decoder.log_prob(params, event), expected)
-    heated = decoder.temper(params, 0.5)
-    assert_close(heated[1], count.temper(params[1], 0.5))
+    tempered = decoder.temper(params, 0.5)
+    assert_close(tempered[1], count.temper(params[1], 0.5))
 
 
-def test_beta_is_finite_at_its_ends():
+def test_beta_density_is_finite_at_0_and_1():
     decoder = codec.BetaDecoder([2])
     params = decoder(features_of(decoder))
-    assert np.isfinite(decoder.log_prob(params, [[0.05, 0.95]] * 3)).all()
+    assert np.isfinite(decoder.log_prob(params, [[0.0, 1.0]] * 3)).all()
 
 
 def test_mlp_encoder_flattens_and_casts_nests():
@@ -96,7 +99,7 @@ def test_mlp_decoder_takes_nests_of_features():
     assert decoder((tf.zeros([5, 2]), tf.zeros([5, 3])))[0].shape == (5, 4)
 
 
-def test_a_module_without_temperatures_says_so():
+def test_a_decoder_without_temper_is_an_error_that_names_it():
     class Plain(DistModule):
         def call(self, features):
             return features
@@ -104,5 +107,5 @@ def test_a_module_without_temperatures_says_so():
         def dist(self, params):
             return None
 
-    with pytest.raises(NotImplementedError, match="Plain does not know temperatures"):
+    with pytest.raises(NotImplementedError, match="Plain does not support temperatures"):
         Plain().temper((), 0.5)

@@ -14,14 +14,14 @@ def contexts():
         "encode": EncodeObserved(encoder, 3),
         "encode inputs": EncodeObserved(encoder, 3, input_encoder=keras.layers.Dense(4)),
         "accumulate": Accumulate(encoder, 3, history_size=4),
-        "accumulate more than there is": Accumulate(encoder, 3, history_size=9),
+        "accumulate more than the sequence has": Accumulate(encoder, 3, history_size=9),
         "combine": Accumulate(encoder, 3, history_size=2, combiner=combiner),
         "chain": Chain([EncodeObserved(encoder, 3), Accumulate(encoder, 3, 2), Inputs()]),
     }
 
 
 @pytest.mark.parametrize("name", contexts())
-def test_from_observations_is_the_scanned_steps(name):
+def test_from_observations_equals_the_scanned_steps(name):
     context = contexts()[name]
     observed = tf.random.stateless_normal([2, 5, 2], [0, 1])
     inputs = tf.random.stateless_normal([2, 5, 6], [0, 2])
@@ -33,7 +33,7 @@ def test_from_observations_is_the_scanned_steps(name):
 
 
 @pytest.mark.parametrize("name", contexts())
-def test_a_context_does_not_see_the_present_observation(name):
+def test_a_context_does_not_depend_on_the_current_or_later_observations(name):
     context = contexts()[name]
     observed = tf.random.stateless_normal([2, 5, 2], [0, 1])
     inputs = tf.zeros([2, 5, 6])
@@ -42,5 +42,5 @@ def test_a_context_does_not_see_the_present_observation(name):
         context.from_observations(x, inputs, context.initial_state(2))[0]
         for x in (observed, changed)
     )
-    upto = lambda nest: tf.nest.map_structure(lambda x: x[:, :4], nest)  # noqa: E731
-    assert_close(upto(before), upto(after))
+    first_steps = [tf.nest.map_structure(lambda x: x[:, :4], nest) for nest in (before, after)]
+    assert_close(*first_steps)

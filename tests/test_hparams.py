@@ -2,7 +2,7 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaeseq import HParams, UsageError
@@ -24,24 +24,26 @@ changes = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(changes)
-def test_hparams_survive_json(changes):
-    """As run.json keeps them."""
+def test_hparams_can_be_stored_as_json(changes):
+    """As run.json stores them."""
     hparams = TextHParams(**changes)
     written = json.dumps(dataclasses.asdict(hparams))
     assert TextHParams().replace(**json.loads(written)) == hparams
 
 
+@settings(deadline=None)
 @given(changes)
-def test_parse_reads_what_is_written_as_name_equals_value(changes):
-    written = ", ".join(
+def test_parse_inverts_formatting_as_name_equals_value(changes):
+    text = ", ".join(
         f"{name} = {list(value) if isinstance(value, tuple) else value!s}"
         for name, value in changes.items()
     )
-    assert HParams().parse(written) == HParams(**changes)
+    assert HParams().parse(text) == HParams(**changes)
 
 
-def test_parse_of_2018():
+def test_parse_accepts_the_format_of_vae_seq():
     hparams = HParams().parse("latent_size=8,rnn_hidden_sizes=[512,512],use_monte_carlo_kl=True")
     assert hparams.rnn_hidden_sizes == (512, 512)
     assert hparams.latent_size == 8 and hparams.use_monte_carlo_kl
@@ -68,7 +70,7 @@ def test_parse_of_2018():
         ("seed=-1", "out of range"),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_parse_names_the_mistake(text, message):
     with pytest.raises(UsageError, match=message):
         HParams().parse(text)
 
@@ -85,6 +87,17 @@ def test_a_subclass_overrides_a_default_and_keeps_its_limits():
         Mine(dropout=1.5)
     with pytest.raises(UsageError, match="taste must be str"):
         Mine().replace(taste=1)
+
+
+def test_a_preset_sets_several_values_and_others_override_it():
+    paper = HParams().parse("preset=paper,latent_size=8")
+    assert paper.vae_type == "SEQVAE" and not paper.seqvae_use_z_inputs
+    assert (paper.rnn_hidden_sizes, paper.latent_size) == ((32,), 8)
+    seqgan = HParams().parse("preset=seqgan")
+    assert seqgan.vae_type == "RNN"
+    assert (seqgan.policy_gradient, seqgan.discriminator) == ("seqgan", "cnn")
+    with pytest.raises(UsageError, match="did you mean 'paper'"):
+        HParams().parse("preset=papr")
 
 
 def test_hparams_are_frozen():

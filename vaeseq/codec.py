@@ -1,12 +1,16 @@
-"""Observation encoders and decoders, composable.
+"""Encoders and decoders of observations.
 
 An encoder is any Keras layer from observations [N, *event_shape] to features [N, E]. A decoder is
-a `DistModule`. The simple decoders take an `event_shape`: their elements are independent.
+a `DistModule`: the distribution of one observation, given features.
+
+The decoders named after a distribution take `event_shape`, the shape of one observation; its
+elements are independent given the features. `JointDecoder` combines decoders to one of tuples.
+`MLPObsDecoder` puts an MLP before a decoder, so that it takes features of any size. All
+log-probabilities are in nats.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,13 +20,17 @@ from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.dropout import Dropout
 from vaeseq.nn.mlp import MLP, concat, positive_projection
+from vaeseq.nn.types import Nest, Tensor
+
+_Logits = tuple[tf.Tensor]
+_Pair = tuple[tf.Tensor, tf.Tensor]
 
 
 class Flatten(keras.layers.Layer):
-    """A nest of observations [N, ...] of any dtype to features [N, D]."""
+    """An encoder that flattens: nest of observations [N, ...] of any dtype to features [N, E]."""
 
-    def call(self, observed: Any) -> tf.Tensor:
-        """Flattens, casts to float and concatenates."""
+    def call(self, observed: Nest) -> tf.Tensor:
+        """Flattens each tensor, casts it to float32, and concatenates all."""
         return tf.concat(
             [
                 tf.reshape(tf.cast(x, tf.float32), [tf.shape(x)[0], math.prod(x.shape[1:])])
@@ -33,25 +41,31 @@ class Flatten(keras.layers.Layer):
 
 
 class EncoderSequence(keras.layers.Layer):
-    """Encoders applied one after another."""
+    """Encoders applied one after another.
 
-    def __init__(self, encoders: Sequence[Callable[[Any], Any]], name: str | None = None):
+    Args:
+      encoders: layers; the first takes observations, each other the outputs of the one before.
+      name: the layer's name.
+    """
+
+    def __init__(self, encoders: Sequence[Callable[[Nest], Nest]], name: str | None = None):
         super().__init__(name=name)
         self.encoders = tuple(encoders)
 
-    def call(self, observed: Any) -> Any:
-        """The last encoder's output."""
+    def call(self, observed: Nest) -> Nest:
+        """Returns the outputs of the last encoder."""
         for encoder in self.encoders:
             observed = encoder(observed)
         return observed
 
 
 class MLPObsEncoder(EncoderSequence):
-    """Puts observations through `hparams.obs_encoder_fc_layers`, then drops some features out.
+    """`first`, then an MLP of `hparams.obs_encoder_fc_layers`, then dropout.
 
     Args:
       hparams: the hyperparameters.
-      first: layer that makes features of observations; by default `Flatten`.
+      first: layer from observations [N, *event_shape] to features; by default `Flatten`.
+      name: the layer's name.
     """
 
     def __init__(
@@ -63,9 +77,15 @@ class MLPObsEncoder(EncoderSequence):
 
 
 class MLPObsDecoder(DistModule):
-    """Features, through `hparams.obs_decoder_fc_hidden_layers`, to the params of `decoder`.
+    """Dropout, then an MLP of `hparams.obs_decoder_fc_hidden_layers`, then `decoder`.
 
-    Some of the features are dropped out (Zaremba, Sutskever, Vinyals 2014, arXiv:1409.2329).
+    Takes features of any size. The MLP ends with `decoder.param_size` units. Dropout of the
+    outputs of a recurrent network: Zaremba, Sutskever, Vinyals 2014, arXiv:1409.2329.
+
+    Args:
+      hparams: the hyperparameters.
+      decoder: the distribution of observations; must define `param_size`.
+      name: the layer's name.
     """
 
     def __init__(self, hparams: HParams, decoder: DistModule, name: str | None = None):
@@ -75,35 +95,41 @@ class MLPObsDecoder(DistModule):
         self.decoder = decoder
         self.event_shape, self.event_dtype = decoder.event_shape, decoder.event_dtype
 
-    def call(self, features: Any) -> Any:
-        """Any nest of features [N, ...] to the params of the inner decoder."""
+    def call(self, features: Nest) -> Nest:
+        """Maps a nest of features [N, D_i] to the params of `decoder`."""
         return self.decoder(self.mlp(self.dropout(concat(features))))
 
-    def dist(self, params: Any) -> tfd.Distribution:
-        """The inner decoder's distribution."""
+    def dist(self, params: Nest) -> tfd.Distribution:
+        """Returns the distribution of `decoder`."""
         return self.decoder.dist(params)
 
-    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
-        """The inner decoder's log-density."""
+    def log_prob(self, params: Nest, event: Nest) -> tf.Tensor:
+        """Computes the log-density of `decoder` in nats."""
         return self.decoder.log_prob(params, event)
 
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """The inner decoder's tempered params."""
+    def temper(self, params: Nest, temperature: Tensor | float) -> Nest:
+        """Returns the tempered params of `decoder`."""
         return self.decoder.temper(params, temperature)
 
 
 class _ElementwiseDecoder(DistModule):
-    """Independent elements of shape `event_shape`, each with `_params_per_element` numbers."""
+    """Independent elements, each with `_params_per_element` params.
+
+    Args:
+      event_shape: shape of one event.
+      dtype: dtype of one event.
+      name: the layer's name.
+    """
 
     _params_per_element = 1
 
-    def __init__(self, event_shape: Sequence[int], dtype: Any, name: str | None = None):
+    def __init__(self, event_shape: Sequence[int], dtype: str | tf.DType, name: str | None = None):
         super().__init__(name=name)
         self.event_shape, self.event_dtype = tf.TensorShape(event_shape), tf.as_dtype(dtype)
         self.param_size = self._params_per_element * self.event_shape.num_elements()
 
     def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Features [N, param_size] to tensors [N, *event_shape]."""
+        """Maps features [N, param_size] to params, each [N, *event_shape]."""
         parts = tf.split(features, self._params_per_element, axis=-1)
         return tuple(tf.reshape(x, [tf.shape(x)[0], *self.event_shape]) for x in parts)
 
@@ -112,123 +138,211 @@ class _ElementwiseDecoder(DistModule):
 
 
 class _LogitDecoder(_ElementwiseDecoder):
-    """Discrete elements whose params are logits."""
+    """Discrete elements, whose params are logits."""
 
-    def __init__(self, event_shape: Sequence[int] = (), dtype: Any = "int32", **kwargs: Any):
-        super().__init__(event_shape, dtype, **kwargs)
+    def __init__(
+        self,
+        event_shape: Sequence[int] = (),
+        dtype: str | tf.DType = "int32",
+        name: str | None = None,
+    ):
+        super().__init__(event_shape, dtype, name=name)
 
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """Divides the logits."""
+    def temper(self, params: _Logits, temperature: Tensor | float) -> _Logits:
+        """Divides the logits by the temperature."""
         (logits,) = params
         return (logits / temperature,)
 
 
 class BernoulliDecoder(_LogitDecoder):
-    """Features are the logits of Bernoulli variables."""
+    """Binary observations: independent Bernoulli variables.
 
-    def dist(self, params: Any) -> tfd.Distribution:
-        """Independent Bernoulli variables."""
+    Params: (logits [N, *event_shape],), log-odds of 1. Events: 0 or 1, `dtype` [N, *event_shape].
+    `param_size`: one feature per element.
+
+    Args:
+      event_shape: shape of one observation; () for one binary number.
+      dtype: dtype of observations.
+      name: the layer's name.
+    """
+
+    def dist(self, params: _Logits) -> tfd.Distribution:
+        """Returns independent Bernoulli distributions."""
         return self._independent(tfd.Bernoulli(*params, dtype=self.event_dtype))
 
 
 class BinomialDecoder(_LogitDecoder):
-    """Features are the logits of Binomial(total_count) variables; tempered are their trials."""
+    """Counts from 0 to `total_count`: independent binomial variables.
 
-    def __init__(self, total_count: int, event_shape: Sequence[int] = (), **kwargs: Any):
-        super().__init__(event_shape, **kwargs)
+    Params: (logits [N, *event_shape],), log-odds of success of one trial. Events: counts, `dtype`
+    [N, *event_shape]. `param_size`: one feature per element. A temperature applies to the single
+    trials, not to the count.
+
+    Args:
+      total_count: the number of trials of each element.
+      event_shape: shape of one observation; () for one count.
+      dtype: dtype of observations.
+      name: the layer's name.
+    """
+
+    def __init__(
+        self,
+        total_count: int,
+        event_shape: Sequence[int] = (),
+        dtype: str | tf.DType = "int32",
+        name: str | None = None,
+    ):
+        super().__init__(event_shape, dtype, name=name)
         self.total_count = total_count
 
-    def dist(self, params: Any) -> tfd.Distribution:
-        """Independent Binomial variables."""
+    def dist(self, params: _Logits) -> tfd.Distribution:
+        """Returns independent binomial distributions."""
         return self._independent(tfd.Binomial(float(self.total_count), *params))
 
-    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
-        """Log-probability in nats; counts may be integers."""
+    def log_prob(self, params: _Logits, event: Tensor) -> tf.Tensor:
+        """Computes the log-probability of counts of any dtype, in nats."""
         return super().log_prob(params, tf.cast(event, tf.float32))
 
 
 class CategoricalDecoder(_LogitDecoder):
-    """Features are the logits of variables with values in range(num_classes)."""
+    """Classes 0 to `num_classes` - 1: independent categorical variables.
 
-    def __init__(self, num_classes: int, event_shape: Sequence[int] = (), **kwargs: Any):
-        super().__init__(event_shape, **kwargs)
+    Params: (logits [N, *event_shape, num_classes],). Events: classes, `dtype` [N, *event_shape].
+    `param_size`: `num_classes` features per element.
+
+    Args:
+      num_classes: the number of classes of each element.
+      event_shape: shape of one observation; () for one class.
+      dtype: dtype of observations.
+      name: the layer's name.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        event_shape: Sequence[int] = (),
+        dtype: str | tf.DType = "int32",
+        name: str | None = None,
+    ):
+        super().__init__(event_shape, dtype, name=name)
         self.num_classes = num_classes
         self.param_size *= num_classes
 
-    def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Features [N, param_size] to logits [N, *event_shape, num_classes]."""
+    def call(self, features: tf.Tensor) -> _Logits:
+        """Maps features [N, param_size] to logits [N, *event_shape, num_classes]."""
         shape = [tf.shape(features)[0], *self.event_shape, self.num_classes]
         return (tf.reshape(features, shape),)
 
-    def dist(self, params: Any) -> tfd.Distribution:
-        """Independent categorical variables."""
+    def dist(self, params: _Logits) -> tfd.Distribution:
+        """Returns independent categorical distributions."""
         return self._independent(tfd.Categorical(*params))
 
-    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
-        """Log-probability in nats; TensorFlow knows labels of 32 bits or more only."""
+    def log_prob(self, params: _Logits, event: Tensor) -> tf.Tensor:
+        """Computes the log-probability of classes of any integer dtype, in nats."""
+        # TensorFlow has no cross-entropy with labels of 8 bits.
         return super().log_prob(params, tf.cast(event, tf.int32))
 
 
 class _PositiveDecoder(_ElementwiseDecoder):
-    """Real elements with two params, of which `projection` makes positive what must be."""
+    """Real elements with two params, of which at least one must be positive."""
 
     _params_per_element = 2
 
     def __init__(
-        self, event_shape: Sequence[int] = (), projection: str = "softplus", **kwargs: Any
+        self,
+        event_shape: Sequence[int] = (),
+        projection: str = "softplus",
+        name: str | None = None,
     ):
-        super().__init__(event_shape, "float32", **kwargs)
+        super().__init__(event_shape, "float32", name=name)
         self.projection = positive_projection(projection)
 
 
 class BetaDecoder(_PositiveDecoder):
-    """Features are the two concentrations of Beta variables, before their positive projection."""
+    """Numbers between 0 and 1: independent beta variables.
 
-    def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Features to the positive concentrations of 1 and of 0."""
-        return tuple(self.projection(x) for x in super().call(features))
+    Params: (concentration1, concentration0), the positive concentrations at 1 and at 0, each
+    [N, *event_shape]. Events: float32 [N, *event_shape]. `param_size`: two features per element.
 
-    def dist(self, params: Any) -> tfd.Distribution:
-        """Independent Beta variables."""
+    Args:
+      event_shape: shape of one observation; () for one number.
+      projection: map from features to positive numbers, "softplus" or "exp".
+      name: the layer's name.
+    """
+
+    def call(self, features: tf.Tensor) -> _Pair:
+        """Maps features [N, param_size] to positive concentrations [N, *event_shape]."""
+        concentration1, concentration0 = super().call(features)
+        return self.projection(concentration1), self.projection(concentration0)
+
+    def dist(self, params: _Pair) -> tfd.Distribution:
+        """Returns independent beta distributions."""
         return self._independent(tfd.Beta(*params))
 
-    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
-        """Log-density in nats; 0 and 1, where it may be infinite, count as 1e-6 inside."""
+    def log_prob(self, params: _Pair, event: Tensor) -> tf.Tensor:
+        """Computes the log-density in nats.
+
+        Events are clipped to [1e-6, 1 - 1e-6], because the density may be infinite at 0 and 1.
+        """
         return super().log_prob(params, tf.clip_by_value(event, 1e-6, 1 - 1e-6))
 
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """Concentrations (c - 1) / temperature + 1, kept positive."""
-        return tuple(tf.maximum((c - 1) / temperature + 1, 1e-4) for c in params)
+    def temper(self, params: _Pair, temperature: Tensor | float) -> _Pair:
+        """Returns the concentrations (c - 1) / temperature + 1, at least 1e-4."""
+        concentration1, concentration0 = (
+            tf.maximum((c - 1) / temperature + 1, 1e-4) for c in params
+        )
+        return concentration1, concentration0
 
 
 class NormalDecoder(_PositiveDecoder):
-    """Features are the mean and, before its positive projection, the deviation of Normals.
+    """Real numbers: independent normal variables.
+
+    Params: (mean, standard deviation), each [N, *event_shape], in the units of the observations.
+    Events: float32 [N, *event_shape]. `param_size`: two features per element.
 
     Args:
-      least_scale: what is added to every deviation: a floor for data of which some never vary.
+      event_shape: shape of one observation; () for one number.
+      least_scale: added to each standard deviation, in the units of the observations. It bounds
+        the density of elements that never vary.
+      projection: map from features to positive numbers, "softplus" or "exp".
+      name: the layer's name.
     """
 
-    def __init__(self, event_shape: Sequence[int] = (), least_scale: float = 0.0, **kwargs: Any):
-        super().__init__(event_shape, **kwargs)
+    def __init__(
+        self,
+        event_shape: Sequence[int] = (),
+        least_scale: float = 0.0,
+        projection: str = "softplus",
+        name: str | None = None,
+    ):
+        super().__init__(event_shape, projection, name=name)
         self.least_scale = least_scale
 
-    def call(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Features to means and positive deviations."""
+    def call(self, features: tf.Tensor) -> _Pair:
+        """Maps features [N, param_size] to means and standard deviations [N, *event_shape]."""
         loc, scale = super().call(features)
         return loc, self.least_scale + self.projection(scale)
 
-    def dist(self, params: Any) -> tfd.Distribution:
-        """Independent Normal variables."""
+    def dist(self, params: _Pair) -> tfd.Distribution:
+        """Returns independent normal distributions."""
         return self._independent(tfd.Normal(*params))
 
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """The variance times the temperature."""
+    def temper(self, params: _Pair, temperature: Tensor | float) -> _Pair:
+        """Multiplies the variances by the temperature."""
         loc, scale = params
         return loc, scale * tf.sqrt(temperature)
 
 
 class JointDecoder(DistModule):
-    """Independent parts, as a tuple: each decoder gets its share of the features."""
+    """Tuples: independent parts, each with a decoder of its own.
+
+    Params and events: tuples with those of each decoder. `param_size`: the sum of the decoders';
+    the features are split among them in order.
+
+    Args:
+      decoders: the decoders of the parts; each must define `param_size`.
+      name: the layer's name.
+    """
 
     def __init__(self, decoders: Sequence[DistModule], name: str | None = None):
         super().__init__(name=name)
@@ -237,22 +351,22 @@ class JointDecoder(DistModule):
         self.event_dtype = tuple(decoder.event_dtype for decoder in decoders)
         self.param_size = sum(decoder.param_size for decoder in decoders)
 
-    def call(self, features: tf.Tensor) -> tuple[Any, ...]:
-        """Features [N, param_size] to a tuple of the parts' params."""
+    def call(self, features: tf.Tensor) -> tuple[Nest, ...]:
+        """Maps features [N, param_size] to a tuple of the parts' params."""
         shares = tf.split(features, [decoder.param_size for decoder in self.decoders], axis=-1)
         return tuple(decoder(x) for decoder, x in zip(self.decoders, shares, strict=True))
 
-    def dist(self, params: Any) -> tfd.Distribution:
-        """The joint distribution of the tuple."""
+    def dist(self, params: Nest) -> tfd.Distribution:
+        """Returns the joint distribution of the parts."""
         parts = zip(self.decoders, params, strict=True)
         return tfd.JointDistributionSequential([decoder.dist(p) for decoder, p in parts])
 
-    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
-        """The sum of the parts' log-probabilities, in nats."""
+    def log_prob(self, params: Nest, event: Nest) -> tf.Tensor:
+        """Computes the sum of the parts' log-densities in nats."""
         parts = zip(self.decoders, params, event, strict=True)
         return tf.add_n([decoder.log_prob(p, x) for decoder, p, x in parts])
 
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """The tempered params of every part."""
+    def temper(self, params: Nest, temperature: Tensor | float) -> tuple[Nest, ...]:
+        """Returns the tempered params of each part."""
         parts = zip(self.decoders, params, strict=True)
         return tuple(decoder.temper(p, temperature) for decoder, p in parts)

@@ -1,48 +1,64 @@
-"""Contexts: what is known before x_t, from inputs and from the observations before it."""
+"""Contexts: c_t, what p(x_t | c_t, ...) conditions on, from inputs and earlier observations."""
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from vaeseq.nn.dropout import WordDropout
 from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.types import Nest, Size
 
 
 class Context(keras.layers.Layer, abc.ABC):
-    """The context c_t of p(x_t | c_t, ...).
+    """The contexts c_1:T of a sequence. c_t must not depend on x_t or on later observations.
 
-    You write `initial_state`, `call` and `observe`, one time step each. `from_observations` scans
-    them for a sequence that is known (teacher forcing); override it where time can be fused.
+    You write:
+
+    * `initial_state`: the state before the first observation.
+    * `call`: c_t, given the inputs of step t and the state.
+    * `observe`: the state after x_t.
+    * `from_observations` (optional): all contexts of a known sequence, faster.
+
+    You get a context for `ModelBase.make_context`. Training uses `from_observations` (teacher
+    forcing); generation alternates between `call` and `observe`.
     """
 
     @abc.abstractmethod
-    def initial_state(self, batch_size: Any) -> Any:
-        """The state before the first observation, a nest of [B, ...]."""
+    def initial_state(self, batch_size: Size) -> Nest:
+        """Returns the state before the first observation, a nest of [B, ...]."""
 
     @abc.abstractmethod
-    def call(self, inputs: Any, state: Any) -> Any:
-        """The context of this step: a nest of [B, C_i]. `inputs` is () where there are none."""
+    def call(self, inputs: Nest, state: Nest) -> Nest:
+        """Returns c_t, a nest of [B, C_i].
+
+        Args:
+          inputs: nest of [B, ...]; () if the model has no inputs.
+          state: the state after x_{t-1}.
+        """
 
     @abc.abstractmethod
-    def observe(self, observed: Any, state: Any) -> Any:
-        """The state after x_t, `observed` [B, *event_shape]."""
+    def observe(self, observed: Nest, state: Nest) -> Nest:
+        """Returns the state after x_t, given x_t [B, *event_shape] and the state before it."""
 
-    def from_observations(self, observed: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-        """The contexts of a known sequence.
+    def from_observations(self, observed: Nest, inputs: Nest, state: Nest) -> tuple[Nest, Nest]:
+        """Computes the contexts of a known sequence.
+
+        This default scans `call` and `observe`. A subclass may override it with an implementation
+        that gives the same results faster.
 
         Args:
           observed: nest of [B, T, *event_shape].
-          inputs: nest of [B, T, ...], () where there are none.
+          inputs: nest of [B, T, ...]; () if the model has no inputs.
           state: the state before the first step.
 
         Returns:
-          The contexts, nests of [B, T, C_i], and the states after each step, of [B, T, ...].
+          The contexts, a nest of [B, T, C_i], and the states after each step, a nest of
+          [B, T, ...].
         """
 
-        def step(step_inputs: Any, state: Any) -> Any:
+        def step(step_inputs: tuple[Nest, Nest], state: Nest) -> tuple[tuple[Nest, Nest], Nest]:
             observed, inputs = step_inputs
             context = self(inputs, state)
             state = self.observe(observed, state)
@@ -53,42 +69,42 @@ class Context(keras.layers.Layer, abc.ABC):
 
 
 class Inputs(Context):
-    """The context is the inputs, and the observations before are not seen."""
+    """The context is the inputs alone; x_t does not condition on earlier observations."""
 
-    def initial_state(self, batch_size: Any) -> Any:
-        """Nothing."""
+    def initial_state(self, batch_size: Size) -> tuple[()]:
+        """Returns (): this context has no state."""
         return ()
 
-    def call(self, inputs: Any, state: Any) -> Any:
-        """The inputs themselves."""
+    def call(self, inputs: Nest, state: Nest) -> Nest:
+        """Returns the inputs."""
         return inputs
 
-    def observe(self, observed: Any, state: Any) -> Any:
-        """Nothing."""
+    def observe(self, observed: Nest, state: Nest) -> Nest:
+        """Returns the state unchanged."""
         return state
 
-    def from_observations(self, observed: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-        """All inputs."""
+    def from_observations(self, observed: Nest, inputs: Nest, state: Nest) -> tuple[Nest, Nest]:
+        """Returns the inputs of all steps."""
         return inputs, state
 
 
 class EncodeObserved(Context):
-    """The encoding of the observation before, zeros at first, beside that of the inputs, if any.
+    """The inputs, if any, and the encoding of x_{t-1}; zeros at the first step.
 
     Args:
-      obs_encoder: layer, [N, *event_shape] -> [N, E].
-      encoded_size: its E.
-      input_encoder: layer for the inputs, or None to take them as they are.
-      word_dropout: how probable it is in training that an observation before is zeros, so that
-        the latent variables have to say what it would have said (Bowman et al. 2015,
-        arXiv:1511.06349).
+      obs_encoder: layer from observations [N, *event_shape] to features [N, E].
+      encoded_size: E.
+      input_encoder: layer for the inputs [N, ...]; None uses them unchanged.
+      word_dropout: the probability in training that x_{t-1} is replaced by zeros. It makes a
+        model with latent variables use them (Bowman et al. 2015, arXiv:1511.06349).
+      name: the layer's name.
     """
 
     def __init__(
         self,
-        obs_encoder: Callable[[Any], tf.Tensor],
+        obs_encoder: Callable[[Nest], tf.Tensor],
         encoded_size: int,
-        input_encoder: Callable[[Any], Any] | None = None,
+        input_encoder: Callable[[Nest], Nest] | None = None,
         word_dropout: float = 0.0,
         name: str | None = None,
     ):
@@ -97,20 +113,22 @@ class EncodeObserved(Context):
         self.input_encoder = input_encoder
         self.word_dropout = WordDropout(word_dropout)
 
-    def initial_state(self, batch_size: Any) -> tf.Tensor:
-        """Zeros [B, E]."""
+    def initial_state(self, batch_size: Size) -> tf.Tensor:
+        """Returns zeros [B, E]."""
         return tf.zeros([batch_size, self.encoded_size])
 
-    def call(self, inputs: Any, state: tf.Tensor) -> Any:
-        """The encoded inputs and the encoding of x_{t-1}."""
+    def call(self, inputs: Nest, state: tf.Tensor) -> Nest:
+        """Returns the encoded inputs and the encoding of x_{t-1}."""
         return (inputs if self.input_encoder is None else self.input_encoder(inputs), state)
 
-    def observe(self, observed: Any, state: tf.Tensor) -> tf.Tensor:
-        """The encoding of x_t."""
+    def observe(self, observed: Nest, state: tf.Tensor) -> tf.Tensor:
+        """Returns the encoding of x_t [B, E]."""
         return self.obs_encoder(observed)
 
-    def from_observations(self, observed: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-        """Encodes the whole sequence at once and shifts it by one step."""
+    def from_observations(
+        self, observed: Nest, inputs: Nest, state: tf.Tensor
+    ) -> tuple[Nest, tf.Tensor]:
+        """Encodes all observations as one batch and shifts them by one step."""
         encoded = over_time(self.obs_encoder, observed)  # [B, T, E]
         before = tf.concat([state[:, None], encoded[:, :-1]], axis=1)
         if self.input_encoder is not None:
@@ -119,81 +137,91 @@ class EncodeObserved(Context):
 
 
 class Accumulate(Context):
-    """The encodings of the last `history_size` observations, oldest first, and the inputs, if any.
+    """The inputs, if any, and the encodings of the last `history_size` observations.
 
     Args:
-      obs_encoder: layer, [N, *event_shape] -> [N, E].
-      encoded_size: its E.
-      history_size: how many observations to keep; those before the first are zeros.
-      combiner: layer for histories [N, history_size, E], or None to concatenate them.
+      obs_encoder: layer from observations [N, *event_shape] to features [N, E].
+      encoded_size: E.
+      history_size: the number of observations; zeros stand for those before the first.
+      combiner: layer for histories [N, history_size, E], oldest first; None concatenates them.
+      name: the layer's name.
     """
 
     def __init__(
         self,
-        obs_encoder: Callable[[Any], tf.Tensor],
+        obs_encoder: Callable[[Nest], tf.Tensor],
         encoded_size: int,
         history_size: int,
-        combiner: Callable[[tf.Tensor], Any] | None = None,
+        combiner: Callable[[tf.Tensor], Nest] | None = None,
         name: str | None = None,
     ):
         super().__init__(name=name)
         self.obs_encoder, self.encoded_size = obs_encoder, encoded_size
         self.history_size, self.combiner = history_size, combiner
 
-    def initial_state(self, batch_size: Any) -> tf.Tensor:
-        """Zeros [B, history_size, E]."""
+    def initial_state(self, batch_size: Size) -> tf.Tensor:
+        """Returns zeros [B, history_size, E]."""
         return tf.zeros([batch_size, self.history_size, self.encoded_size])
 
-    def call(self, inputs: Any, state: tf.Tensor) -> Any:
-        """The inputs and the combined history."""
+    def call(self, inputs: Nest, state: tf.Tensor) -> Nest:
+        """Returns the inputs and the combined history."""
         return (inputs, self._combine(state))
 
-    def observe(self, observed: Any, state: tf.Tensor) -> tf.Tensor:
-        """Drops the oldest encoding and appends that of x_t."""
+    def observe(self, observed: Nest, state: tf.Tensor) -> tf.Tensor:
+        """Removes the oldest encoding and appends that of x_t."""
         return tf.concat([state[:, 1:], self.obs_encoder(observed)[:, None]], axis=1)
 
-    def from_observations(self, observed: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-        """Encodes the whole sequence at once and takes every window of it."""
+    def from_observations(
+        self, observed: Nest, inputs: Nest, state: tf.Tensor
+    ) -> tuple[Nest, tf.Tensor]:
+        """Encodes all observations as one batch and slices the histories from the result."""
         steps = tf.shape(tf.nest.flatten(observed)[0])[1]
         encoded = tf.concat([state, over_time(self.obs_encoder, observed)], axis=1)
 
-        def windows(first: int) -> tf.Tensor:
-            """[B, T, history_size, E], the oldest of the first at `first`."""
-            ages = range(first, first + self.history_size)
-            return tf.stack([encoded[:, age : age + steps] for age in ages], axis=2)
+        def histories(first: int) -> tf.Tensor:
+            """Returns T windows [B, T, history_size, E]; the first begins at index `first`."""
+            starts = range(first, first + self.history_size)
+            return tf.stack([encoded[:, start : start + steps] for start in starts], axis=2)
 
-        return (inputs, over_time(self._combine, windows(0))), windows(1)
+        return (inputs, over_time(self._combine, histories(0))), histories(1)
 
-    def _combine(self, history: tf.Tensor) -> Any:
+    def _combine(self, history: tf.Tensor) -> Nest:
         if self.combiner is not None:
             return self.combiner(history)
         return tf.reshape(history, [-1, self.history_size * self.encoded_size])
 
 
 class Chain(Context):
-    """Contexts one after another: each gets the one before as its inputs."""
+    """Contexts in a chain: the output of each is the inputs of the next.
+
+    Args:
+      contexts: the contexts; the first gets the model's inputs, the last returns c_t.
+      name: the layer's name.
+    """
 
     def __init__(self, contexts: Sequence[Context], name: str | None = None):
         super().__init__(name=name)
         self.contexts = tuple(contexts)
 
-    def initial_state(self, batch_size: Any) -> tuple[Any, ...]:
-        """The states of all."""
+    def initial_state(self, batch_size: Size) -> tuple[Nest, ...]:
+        """Returns the initial states of all contexts."""
         return tuple(context.initial_state(batch_size) for context in self.contexts)
 
-    def call(self, inputs: Any, state: Any) -> Any:
-        """The last one's context."""
+    def call(self, inputs: Nest, state: Nest) -> Nest:
+        """Returns the output of the last context."""
         for context, context_state in zip(self.contexts, state, strict=True):
             inputs = context(inputs, context_state)
         return inputs
 
-    def observe(self, observed: Any, state: Any) -> tuple[Any, ...]:
-        """All of them see x_t."""
+    def observe(self, observed: Nest, state: Nest) -> tuple[Nest, ...]:
+        """Returns the states of all contexts after x_t."""
         pairs = zip(self.contexts, state, strict=True)
         return tuple(context.observe(observed, context_state) for context, context_state in pairs)
 
-    def from_observations(self, observed: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-        """Each one's whole sequence in turn."""
+    def from_observations(
+        self, observed: Nest, inputs: Nest, state: Nest
+    ) -> tuple[Nest, tuple[Nest, ...]]:
+        """Computes the contexts of a known sequence, one context after another."""
         states = []
         for context, context_state in zip(self.contexts, state, strict=True):
             inputs, after = context.from_observations(observed, inputs, context_state)

@@ -28,7 +28,8 @@ from vaeseq.adversarial import discriminators
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.nn import finite
-from vaeseq.nn.sequences import last, unpack
+from vaeseq.nn.convert import unpack_batch
+from vaeseq.nn.sequences import last
 
 _MOST_ADVANTAGE = 5.0  # deviations, of those that are normalised
 _ROWS_AT_ONCE = 2048  # that are rolled out
@@ -95,7 +96,7 @@ class Adversary:
 
     def _learn_to_judge(self, data: Any) -> Any:
         """The generator stands still, and its steps go on."""
-        observed, inputs, lengths, _ = unpack(data)
+        observed, inputs, lengths, _ = unpack_batch(data)
         steps = self.model.optimizer.iterations
         for update in range(self.hparams.discriminator_updates):
             drawn = self.draw(observed, inputs, lengths, self._seed(update))
@@ -105,7 +106,7 @@ class Adversary:
 
     def _learn_in_turn(self, data: Any) -> Any:
         """The generator, then the discriminator on what that has generated, and on fresh draws."""
-        observed, inputs, lengths, _ = unpack(data)
+        observed, inputs, lengths, _ = unpack_batch(data)
         learned = []
 
         def objective() -> tf.Tensor:

@@ -13,9 +13,10 @@ from vaeseq.adversarial.policy_gradient import Adversary
 from vaeseq.context import Context, EncodeObserved
 from vaeseq.hparams import HParams
 from vaeseq.model.latent_space import LatentSpace
-from vaeseq.nn import finite, replicas, sequences
+from vaeseq.nn import convert, finite, replicas
+from vaeseq.nn.convert import stateless_seed, unpack_batch
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.sequences import last, stateless_seed, unpack
+from vaeseq.nn.sequences import last
 from vaeseq.vae import objectives
 from vaeseq.vae.core import Inference
 
@@ -223,7 +224,7 @@ class ModelBase(LatentSpace, keras.Model):
             lambda x: tf.broadcast_to(x, [batch_size, *x.shape[1:]]), state
         )
         temperature_ = None if temperature == 1 else tf.constant(temperature, tf.float32)
-        inputs = sequences.as_sequences("inputs", inputs, self.inputs_spec)
+        inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
         return self._extend(
             inputs, state, tf.constant(sequence_size), temperature_, stateless_seed(seed), latents
         )
@@ -358,7 +359,7 @@ class ModelBase(LatentSpace, keras.Model):
 
         Their sum over the replicas is that of the batch. Also the number of time steps in it.
         """
-        observed, inputs, lengths, state = unpack(data)
+        observed, inputs, lengths, state = unpack_batch(data)
         inference = self(observed, inputs, lengths, state=state, seed=seed, training=training)
         shape = tf.shape(inference.log_prob)
         own = tf.cast(
@@ -452,8 +453,8 @@ class ModelBase(LatentSpace, keras.Model):
             tf.TensorSpec, self.decoder.event_shape, self.decoder.event_dtype
         )
         return (
-            sequences.as_sequences("observed", observed, event),
-            sequences.as_sequences("inputs", inputs, self.inputs_spec),
+            convert.as_sequences("observed", observed, event),
+            convert.as_sequences("inputs", inputs, self.inputs_spec),
         )
 
 

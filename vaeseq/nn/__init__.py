@@ -1,1 +1,1 @@
-"""Parts of networks: layers, recurrences, nests of sequences."""
+"""Neural network parts without a model: layers, recurrences, operations on nests of sequences."""

@@ -7,44 +7,66 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from vaeseq.nn.types import DTypes, Nest, Shapes, Tensor
+
 
 class DistModule(keras.layers.Layer, abc.ABC):
     """A conditional distribution p(event | features).
 
-    You write `call` and `dist`, and `temper` where temperatures make sense; the library gets
-    likelihoods and samples.
-    A Keras layer neither takes nor returns a distribution: `call` returns tensors, the `params`,
-    and `dist` makes the distribution of them.
+    A Keras layer can neither take nor return a distribution, so the work is split in two: `call`
+    maps features to params, a nest of tensors, and `dist` maps params to a distribution.
+
+    You write:
+
+    * `event_shape`, `event_dtype` and `param_size`, set in the constructor.
+    * `call` and `dist`.
+    * `temper` (optional), to allow temperatures other than 1.
+
+    You get `log_prob` and `sample`. The params of these methods are what your `call` returns.
 
     Attributes:
-      event_shape: shape of one event, a `tf.TensorShape`, or a nest of such.
-      event_dtype: its dtype, or a nest of such.
-      param_size: the number of features that `call` takes; a module that starts with an MLP has
-        none, since any will do.
+      event_shape: shape of one event: a `tf.TensorShape`, or a nest of them.
+      event_dtype: dtype of one event: a `tf.DType`, or a nest of them like `event_shape`.
+      param_size: number of features that `call` takes. A module that starts with an MLP accepts
+        any number and does not set it.
     """
 
-    event_shape: Any
-    event_dtype: Any
+    event_shape: Shapes
+    event_dtype: DTypes
     param_size: int
 
     @abc.abstractmethod
-    def call(self, features: Any) -> Any:
-        """Features [N, param_size] to params, a nest of tensors [N, ...]."""
+    def call(self, features: Nest) -> Nest:
+        """Maps features [N, param_size] to params, a nest of tensors [N, ...]."""
 
     @abc.abstractmethod
     def dist(self, params: Any) -> tfd.Distribution:
-        """The distribution with these params, which may have any batch shape: [N], [B, T]."""
+        """Returns the distribution with these params.
 
-    def temper(self, params: Any, temperature: Any) -> Any:
-        """The params of a density in proportion to p^(1 / temperature)."""
-        raise NotImplementedError(f"{type(self).__name__} does not know temperatures.")
+        Its batch shape is the leading shape of the params, such as [N] or [B, T].
+        """
 
-    def log_prob(self, params: Any, event: Any) -> tf.Tensor:
-        """Log-density of the event in nats, of the batch shape."""
+    def temper(self, params: Any, temperature: Tensor | float) -> Nest:
+        """Returns the params of a density proportional to p^(1 / temperature).
+
+        Raises:
+          NotImplementedError: if the distribution does not support temperatures.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not support temperatures other than 1: define `temper`"
+        )
+
+    def log_prob(self, params: Any, event: Nest) -> tf.Tensor:
+        """Computes the log-density of an event in nats; has the batch shape of the params."""
         return self.dist(params).log_prob(event)
 
-    def sample(self, params: Any, seed: Any) -> Any:
-        """Draws one event for each element of the batch shape; `seed` is stateless, int32 [2]."""
+    def sample(self, params: Any, seed: Tensor) -> Nest:
+        """Samples one event for each element of the batch shape.
+
+        Args:
+          params: the output of `call`.
+          seed: stateless seed, int32 [2].
+        """
         event = tf.nest.flatten(self.dist(params).sample(seed=seed))
         event = tf.nest.pack_sequence_as(self.event_dtype, event)
         return tf.nest.map_structure(tf.cast, event, self.event_dtype)

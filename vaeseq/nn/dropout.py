@@ -1,4 +1,4 @@
-"""Dropout that several replicas of a model do together as one would."""
+"""Dropout whose masks do not depend on the number of replicas."""
 
 import keras
 import tensorflow as tf
@@ -7,25 +7,33 @@ from vaeseq.nn.replicas import own_rows
 
 
 class Dropout(keras.layers.Dropout):
-    """As in Keras, but where several replicas share a batch, each drops what one would drop."""
+    """Keras's dropout, with masks sampled for the global batch.
+
+    Each replica uses its own rows of the mask, so several replicas drop what one would drop.
+    """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Zeros for some of the inputs in training, and the others scaled up."""
+        """In training, sets a share `rate` of the inputs to 0 and scales the others up."""
         if not training or self.rate == 0:
             return inputs
-        return tf.where(self._kept(tf.shape(inputs)), inputs / (1 - self.rate), 0.0)
+        return tf.where(self._sample_kept(tf.shape(inputs)), inputs / (1 - self.rate), 0.0)
 
-    def _kept(self, shape: tf.Tensor) -> tf.Tensor:
+    def _sample_kept(self, shape: tf.Tensor) -> tf.Tensor:
+        """Samples a mask that is True with probability 1 - `rate`."""
         seed = tf.cast(self.seed_generator.next(), tf.int32)
-        return own_rows(lambda x: tf.random.stateless_uniform(x, seed), shape) >= self.rate
+
+        def uniform(shape: tf.Tensor) -> tf.Tensor:
+            return tf.random.stateless_uniform(shape, seed)
+
+        return own_rows(uniform, shape) >= self.rate
 
 
 class WordDropout(Dropout):
-    """Drops whole vectors of [..., D], and does not scale what is left."""
+    """Dropout of whole vectors [..., D], without scaling the others."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Zeros for some of the vectors in training."""
+        """In training, sets a share `rate` of the vectors to 0."""
         if not training or self.rate == 0:
             return inputs
-        whole = tf.concat([tf.shape(inputs)[:-1], [1]], 0)
-        return tf.where(self._kept(whole), inputs, 0.0)
+        one_per_vector = tf.concat([tf.shape(inputs)[:-1], [1]], 0)
+        return tf.where(self._sample_kept(one_per_vector), inputs, 0.0)

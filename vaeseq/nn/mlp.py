@@ -1,34 +1,40 @@
-"""Feed-forward parts: concatenation of features, MLP, positive projection, and layers over time."""
+"""Feed-forward parts: concatenation of features, MLP, positive projection."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from vaeseq.hparams import HParams
+from vaeseq.nn.types import Nest
 
 
-def concat(features: Any) -> tf.Tensor:
+def concat(features: Nest) -> tf.Tensor:
     """Concatenates a nest of tensors [..., D_i] along the last axis."""
     flat = tf.nest.flatten(features)
     return flat[0] if len(flat) == 1 else tf.concat(flat, axis=-1)
 
 
 def positive_projection(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A map from the reals to positive numbers: `softplus` or `exp`, never below 1e-4.
+    """Returns a map from real to positive numbers: `softplus` or `exp`, plus 1e-4.
 
-    The floor bounds densities: without it one constant feature makes a likelihood infinite.
+    The floor bounds densities: without it, a feature that never varies makes a likelihood infinite.
     """
     project = {"softplus": tf.nn.softplus, "exp": tf.exp}[name]
-    return lambda x: project(x) + 1e-4
+
+    def positive(x: tf.Tensor) -> tf.Tensor:
+        return project(x) + 1e-4
+
+    return positive
 
 
 class MLP(keras.layers.Layer):
-    """Dense layers of the given sizes, with `hparams.activation` between them, none at the end.
+    """Dense layers, with `hparams.activation` between them and none after the last.
 
-    `call` takes a nest of tensors [..., D_i] and returns [..., sizes[-1]]; without sizes it only
-    concatenates.
+    Args:
+      hparams: the hyperparameters.
+      sizes: the number of units of each layer; without layers, `call` only concatenates.
+      name: the layer's name.
     """
 
     def __init__(self, hparams: HParams, sizes: Sequence[int], name: str | None = None):
@@ -36,8 +42,8 @@ class MLP(keras.layers.Layer):
         activations = [hparams.activation] * (len(sizes) - 1) + [None]
         self.layers = tuple(map(keras.layers.Dense, sizes, activations))
 
-    def call(self, features: Any) -> tf.Tensor:
-        """Maps features to the last layer's outputs."""
+    def call(self, features: Nest) -> tf.Tensor:
+        """Maps a nest of features [..., D_i] to the outputs of the last layer, [..., sizes[-1]]."""
         outputs = concat(features)
         for layer in self.layers:
             outputs = layer(outputs)

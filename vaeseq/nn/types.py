@@ -1,4 +1,4 @@
-"""The types that functions of the library take: nests of tensors, seeds, sizes."""
+"""Types of arguments: nests of tensors, seeds, sizes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -7,16 +7,22 @@ import numpy as np
 import tensorflow as tf
 
 Tensor: TypeAlias = tf.Tensor | np.ndarray
-"""What `tf.convert_to_tensor` takes without a loss: a tensor, or an array of NumPy."""
+"""A TensorFlow tensor or a NumPy array."""
 
-Nest: TypeAlias = "Tensor | Sequence[Nest] | Mapping[str, Nest]"
-"""A tensor, or tuples, named tuples, lists or dicts of nests, as `tf.nest` knows them."""
+Nest: TypeAlias = Tensor | Sequence["Nest"] | Mapping[str, "Nest"]
+"""A tensor, or a tuple, named tuple, list or dict of nests, as in `tf.nest`."""
 
-Specs: TypeAlias = "tf.TensorSpec | Sequence[Specs] | Mapping[str, Specs]"
+Specs: TypeAlias = tf.TensorSpec | Sequence["Specs"] | Mapping[str, "Specs"]
 """A nest of `tf.TensorSpec`."""
+
+Shapes: TypeAlias = tf.TensorShape | Sequence["Shapes"] | Mapping[str, "Shapes"]
+"""A nest of `tf.TensorShape`."""
+
+DTypes: TypeAlias = tf.DType | Sequence["DTypes"] | Mapping[str, "DTypes"]
+"""A nest of `tf.DType`."""
 
 Seed: TypeAlias = int | Sequence[int] | Tensor
 """A seed for stateless random numbers: one int, or two, int32 [2]."""
 
 Size: TypeAlias = int | tf.Tensor
-"""A number of rows or steps: an int, or an integer tensor [] in compiled code."""
+"""A batch size or a number of steps: an int, or an integer tensor [] in compiled code."""

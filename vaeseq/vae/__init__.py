@@ -1,13 +1,13 @@
-"""The recurrent cores, by the name that `HParams.vae_type` gives them."""
+"""The recurrent cores, by the value of `HParams.vae_type`."""
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from vaeseq.errors import UsageError, did_you_mean
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.types import Nest
 from vaeseq.vae.core import VAECore
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
@@ -22,8 +22,12 @@ VAE_TYPES: dict[str, type[VAECore]] = {
 }
 
 
-def make(hparams: HParams, encoder: Callable[[Any], tf.Tensor], decoder: DistModule) -> VAECore:
-    """The core that `hparams.vae_type` names; `UsageError` where there is none."""
+def make(hparams: HParams, encoder: Callable[[Nest], tf.Tensor], decoder: DistModule) -> VAECore:
+    """Creates the core that `hparams.vae_type` names.
+
+    Raises:
+      UsageError: if `hparams.vae_type` is not a key of `VAE_TYPES`.
+    """
     name = hparams.vae_type
     if name not in VAE_TYPES:
         raise UsageError(f"hparams: unknown vae_type {name!r}{did_you_mean(name, VAE_TYPES)}")

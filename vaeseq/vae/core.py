@@ -1,15 +1,20 @@
 """VAECore: the contract of a recurrent core.
 
-A core defines one time step of p(x_t, z_t | ...) and q(z_t | ..., evidence). Everything else is the
-same for all: likelihoods scan the step with evidence, generation scans it without, so what is
-trained is what generates.
+A core models sequences x_1:T with latent variables z_1:T, given contexts c_1:T:
 
-Shapes: B rows, T time steps, C features of a context, Z latent units, D recurrent outputs.
+    p(x, z | c) = prod_t p(z_t | z_1:t-1, x_1:t-1, c_1:t) p(x_t | z_1:t, x_1:t-1, c_1:t)
+
+and approximates the posterior of z by q(z_t | ..., evidence). One method, `step`, defines both:
+it generates without evidence and infers with it. Training and generation scan the same step, so
+the model that generates is the model that was trained.
+
+Shapes: B sequences in a batch, T time steps, C features of a context, Z latent units, D recurrent
+outputs.
 """
 
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -19,90 +24,115 @@ from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.types import Nest, Size
 from vaeseq.vae import divergence
 from vaeseq.vae.latent import Gaussian
 
 
 class Step(NamedTuple):
-    """One time step, [B, ...]; or all of a sequence, [B, T, ...]."""
+    """One time step, tensors [B, ...]; or all steps of a sequence, [B, T, ...]."""
 
-    obs_params: Any  # of p(x_t | z_1:t, x_1:t-1, c_1:t)
-    latents: tf.Tensor  # z_t, drawn from `posterior`
+    obs_params: Nest  # of p(x_t | z_1:t, x_1:t-1, c_1:t)
+    latents: tf.Tensor  # z_t, sampled from `posterior` [B, Z]
     prior: Gaussian  # p(z_t | ...)
-    posterior: Gaussian  # q(z_t | ..., evidence); is `prior` when generating
+    posterior: Gaussian  # q(z_t | ..., evidence); equals `prior` when generating
 
 
 class Inference(NamedTuple):
-    """What is inferred of observed sequences; in nats, 0 after the end of a shorter row."""
+    """The result of inference; in nats, and 0 after the end of a shorter sequence."""
 
     log_prob: tf.Tensor  # log p(x_t | z_1:t, x_1:t-1, c_1:t) [B, T]
     kl: tf.Tensor  # KL(q(z_t | ...) || p(z_t | ...)) [B, T]
-    log_ratio: tf.Tensor  # log q(z_t | ...) - log p(z_t | ...) at the z_t drawn [B, T]
-    steps: Step
-    states: Any  # the states after each step, [B, T, ...]
+    log_ratio: tf.Tensor  # log q(z_t | ...) - log p(z_t | ...) at the sampled z_t [B, T]
+    steps: Step  # [B, T, ...]
+    states: Nest  # the states after each step [B, T, ...]
 
 
 class VAECore(keras.layers.Layer, abc.ABC):
-    """A recurrent core. You write `initial_state` and `step`, and `encode` if it has latents.
+    """A recurrent core: p(x, z | c) and the approximate posterior of z.
 
-    A core without latent variables is one whose z has no dimensions: `latent_size` 0.
+    You write:
+
+    * `initial_state`: the state before the first step.
+    * `step`: one time step of the generative model, and of the posterior if evidence is given.
+    * `encode`: the evidence, computed from a whole observed sequence. A core without latent
+      variables sets `latent_size = 0` and does not define it.
+    * `unroll` (optional): all steps of `step`, faster.
+    * `begin` (optional): the first state given z, if one z describes the whole sequence.
+
+    You get:
+
+    * `infer`: log-likelihoods, KL divergences and latents of observed sequences.
+    * `generate`: samples, also from a state that `infer` returned.
 
     Args:
       hparams: the hyperparameters.
-      encoder: layer, observations [N, *event_shape] -> features [N, E].
-      decoder: DistModule of the observations; gets a nest of features.
+      encoder: layer from observations [N, *event_shape] to features [N, E].
+      decoder: the observation distribution, given a nest of features.
+      name: the layer's name.
     """
 
     def __init__(
         self,
         hparams: HParams,
-        encoder: Callable[[Any], tf.Tensor],
+        encoder: Callable[[Nest], tf.Tensor],
         decoder: DistModule,
         name: str | None = None,
     ):
         super().__init__(name=name)
         self.hparams, self.encoder, self.decoder = hparams, encoder, decoder
         self.latent_size = hparams.latent_size
-        self.built = True  # the layers in it build themselves
+        self.built = True  # its layers create their own weights
 
     @abc.abstractmethod
-    def initial_state(self, batch_size: Any) -> Any:
-        """The state before the first step, a nest of [B, ...]."""
+    def initial_state(self, batch_size: Size) -> Nest:
+        """Returns the state before the first step, a nest of tensors [B, ...]."""
 
     @abc.abstractmethod
     def step(
         self,
-        context: Any,
-        state: Any,
+        context: Nest,
+        state: Nest,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """One time step: the definition of the core.
+    ) -> tuple[Step, Nest]:
+        """Computes one time step: the definition of the core.
+
+        A step is a deterministic function of its arguments: all randomness comes from `noise`.
 
         Args:
           context: c_t, a nest of [B, C_i].
-          state: the state before.
-          noise: standard normal [B, Z]; with it a step is a function and draws nothing itself.
-          evidence: what `encode` says at this time; None generates.
-          latents: z_t [B, Z] to use instead of a draw.
+          state: the state before the step.
+          noise: standard normal [B, Z].
+          evidence: the output of `encode` at this time step; None generates.
+          latents: z_t [B, Z] to use instead of a sample.
 
         Returns:
           The step and the state after it.
         """
 
     def encode(
-        self, contexts: Any, observed: Any, lengths: tf.Tensor | None = None
+        self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None
     ) -> tf.Tensor | None:
-        """Summarises observed sequences for the posterior, [B, T, D]; None without latents."""
+        """Summarises observed sequences for the posterior.
+
+        Args:
+          contexts: nest of [B, T, C_i].
+          observed: nest of [B, T, *event_shape].
+          lengths: [B] int32 >= 1, the number of valid steps of each sequence; None means T.
+
+        Returns:
+          The evidence [B, T, D]; None if the core has no latent variables.
+        """
         return None
 
-    def begin(self, latents: tf.Tensor) -> Any:
-        """The state before the first step of sequences whose z [B, Z] is given.
+    def begin(self, latents: tf.Tensor) -> Nest:
+        """Returns the state before the first step of sequences that z [B, Z] describes.
 
         Raises:
-          UsageError: where the core has no latent variable for the whole sequence.
+          UsageError: if the core has no latent variable for the whole sequence.
         """
         raise UsageError(
             f"{self.hparams.vae_type} has no latent variable for the whole sequence; "
@@ -111,18 +141,24 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
     def unroll(
         self,
-        contexts: Any,
-        state: Any,
+        contexts: Nest,
+        state: Nest,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """All steps of a sequence, [B, T, ...], and the states after each.
+    ) -> tuple[Step, Nest]:
+        """Computes all steps of a sequence, with the arguments of `step` for all of them.
 
-        This scans `step`. A core overrides it with a faster equal where time can be fused.
+        This default scans `step`. A core may override it with an implementation that gives the
+        same results faster.
+
+        Returns:
+          The steps [B, T, ...] and the states after each step [B, T, ...].
         """
 
-        def step(inputs: Any, state: Any) -> tuple[Any, Any]:
+        def step(
+            inputs: tuple[Nest, tf.Tensor, tf.Tensor | None, tf.Tensor | None], state: Nest
+        ) -> tuple[tuple[Step, Nest], Nest]:
             context, noise, evidence, latents = inputs
             step, state = self.step(context, state, noise, evidence=evidence, latents=latents)
             return (step, state), state
@@ -131,9 +167,9 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
     def infer(
         self,
-        contexts: Any,
-        observed: Any,
-        state: Any,
+        contexts: Nest,
+        observed: Nest,
+        state: Nest,
         noise: tf.Tensor,
         lengths: tf.Tensor | None = None,
         evidence: tf.Tensor | None = None,
@@ -145,8 +181,9 @@ class VAECore(keras.layers.Layer, abc.ABC):
           observed: nest of [B, T, *event_shape].
           state: the state before the first step.
           noise: standard normal [B, T, Z].
-          lengths: [B] int32 >= 1, the steps of each row that count; None counts all.
-          evidence: what `encode` said of a longer sequence in which this one is; None encodes it.
+          lengths: [B] int32 >= 1, the number of valid steps of each sequence; None means T.
+          evidence: [B, T, D], if `observed` is part of a longer sequence that `encode` has seen
+            already; None encodes `observed`.
         """
         if evidence is None:
             evidence = self.encode(contexts, observed, lengths)
@@ -164,39 +201,43 @@ class VAECore(keras.layers.Layer, abc.ABC):
     def generate(
         self,
         context: Context,
-        inputs: Any,
-        states: tuple[Any, Any],
+        inputs: Nest,
+        states: tuple[Nest, Nest],
         noise: tf.Tensor,
         seed: tf.Tensor,
-        temperature: Any = None,
+        temperature: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Any, tuple[Any, Any]]:
-        """Draws observations, feeding each to the context of the next.
+    ) -> tuple[Nest, tuple[Nest, Nest]]:
+        """Samples observations; each becomes part of the context of the next.
 
         Args:
-          context: what turns observations into contexts.
-          inputs: nest of [B, T, ...], () where there are none.
+          context: computes c_t from the observations so far.
+          inputs: nest of [B, T, ...]; () if there are none.
           states: the states of the context and of the core before the first step.
           noise: standard normal [B, T, Z].
-          seed: stateless, int32 [2].
-          temperature: draw z_t and x_t from p^(1 / temperature); None draws from p.
-          latents: z_1:T [B, T, Z] to use instead of draws.
+          seed: stateless seed, int32 [2].
+          temperature: samples z_t and x_t from densities proportional to p^(1 / temperature);
+            None samples from p.
+          latents: z_1:T [B, T, Z] to use instead of samples.
 
         Returns:
-          Observations, nest of [B, T, *event_shape], and the states after them.
+          Observations, a nest of [B, T, *event_shape], and the two states after the last step.
         """
         if temperature is not None:
-            noise *= tf.sqrt(temperature)  # a Gaussian's power has `temperature` times its variance
-        seeds = tf.vectorized_map(
-            lambda t: tf.random.experimental.stateless_fold_in(seed, t),
-            tf.range(tf.shape(noise)[1]),
-        )
+            noise *= tf.sqrt(temperature)  # N(m, s^2)^(1 / temperature) ~ N(m, temperature * s^2)
 
-        def step(step_inputs: Any, states: Any) -> tuple[Any, Any]:
+        def seed_of_step(t: tf.Tensor) -> tf.Tensor:
+            return tf.random.experimental.stateless_fold_in(seed, t)
+
+        seeds = tf.vectorized_map(seed_of_step, tf.range(tf.shape(noise)[1]))
+
+        def step(
+            step_inputs: tuple[Nest, tf.Tensor, tf.Tensor, tf.Tensor | None],
+            states: tuple[Nest, Nest],
+        ) -> tuple[Nest, tuple[Nest, Nest]]:
             inputs, noise, seed, latents = step_inputs
             context_state, state = states
-            context_ = context(inputs, context_state)
-            step, state = self.step(context_, state, noise, latents=latents)
+            step, state = self.step(context(inputs, context_state), state, noise, latents=latents)
             params = step.obs_params
             if temperature is not None:
                 params = self.decoder.temper(params, temperature)
@@ -205,13 +246,13 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
         return scan(step, (inputs, noise, seeds[None], latents), states)
 
-    def seen(self, features: Any, context: Any) -> Any:
-        """What the decoder sees: the features, and the context where the hyperparameters say so.
+    def decoder_features(self, features: Nest, context: Nest) -> Nest:
+        """Returns the decoder's input: the features, with c_t if `hparams.decoder_sees_context`.
 
-        p(x_t | ...) then has an arrow from c_t, beside those of the graphical model.
+        With c_t, p(x_t | ...) has an arrow from c_t besides those of the graphical model.
         """
         return (features, context) if self.hparams.decoder_sees_context else features
 
-    def decode(self, features: Any) -> Any:
-        """Features [B, T, ...] to the observation params of all steps."""
+    def decode(self, features: Nest) -> Nest:
+        """Returns the observation params of all steps, given features [B, T, ...]."""
         return over_time(self.decoder, features)

@@ -1,4 +1,4 @@
-"""The KL divergence between posterior and prior, and where its gradient goes."""
+"""The KL divergence from prior to posterior: its value, and its gradient."""
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -9,7 +9,7 @@ from vaeseq.vae.latent import Gaussian
 
 
 def log_ratio(posterior: Gaussian, prior: Gaussian, latents: tf.Tensor) -> tf.Tensor:
-    """log q(z) - log p(z) of each unit: [..., Z]."""
+    """Computes log q(z) - log p(z) of each latent unit in nats, [..., Z]."""
     q, p = tfd.Normal(*posterior), tfd.Normal(*prior)
     return q.log_prob(latents) - p.log_prob(latents)
 
@@ -21,60 +21,62 @@ def kl(
     latents: tf.Tensor,
     mask: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """KL(q || p) in nats, [B, T]; 0 where `mask` [B, T] is.
+    """Computes KL(q || p) in nats, [B, T].
 
-    Its value is always that of the divergence, or of the sample with `hparams.use_monte_carlo_kl`;
-    `hparams.kl_balance` and `hparams.free_bits` change its gradient alone.
+    With `hparams.use_monte_carlo_kl` it is the estimate log q(z) - log p(z) at `latents`, otherwise
+    the closed form. `hparams.kl_balance` and `hparams.free_bits` change its gradient, never its
+    value.
 
     Args:
       hparams: the hyperparameters.
       posterior: q, [B, T, Z].
       prior: p, [B, T, Z].
-      latents: z_1:T, drawn from q, [B, T, Z].
-      mask: which steps count; None counts all.
+      latents: z_1:T, sampled from q, [B, T, Z].
+      mask: bool [B, T]; the KL is 0 where it is False. None means True everywhere.
     """
     units = _balanced(hparams, posterior, prior, latents)
     if mask is not None:
         units = tf.where(mask[..., None], units, 0.0)
     if hparams.free_bits:
-        units = tf.where(_is_paid(hparams, units), units, tf.stop_gradient(units))
+        units = tf.where(_above_free_bits(hparams, units), units, tf.stop_gradient(units))
     return tf.reduce_sum(units, axis=-1)
 
 
 def _balanced(
     hparams: HParams, posterior: Gaussian, prior: Gaussian, latents: tf.Tensor
 ) -> tf.Tensor:
-    """The KL of each unit, whose gradient `hparams.kl_balance` shares out between p and q.
+    """Computes the KL of each unit; `hparams.kl_balance` divides its gradient between p and q.
 
-    Hafner, Lillicrap, Norouzi, Ba 2020, arXiv:2010.02193; 1/2 is the KL's own gradient.
+    Hafner, Lillicrap, Norouzi, Ba 2020, arXiv:2010.02193. With 1/2, the gradient is the KL's own.
     """
 
-    def of_units(q: Gaussian, p: Gaussian) -> tf.Tensor:
+    def unit_kl(q: Gaussian, p: Gaussian) -> tf.Tensor:
         if hparams.use_monte_carlo_kl:
             return log_ratio(q, p, latents)
         return tfd.Normal(*q).kl_divergence(tfd.Normal(*p))
 
     balance = hparams.kl_balance
     if balance == 0.5:
-        return of_units(posterior, prior)
-    to_prior = of_units(posterior.constant(), prior)
-    to_posterior = of_units(posterior, prior.constant())
+        return unit_kl(posterior, prior)
+    to_prior = unit_kl(posterior.constant(), prior)
+    to_posterior = unit_kl(posterior, prior.constant())
     value = tf.stop_gradient(to_prior)
     balanced = balance * to_prior + (1 - balance) * to_posterior
     return value + 2 * (balanced - tf.stop_gradient(balanced))
 
 
-def _is_paid(hparams: HParams, units: tf.Tensor) -> tf.Tensor:
-    """Which of the KL of latent units [B, T, Z] is above the free bits, so that it has a gradient.
+def _above_free_bits(hparams: HParams, units: tf.Tensor) -> tf.Tensor:
+    """Returns which entries of the KL of each unit [B, T, Z] have a gradient.
 
-    Free are so many nats of each sequence in all, or of each unit on average over the batch, so
-    that z need not be given up to save them (Kingma et al. 2016, arXiv:1606.04934).
+    Those of a sequence whose KL is above `hparams.free_bits`; or, per dimension, those of a unit
+    whose KL is above it on average over the batch. The KL below costs nothing, so minimising the
+    loss does not remove it (Kingma et al. 2016, arXiv:1606.04934).
     """
-    of_sequences = tf.reduce_sum(units, axis=1, keepdims=True)
+    of_sequences = tf.reduce_sum(units, axis=1, keepdims=True)  # [B, 1, Z]
     if hparams.free_bits_per == "sequence":
-        paid = tf.reduce_sum(of_sequences, axis=2, keepdims=True) > hparams.free_bits
+        above = tf.reduce_sum(of_sequences, axis=2, keepdims=True) > hparams.free_bits
     else:
-        rows = tf.cast(tf.shape(units)[0], units.dtype)
-        total, rows = replicas.total([tf.reduce_sum(of_sequences, axis=0, keepdims=True), rows])
-        paid = total > rows * hparams.free_bits
-    return tf.broadcast_to(paid, tf.shape(units))
+        batch = tf.cast(tf.shape(units)[0], units.dtype)
+        total, batch = replicas.total([tf.reduce_sum(of_sequences, axis=0, keepdims=True), batch])
+        above = total > batch * hparams.free_bits
+    return tf.broadcast_to(above, tf.shape(units))

@@ -1,6 +1,4 @@
-"""A sequential VAE whose latent variables are independent a priori.
-
-Notation: z_t latent, d_t, e_t, f_t deterministic RNN outputs, x_t observed, c_t contexts.
+"""IndependentSequence: a sequential VAE whose latent variables are independent a priori.
 
     Generative model              Inference model
     ================              ===============
@@ -14,15 +12,31 @@ Notation: z_t latent, d_t, e_t, f_t deterministic RNN outputs, x_t observed, c_t
                                     ^           ^
                                     |           |
                                    c_1,x_1     c_t,x_t
+
+x_t observed, z_t latent, d_t, e_t and f_t outputs of LSTMs (f runs backward in time), c_t contexts
+(by default x_{t-1}).
+
+Use it if each step has unobserved causes of its own, without dynamics: d_t alone carries the past.
+The prior needs no learning, and all z_t are sampled at once. If the causes evolve in time, SRNN
+fits better.
+
+The log-likelihood is not tractable: the ELBO and the importance-weighted bound are lower bounds.
+q sees the whole sequence through f_t, but assumes that the z_t are independent given x.
+
+Source: the generative model is that of STORN, Bayer and Osendorfer, "Learning Stochastic Recurrent
+Networks", 2014, arXiv:1411.7610; the inference model is that of VAE-Seq (2018).
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.hparams import HParams
+from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time
+from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentDecoder
 
@@ -30,55 +44,62 @@ from vaeseq.vae.latent import Gaussian, LatentDecoder
 class IndependentSequence(VAECore):
     """z_t ~ N(0, 1), p(x_t | d_t), q(z_t | f_t)."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.d_rnn = LSTMStack(self.hparams, name="d_rnn")
-        self.e_rnn = LSTMStack(self.hparams, name="e_rnn")
-        self.f_rnn = LSTMStack(self.hparams, name="f_rnn")
-        self.q = LatentDecoder(self.hparams, name="q")
+    def __init__(
+        self,
+        hparams: HParams,
+        encoder: Callable[[Nest], tf.Tensor],
+        decoder: DistModule,
+        name: str | None = None,
+    ):
+        super().__init__(hparams, encoder, decoder, name=name)
+        self.d_rnn = LSTMStack(hparams, name="d_rnn")
+        self.e_rnn = LSTMStack(hparams, name="e_rnn")
+        self.f_rnn = LSTMStack(hparams, name="f_rnn")
+        self.q = LatentDecoder(hparams, name="q")
 
-    def initial_state(self, batch_size: Any) -> Any:
-        """d_0, zeros."""
+    def initial_state(self, batch_size: Size) -> Nest:
+        """Returns d_0, zeros."""
         return self.d_rnn.initial_state(batch_size)
 
-    def encode(
-        self, contexts: Any, observed: Any, lengths: tf.Tensor | None = None
-    ) -> tf.Tensor | None:
-        """f_1:T, which runs back over e_1:T and so knows the whole sequence."""
+    def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns f_1:T [B, T, D]: a backward pass over e_1:T, itself a forward pass over x."""
         inputs = concat((contexts, over_time(self.encoder, observed)))
         e, _ = self.e_rnn.unroll(inputs, self.e_rnn.initial_state(tf.shape(inputs)[0]))
         return self.f_rnn.unroll_backward(e, lengths)
 
     def step(
         self,
-        context: Any,
-        state: Any,
+        context: Nest,
+        state: Nest,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """z_t ~ N(0, 1) or q(z_t | f_t); d_t of c_t, z_t and d_{t-1}; p(x_t | d_t)."""
+    ) -> tuple[Step, Nest]:
+        """Samples z_t, computes d_t from c_t, z_t and d_{t-1}, then p(x_t | d_t)."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, state = self.d_rnn.step(concat((context, z)), state)
-        return Step(self.decoder(self.seen(d, context)), z, prior, posterior), state
+        params = self.decoder(self.decoder_features(d, context))
+        return Step(params, z, prior, posterior), state
 
     def unroll(
         self,
-        contexts: Any,
-        state: Any,
+        contexts: Nest,
+        state: Nest,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """All z at once, since none waits for another; the d-chain as one recurrence."""
+    ) -> tuple[Step, Nest]:
+        """Samples all z_t at once, then computes d_1:T as one recurrence."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, states = self.d_rnn.unroll(concat((contexts, z)), state)
-        return Step(self.decode(self.seen(d, contexts)), z, prior, posterior), states
+        params = self.decode(self.decoder_features(d, contexts))
+        return Step(params, z, prior, posterior), states
 
     def _latents(
         self, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None
     ) -> tuple[Gaussian, Gaussian, tf.Tensor]:
+        """Returns the prior and the posterior of z_t, and z_t."""
         prior = Gaussian.standard_like(noise)
         posterior = prior if evidence is None else self.q(evidence)
         return prior, posterior, posterior.reparameterize(noise) if latents is None else latents

@@ -1,7 +1,6 @@
-"""What is maximised and what is reported, in nats."""
+"""Training objective and reported bounds, in nats."""
 
 import math
-from typing import Any
 
 import tensorflow as tf
 
@@ -10,35 +9,40 @@ from vaeseq.vae.core import Inference
 
 
 def elbo(inference: Inference) -> tf.Tensor:
-    """The evidence lower bound of each sequence, [B] (Kingma and Welling 2013, arXiv:1312.6114)."""
+    """Computes the evidence lower bound of each sequence in nats, [B].
+
+    In expectation at most log p(x), and equal to it for a core without latent variables
+    (Kingma and Welling 2013, arXiv:1312.6114).
+    """
     return tf.reduce_sum(inference.log_prob - inference.kl, axis=1)
 
 
 def log_weight(inference: Inference) -> tf.Tensor:
-    """The log importance weight log p(x, z) / q(z | x) of each sequence, [B]."""
+    """Computes the log importance weight log p(x, z) / q(z | x) of each sequence, [B]."""
     return tf.reduce_sum(inference.log_prob - inference.log_ratio, axis=1)
 
 
 def importance_weighted_bound(log_weights: tf.Tensor) -> tf.Tensor:
-    """log (1/K) sum_k w_k of log-weights [K, ...]: [...].
+    """Computes log (1/K) sum_k w_k from log weights [K, ...]; returns [...].
 
-    In expectation a lower bound of log p(x) that does not fall as K grows (Burda, Grosse,
-    Salakhutdinov 2015, arXiv:1509.00519). K = 1 is the ELBO's integrand.
+    In expectation a lower bound of log p(x) that does not fall as K grows and tends to log p(x)
+    (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519). With K = 1 its expectation is the ELBO.
     """
     samples = tf.cast(tf.shape(log_weights)[0], log_weights.dtype)
     return tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(samples)
 
 
-def divergence_strength(hparams: HParams, step: Any) -> tf.Tensor:
-    """The weight of the KL term after `step` updates.
+def divergence_strength(hparams: HParams, step: tf.Tensor | int) -> tf.Tensor:
+    """Computes the weight of the KL in the loss after `step` updates.
 
-    It is half of `divergence_strength_end` at step h = `divergence_strength_half`:
+    With end = `hparams.divergence_strength_end` and h = `hparams.divergence_strength_half`, the
+    weight is end / 2 at step h, by `hparams.divergence_schedule`:
 
-    * gompertz: end * start^(r^step), the schedule of VAE-Seq (2018): it begins at
-      `divergence_strength_start` and tends to the end.
-    * linear: to the end in 2 h steps (Bowman et al. 2015, arXiv:1511.06349).
-    * cyclical: so again every 4 h steps (Fu et al. 2019, arXiv:1903.10145).
-    * constant: the end at once.
+    * gompertz: end * start^(r^step), the schedule of VAE-Seq (2018), where r follows from h. It
+      starts at `hparams.divergence_strength_start` * end and tends to end. A start above 1/2 stays.
+    * linear: rises to end in 2 h steps (Bowman et al. 2015, arXiv:1511.06349).
+    * cyclical: repeats the linear rise every 4 h steps (Fu et al. 2019, arXiv:1903.10145).
+    * constant: end at all steps.
     """
     end, half = hparams.divergence_strength_end, hparams.divergence_strength_half
     step = tf.cast(step, tf.float32)

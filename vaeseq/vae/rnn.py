@@ -1,6 +1,4 @@
-"""A recurrent network without latent variables: the exact baseline.
-
-Notation: d_t deterministic RNN outputs, x_t observed, c_t contexts.
+"""RNN: a recurrent network without latent variables.
 
     Generative model
     ================
@@ -11,53 +9,72 @@ Notation: d_t deterministic RNN outputs, x_t observed, c_t contexts.
       ^           ^
       |           |
      c_1         c_t
+
+x_t observed, d_t outputs of an LSTM, c_t contexts (by default x_{t-1}).
+
+Use it first: it trains fastest, and its log-likelihood is exact, so it is the baseline for the
+other cores. It has no representation of a sequence and no noise besides that of p(x_t | d_t).
+
+Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; as a generative model: Graves
+2013, arXiv:1308.0850.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.hparams import HParams
+from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
+from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian
 
 
 class RNN(VAECore):
-    """p(x_t | d_t); its z has no dimensions, so its ELBO is the exact log-likelihood."""
+    """p(x_t | d_t); z has no dimensions, so the ELBO is the exact log-likelihood."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        hparams: HParams,
+        encoder: Callable[[Nest], tf.Tensor],
+        decoder: DistModule,
+        name: str | None = None,
+    ):
+        super().__init__(hparams, encoder, decoder, name=name)
         self.latent_size = 0
-        self.d_rnn = LSTMStack(self.hparams, name="d_rnn")
+        self.d_rnn = LSTMStack(hparams, name="d_rnn")
 
-    def initial_state(self, batch_size: Any) -> Any:
-        """d_0, zeros."""
+    def initial_state(self, batch_size: Size) -> Nest:
+        """Returns d_0, zeros."""
         return self.d_rnn.initial_state(batch_size)
 
     def step(
         self,
-        context: Any,
-        state: Any,
+        context: Nest,
+        state: Nest,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """d_t of c_t and d_{t-1}; p(x_t | d_t)."""
+    ) -> tuple[Step, Nest]:
+        """Computes d_t from c_t and d_{t-1}, then p(x_t | d_t)."""
         d, state = self.d_rnn.step(concat(context), state)
-        nothing = Gaussian.standard_like(noise)
-        return Step(self.decoder(self.seen(d, context)), noise, nothing, nothing), state
+        empty = Gaussian.standard_like(noise)  # [B, 0]
+        params = self.decoder(self.decoder_features(d, context))
+        return Step(params, noise, empty, empty), state
 
     def unroll(
         self,
-        contexts: Any,
-        state: Any,
+        contexts: Nest,
+        state: Nest,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """The d-chain as one recurrence over the sequence."""
+    ) -> tuple[Step, Nest]:
+        """Computes d_1:T as one recurrence over the sequence."""
         d, states = self.d_rnn.unroll(concat(contexts), state)
-        nothing = Gaussian.standard_like(noise)
-        return Step(self.decode(self.seen(d, contexts)), noise, nothing, nothing), states
+        empty = Gaussian.standard_like(noise)  # [B, T, 0]
+        params = self.decode(self.decoder_features(d, contexts))
+        return Step(params, noise, empty, empty), states

@@ -1,44 +1,62 @@
-"""A VAE with one latent variable for the whole sequence.
-
-Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio 2015, arXiv:1511.06349; Gao, Cui, Ding, "SeqVAE",
-Applied Intelligence 51, 2021. BN-VAE: Zhu, Bi, Liu, Ma, Li, Wu 2020, arXiv:2004.12750.
-
-Notation: z latent, d_t, e_t, f_t deterministic RNN outputs, x_t observed, c_t contexts.
+"""SeqVAE: a sequential VAE with one latent variable for the whole sequence.
 
       Generative model                 Inference model
       ================                 ===============
-       x_1         x_t                        z
-        ^           ^                      ^     ^
-        |           |                      |     |
-  z -> d_1 ------> d_t               f_1 <-|---- f_T
-  |     ^           ^                 ^    |      ^
-  |     |           |                 |    |      |
-  |    c_1,z       c_t,z             e_1 --|---> e_T      e and f each see x_t and c_t:
-  +-----^-----------^                                     q sees f_1 and e_T
+          x_1         x_T                 z <-----------------+
+           ^           ^                  ^                   |
+           |           |                  |                   |
+    z --> d_1 ------> d_T                f_1 <------ f_T      |
+           ^           ^                  ^           ^       |
+           |           |                  |  e_1 -----|--> e_T+
+          c_1,z       c_T,z               |   ^       |     ^
+                                          |   |       |     |
+                                         c_1,x_1     c_T,x_T
+
+x_t observed, z latent, d_t, e_t and f_t outputs of LSTMs (f runs backward in time), c_t contexts
+(by default x_{t-1}).
+
+Use it if you need one vector for a sequence: to encode, to reconstruct, to interpolate, or to move
+along an attribute (see `vaeseq.model.latent_space`).
+
+The log-likelihood is not tractable: the ELBO and the importance-weighted bound are lower bounds.
+The decoder can learn to ignore z (posterior collapse): see the hyperparameters
+`divergence_schedule`, `free_bits`, `word_dropout` and `seqvae_batch_norm`.
+
+Sources: Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio 2015, arXiv:1511.06349; Gao, Cui, Ding,
+"SeqVAE", Applied Intelligence 51, 2021. BN-VAE: Zhu, Bi, Liu, Ma, Li, Wu 2020, arXiv:2004.12750.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from vaeseq.hparams import HParams
+from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import last, over_time
+from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentDecoder
 
 
 class SeqVAE(VAECore):
-    """z ~ N(0, 1), d_0 of z, p(x_t | d_t), q(z | e_T, f_1).
+    """z ~ N(0, 1), d_0 = d_0(z), p(x_t | d_t), q(z | e_T, f_1).
 
-    z is drawn at the first step and carried in the state; its KL is counted there. With
-    `hparams.seqvae_use_z_inputs` it is an input of every step, too.
+    The state is (d_t, z, begun). The first step samples z and sets `begun`; its KL is counted there
+    and is 0 at all later steps, so sums over time are right. With `hparams.seqvae_use_z_inputs`,
+    z is also an input of every d_t.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        hparams = self.hparams
+    def __init__(
+        self,
+        hparams: HParams,
+        encoder: Callable[[Nest], tf.Tensor],
+        decoder: DistModule,
+        name: str | None = None,
+    ):
+        super().__init__(hparams, encoder, decoder, name=name)
         self.d_rnn = LSTMStack(hparams, name="d_rnn")
         self.e_rnn = LSTMStack(hparams, name="e_rnn")
         self.f_rnn = LSTMStack(hparams, name="f_rnn")
@@ -48,19 +66,17 @@ class SeqVAE(VAECore):
             momentum=0.9, epsilon=1e-8, scale=False, synchronized=True
         )
 
-    def initial_state(self, batch_size: Any) -> Any:
-        """d, z, and whether they are there already: not before the first step."""
+    def initial_state(self, batch_size: Size) -> Nest:
+        """Returns zeros for d and z, and False: the sequences have not begun."""
         z = tf.zeros([batch_size, self.latent_size])
         return self.d_rnn.initial_state(batch_size), z, tf.zeros([batch_size, 1], tf.bool)
 
-    def begin(self, latents: tf.Tensor) -> Any:
-        """The state before the first step of sequences whose z [B, Z] is given."""
-        return self._first(latents), latents, tf.ones([tf.shape(latents)[0], 1], tf.bool)
+    def begin(self, latents: tf.Tensor) -> Nest:
+        """Returns the state before the first step of sequences that z [B, Z] describes."""
+        return self._first_d(latents), latents, tf.ones([tf.shape(latents)[0], 1], tf.bool)
 
-    def encode(
-        self, contexts: Any, observed: Any, lengths: tf.Tensor | None = None
-    ) -> tf.Tensor | None:
-        """e_T and f_t, [B, T, 2 D]; what counts is that of the first step."""
+    def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns e_T and f_t, [B, T, 2 D]; the posterior of z uses those of the first step."""
         inputs = concat((contexts, over_time(self.encoder, observed)))
         e, _ = self.e_rnn.unroll(inputs, self.e_rnn.initial_state(tf.shape(inputs)[0]))
         f = self.f_rnn.unroll_backward(inputs, lengths)
@@ -68,47 +84,52 @@ class SeqVAE(VAECore):
 
     def step(
         self,
-        context: Any,
-        state: Any,
+        context: Nest,
+        state: Nest,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """z and d_0 where they are not there yet; d_t of c_t, z and d_{t-1}; p(x_t | d_t)."""
-        posterior, (d_state, z, begun) = self._begun(state, noise, evidence, latents)
-        d, d_state = self.d_rnn.step(self._inputs(context, z), d_state)
+    ) -> tuple[Step, Nest]:
+        """Samples z at the first step; computes d_t from c_t, z and d_{t-1}, then p(x_t | d_t)."""
+        posterior, (d_state, z, begun) = self._begin_if_first(state, noise, evidence, latents)
+        d, d_state = self.d_rnn.step(self._d_inputs(context, z), d_state)
         prior = Gaussian.standard_like(noise)
-        return Step(self.decoder(self.seen(d, context)), z, prior, posterior), (d_state, z, begun)
+        params = self.decoder(self.decoder_features(d, context))
+        return Step(params, z, prior, posterior), (d_state, z, begun)
 
     def unroll(
         self,
-        contexts: Any,
-        state: Any,
+        contexts: Nest,
+        state: Nest,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """z once, then the d-chain as one recurrence."""
+    ) -> tuple[Step, Nest]:
+        """Samples z once, then computes d_1:T as one recurrence."""
         first = (None if x is None else x[:, 0] for x in (noise, evidence, latents))
-        posterior, (d_state, z, begun) = self._begun(state, *first)
+        posterior, (d_state, z, begun) = self._begin_if_first(state, *first)
 
-        def always(x: tf.Tensor) -> tf.Tensor:
+        def at_all_steps(x: tf.Tensor) -> tf.Tensor:
             return tf.repeat(x[:, None], tf.shape(noise)[1], axis=1)
 
         prior = Gaussian.standard_like(noise)
-        after_first = tf.nest.map_structure(lambda x: x[:, 1:], prior)
-        posterior = tf.nest.map_structure(
-            lambda x, xs: tf.concat([x[:, None], xs], axis=1), posterior, after_first
+        posteriors = Gaussian(  # the prior after the first step
+            tf.concat([posterior.loc[:, None], prior.loc[:, 1:]], axis=1),
+            tf.concat([posterior.scale[:, None], prior.scale[:, 1:]], axis=1),
         )
-        d, d_states = self.d_rnn.unroll(self._inputs(contexts, always(z)), d_state)
-        params = self.decode(self.seen(d, contexts))
-        return Step(params, always(z), prior, posterior), (d_states, always(z), always(begun))
+        z, begun = at_all_steps(z), at_all_steps(begun)
+        d, d_states = self.d_rnn.unroll(self._d_inputs(contexts, z), d_state)
+        params = self.decode(self.decoder_features(d, contexts))
+        return Step(params, z, prior, posteriors), (d_states, z, begun)
 
-    def _begun(
-        self, state: Any, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None
-    ) -> tuple[Gaussian, Any]:
-        """The posterior, which is the prior in rows that have begun, and the state with z."""
+    def _begin_if_first(
+        self, state: Nest, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None
+    ) -> tuple[Gaussian, tuple[Nest, tf.Tensor, tf.Tensor]]:
+        """Returns the posterior and the state with z.
+
+        Sequences that have begun keep their state, and their posterior is the prior.
+        """
         _, _, begun = state
         posterior = prior = Gaussian.standard_like(noise)
         if evidence is not None:
@@ -120,16 +141,20 @@ class SeqVAE(VAECore):
         return posterior, state
 
     def posterior(self, evidence: tf.Tensor) -> Gaussian:
-        """q(z | e_T, f_1); in BN-VAE its means over a batch have the deviation gamma."""
+        """Returns q(z | e_T, f_1).
+
+        With gamma = `hparams.seqvae_batch_norm` above 0 (BN-VAE), the means of q have standard
+        deviation gamma over a batch.
+        """
         posterior, gamma = self.q(evidence), self.hparams.seqvae_batch_norm
         return posterior._replace(loc=gamma * self.normalise(posterior.loc)) if gamma else posterior
 
-    def _first(self, z: tf.Tensor) -> tuple[LSTMState, ...]:
-        """The state of the d-chain before the first step."""
+    def _first_d(self, z: tf.Tensor) -> tuple[LSTMState, ...]:
+        """Returns d_0, the state of `d_rnn` before the first step."""
         sizes = self.hparams.rnn_hidden_sizes
         h, c = (tf.split(x, sizes, axis=-1) for x in tf.split(self.d_0(z), 2, axis=-1))
         return tuple(map(LSTMState, h, c))
 
-    def _inputs(self, context: Any, z: tf.Tensor) -> tf.Tensor:
-        """What d_t sees beside d_{t-1}."""
+    def _d_inputs(self, context: Nest, z: tf.Tensor) -> tf.Tensor:
+        """Returns the inputs of d_t besides d_{t-1}."""
         return concat((context, z) if self.hparams.seqvae_use_z_inputs else context)

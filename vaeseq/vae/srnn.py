@@ -1,29 +1,43 @@
-"""SRNN: Fraccaro, Sønderby, Paquet, Winther, "Sequential Neural Models with Stochastic Layers",
-2016, arXiv:1605.07571.
+r"""SRNN: a recurrent network with a chain of latent variables.
 
-Notation: z_t latent, d_t and e_t deterministic RNN outputs, x_t observed, c_t contexts.
+    Generative model                   Inference model
+    ================                   ===============
+    z_0 -> z_1 -------> z_t            z_0 -> z_1 ----------> z_t
+           ^  \         ^  \                  ^  ^            ^  ^
+           |   v        |   v                 |   \           |   \
+           |   x_1      |   x_t               |    e_1 <------|--- e_t
+           |   ^        |   ^                 |     ^         |     ^
+           |  /         |  /                  |     |         |     |
+          d_1 -------> d_t                   d_1 ---|------> d_t    |
+           ^            ^                     ^     |         ^     |
+           |            |                     |     |         |     |
+          c_1          c_t                   c_1   c_1,x_1   c_t   c_t,x_t
 
-      Generative model                 Inference model
-      ================                 ===============
-     z_0 -> z_1 -----> z_t            z_0 -> z_1 -----> z_t
-             | \\        | \\                  ^ ^        ^ ^
-             v  ^       v  ^                 |  \\       |  \\
-            x_1 |      x_t |                 |  e_1 <------ e_t
-             ^  |       ^  |                 |   ^      |   ^
-             |  |       |  |                 |   |      |   |
-            d_1 -----> d_t                  d_1  |     d_t  |
-             ^          ^                    c_1,x_1    c_t,x_t
-             |          |
-            c_1        c_t
+x_t observed, z_t latent, d_t and e_t outputs of LSTMs (e runs backward in time), c_t contexts
+(by default x_{t-1}).
+
+Use it if something unobserved evolves in time. It is the most expressive core here, and the
+slowest to train: the chain of z_t runs step by step, while d and e are computed for the whole
+sequence.
+
+The log-likelihood is not tractable: the ELBO and the importance-weighted bound are lower bounds.
+q factorises as the true posterior does: z_t depends on z_{t-1} and, through d_t and e_t, on the
+whole sequence.
+
+Source: Fraccaro, Sønderby, Paquet, Winther, "Sequential Neural Models with Stochastic Layers",
+2016, arXiv:1605.07571. There, e_t sees d_t and x_t; here, as in VAE-Seq (2018), c_t and x_t.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.hparams import HParams
+from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentTransition
 
@@ -31,66 +45,76 @@ from vaeseq.vae.latent import Gaussian, LatentTransition
 class SRNN(VAECore):
     """p(z_t | d_t, z_{t-1}), p(x_t | d_t, z_t), q(z_t | d_t, e_t, z_{t-1}).
 
-    With `hparams.srnn_use_res_q` the posterior's mean is learned as a residual to the prior's.
+    With `hparams.srnn_use_res_q`, q learns its mean as a residual to the prior's (Res_q in the
+    paper).
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.d_rnn = LSTMStack(self.hparams, name="d_rnn")
-        self.e_rnn = LSTMStack(self.hparams, name="e_rnn")
-        self.p = LatentTransition(self.hparams, name="p")
-        self.q = LatentTransition(self.hparams, name="q")
+    def __init__(
+        self,
+        hparams: HParams,
+        encoder: Callable[[Nest], tf.Tensor],
+        decoder: DistModule,
+        name: str | None = None,
+    ):
+        super().__init__(hparams, encoder, decoder, name=name)
+        self.d_rnn = LSTMStack(hparams, name="d_rnn")
+        self.e_rnn = LSTMStack(hparams, name="e_rnn")
+        self.p = LatentTransition(hparams, name="p")
+        self.q = LatentTransition(hparams, name="q")
 
-    def initial_state(self, batch_size: Any) -> Any:
-        """d_0 and z_0, zeros."""
+    def initial_state(self, batch_size: Size) -> Nest:
+        """Returns d_0 and z_0, zeros."""
         return self.d_rnn.initial_state(batch_size), tf.zeros([batch_size, self.latent_size])
 
-    def encode(
-        self, contexts: Any, observed: Any, lengths: tf.Tensor | None = None
-    ) -> tf.Tensor | None:
-        """e_1:T: the RNN that runs back in time over x_t and c_t."""
+    def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns e_1:T [B, T, D]: a backward pass over x_t and c_t."""
         encoded = over_time(self.encoder, observed)
         return self.e_rnn.unroll_backward(concat((contexts, encoded)), lengths)
 
     def step(
         self,
-        context: Any,
-        state: Any,
+        context: Nest,
+        state: Nest,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """d_t of c_t and d_{t-1}; z_t; p(x_t | d_t, z_t)."""
+    ) -> tuple[Step, Nest]:
+        """Computes d_t from c_t and d_{t-1}, samples z_t, then computes p(x_t | d_t, z_t)."""
         d_state, z_before = state
         d, d_state = self.d_rnn.step(concat(context), d_state)
-        prior, posterior, z = self._latents(z_before, *self._shares(d, evidence), noise, latents)
-        return Step(self.decoder(self.seen((d, z), context)), z, prior, posterior), (d_state, z)
+        shares = self._shares(d, evidence)
+        prior, posterior, z = self._latents(z_before, *shares, noise, latents)
+        params = self.decoder(self.decoder_features((d, z), context))
+        return Step(params, z, prior, posterior), (d_state, z)
 
     def unroll(
         self,
-        contexts: Any,
-        state: Any,
+        contexts: Nest,
+        state: Nest,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Any]:
-        """The d-chain as one recurrence; only the small z-chain steps through time."""
+    ) -> tuple[Step, Nest]:
+        """Computes d_1:T as one recurrence; only the small chain of z_t is scanned."""
         d_state, z_0 = state
         d, d_states = self.d_rnn.unroll(concat(contexts), d_state)
 
-        def step(inputs: Any, z_before: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        def step(
+            inputs: tuple[tf.Tensor, ...], z_before: tf.Tensor
+        ) -> tuple[tuple[Gaussian, Gaussian, tf.Tensor], tf.Tensor]:
             prior, posterior, z = self._latents(z_before, *inputs)
             return (prior, posterior, z), z
 
         inputs = (*self._shares(d, evidence), noise, latents)
         (prior, posterior, z), _ = scan(step, inputs, z_0)
-        return Step(self.decode(self.seen((d, z), contexts)), z, prior, posterior), (d_states, z)
+        params = self.decode(self.decoder_features((d, z), contexts))
+        return Step(params, z, prior, posterior), (d_states, z)
 
     def _shares(
         self, d: tf.Tensor, evidence: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """What d_t, and e_t where there is evidence, say of z_t to p and to q."""
+        """Returns the parts of p and of q that do not depend on z_{t-1}; None without evidence."""
         return self.p.share(d), None if evidence is None else self.q.share((d, evidence))
 
     def _latents(
@@ -101,7 +125,7 @@ class SRNN(VAECore):
         noise: tf.Tensor,
         latents: tf.Tensor | None,
     ) -> tuple[Gaussian, Gaussian, tf.Tensor]:
-        """The prior and posterior of z_t, and z_t."""
+        """Returns the prior and the posterior of z_t, and z_t."""
         prior = posterior = self.p((p_share, z_before))
         if q_share is not None:
             posterior = self.q((q_share, z_before))
