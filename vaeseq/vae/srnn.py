@@ -16,9 +16,8 @@ r"""SRNN: a recurrent network with a chain of latent variables.
 x_t observed, z_t latent, d_t and e_t outputs of LSTMs (e runs backward in time), c_t contexts
 (by default x_{t-1}).
 
-Use it if something unobserved evolves in time. It is the most expressive core here, and the
-slowest to train: the chain of z_t runs step by step, while d and e are computed for the whole
-sequence.
+Use it if something unobserved evolves in time. It is the most expressive core here. Only its chain
+of z_t runs step by step; d and e are computed for the whole sequence.
 
 The log-likelihood is not tractable: the ELBO and the importance-weighted bound are lower bounds.
 q factorises as the true posterior does: z_t depends on z_{t-1} and, through d_t and e_t, on the
