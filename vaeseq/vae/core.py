@@ -14,7 +14,7 @@ outputs.
 
 import abc
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -92,7 +92,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
     def step(
         self,
         context: Nest,
-        state: Nest,
+        state: Any,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
@@ -104,7 +104,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
         Args:
           context: c_t, a nest of [B, C_i].
-          state: the state before the step.
+          state: the state before the step, a nest like that of `initial_state`.
           noise: standard normal [B, Z].
           evidence: the output of `encode` at this time step; None generates.
           latents: z_t [B, Z] to use instead of a sample.
@@ -142,7 +142,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
     def unroll(
         self,
         contexts: Nest,
-        state: Nest,
+        state: Any,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,

@@ -33,7 +33,7 @@ import tensorflow as tf
 
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.lstm import LSTMStack
+from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time
 from vaeseq.nn.types import Nest, Size
@@ -57,7 +57,7 @@ class IndependentSequence(VAECore):
         self.f_rnn = LSTMStack(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
 
-    def initial_state(self, batch_size: Size) -> Nest:
+    def initial_state(self, batch_size: Size) -> tuple[LSTMState, ...]:
         """Returns d_0, zeros."""
         return self.d_rnn.initial_state(batch_size)
 
@@ -70,12 +70,12 @@ class IndependentSequence(VAECore):
     def step(
         self,
         context: Nest,
-        state: Nest,
+        state: tuple[LSTMState, ...],
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Samples z_t, computes d_t from c_t, z_t and d_{t-1}, then p(x_t | d_t)."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, state = self.d_rnn.step(concat((context, z)), state)
@@ -85,11 +85,11 @@ class IndependentSequence(VAECore):
     def unroll(
         self,
         contexts: Nest,
-        state: Nest,
+        state: tuple[LSTMState, ...],
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Samples all z_t at once, then computes d_1:T as one recurrence."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, states = self.d_rnn.unroll(concat((contexts, z)), state)

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.lstm import LSTMStack
+from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
@@ -46,19 +46,19 @@ class RNN(VAECore):
         self.latent_size = 0
         self.d_rnn = LSTMStack(hparams, name="d_rnn")
 
-    def initial_state(self, batch_size: Size) -> Nest:
+    def initial_state(self, batch_size: Size) -> tuple[LSTMState, ...]:
         """Returns d_0, zeros."""
         return self.d_rnn.initial_state(batch_size)
 
     def step(
         self,
         context: Nest,
-        state: Nest,
+        state: tuple[LSTMState, ...],
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Computes d_t from c_t and d_{t-1}, then p(x_t | d_t)."""
         d, state = self.d_rnn.step(concat(context), state)
         empty = Gaussian.standard_like(noise)  # [B, 0]
@@ -68,11 +68,11 @@ class RNN(VAECore):
     def unroll(
         self,
         contexts: Nest,
-        state: Nest,
+        state: tuple[LSTMState, ...],
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Computes d_1:T as one recurrence over the sequence."""
         d, states = self.d_rnn.unroll(concat(contexts), state)
         empty = Gaussian.standard_like(noise)  # [B, T, 0]

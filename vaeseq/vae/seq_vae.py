@@ -40,6 +40,8 @@ from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentDecoder
 
+State = tuple[tuple[LSTMState, ...], tf.Tensor, tf.Tensor]  # d_t, z and `begun`
+
 
 class SeqVAE(VAECore):
     """z ~ N(0, 1), d_0 = d_0(z), p(x_t | d_t), q(z | e_T, f_1).
@@ -66,12 +68,12 @@ class SeqVAE(VAECore):
             momentum=0.9, epsilon=1e-8, scale=False, synchronized=True
         )
 
-    def initial_state(self, batch_size: Size) -> Nest:
+    def initial_state(self, batch_size: Size) -> State:
         """Returns zeros for d and z, and False: the sequences have not begun."""
         z = tf.zeros([batch_size, self.latent_size])
         return self.d_rnn.initial_state(batch_size), z, tf.zeros([batch_size, 1], tf.bool)
 
-    def begin(self, latents: tf.Tensor) -> Nest:
+    def begin(self, latents: tf.Tensor) -> State:
         """Returns the state before the first step of sequences that z [B, Z] describes."""
         return self._first_d(latents), latents, tf.ones([tf.shape(latents)[0], 1], tf.bool)
 
@@ -85,12 +87,12 @@ class SeqVAE(VAECore):
     def step(
         self,
         context: Nest,
-        state: Nest,
+        state: State,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, State]:
         """Samples z at the first step; computes d_t from c_t, z and d_{t-1}, then p(x_t | d_t)."""
         posterior, (d_state, z, begun) = self._begin_if_first(state, noise, evidence, latents)
         d, d_state = self.d_rnn.step(self._d_inputs(context, z), d_state)
@@ -101,11 +103,11 @@ class SeqVAE(VAECore):
     def unroll(
         self,
         contexts: Nest,
-        state: Nest,
+        state: State,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, State]:
         """Samples z once, then computes d_1:T as one recurrence."""
         first = (None if x is None else x[:, 0] for x in (noise, evidence, latents))
         posterior, (d_state, z, begun) = self._begin_if_first(state, *first)
@@ -124,8 +126,8 @@ class SeqVAE(VAECore):
         return Step(params, z, prior, posteriors), (d_states, z, begun)
 
     def _begin_if_first(
-        self, state: Nest, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None
-    ) -> tuple[Gaussian, tuple[Nest, tf.Tensor, tf.Tensor]]:
+        self, state: State, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None
+    ) -> tuple[Gaussian, State]:
         """Returns the posterior and the state with z.
 
         Sequences that have begun keep their state, and their posterior is the prior.

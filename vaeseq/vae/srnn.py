@@ -33,12 +33,14 @@ import tensorflow as tf
 
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.lstm import LSTMStack
+from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentTransition
+
+State = tuple[tuple[LSTMState, ...], tf.Tensor]  # d_t and z_t
 
 
 class SRNN(VAECore):
@@ -61,7 +63,7 @@ class SRNN(VAECore):
         self.p = LatentTransition(hparams, name="p")
         self.q = LatentTransition(hparams, name="q")
 
-    def initial_state(self, batch_size: Size) -> Nest:
+    def initial_state(self, batch_size: Size) -> State:
         """Returns d_0 and z_0, zeros."""
         return self.d_rnn.initial_state(batch_size), tf.zeros([batch_size, self.latent_size])
 
@@ -73,12 +75,12 @@ class SRNN(VAECore):
     def step(
         self,
         context: Nest,
-        state: Nest,
+        state: State,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, State]:
         """Computes d_t from c_t and d_{t-1}, samples z_t, then computes p(x_t | d_t, z_t)."""
         d_state, z_before = state
         d, d_state = self.d_rnn.step(concat(context), d_state)
@@ -90,11 +92,11 @@ class SRNN(VAECore):
     def unroll(
         self,
         contexts: Nest,
-        state: Nest,
+        state: State,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, Nest]:
+    ) -> tuple[Step, State]:
         """Computes d_1:T as one recurrence; only the small chain of z_t is scanned."""
         d_state, z_0 = state
         d, d_states = self.d_rnn.unroll(concat(contexts), d_state)
