@@ -1,19 +1,23 @@
-"""How the benchmarks time: all contenders in turn, round after round, medians.
+"""Fair timing on a shared machine: the contenders take turns, and medians are compared.
 
-A machine that others use is slow for a while and quick again; in turn, all contenders share that.
+The speed of a machine with other users changes over time. Taking turns exposes all contenders to
+the same changes.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+_WARM_UP_ROUNDS = 2
+_PAUSE = 0.05  # seconds, for the threads of the previous contender to go to sleep
 
 
 def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median seconds of one call of each, after two calls to warm up."""
+    """Returns the median time of a call of each contender in seconds, after two warm-up calls."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(-2, rounds):
+    for round_ in range(-_WARM_UP_ROUNDS, rounds):
         for name, call in contenders.items():
-            time.sleep(0.05)  # lets the threads of the one before go to sleep
+            time.sleep(_PAUSE)
             start = time.perf_counter()
             call()
             if round_ >= 0:
@@ -21,7 +25,7 @@ def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[st
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """A Markdown table."""
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a Markdown table."""
     for row in (header, ["---"] * len(header), *rows):
         print("| " + " | ".join(row) + " |", flush=True)

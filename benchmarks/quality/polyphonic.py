@@ -1,10 +1,10 @@
-"""Nats per frame on the Boulanger-Lewandowski piano rolls, beside the published figures.
+"""Measures nats per frame on the Boulanger-Lewandowski piano rolls, beside published results.
 
     python -m benchmarks.quality.polyphonic --data DIR
 
-DIR has jsb_chorales.npz and nottingham.npz: for each split S, S_lengths, S_counts and S_notes (the
-frames of each sequence, the notes in each frame, and these notes). The weights with the lowest
-validation loss are tested, once. The models and the code that trains and reads are vaeseq-midi's.
+DIR contains jsb_chorales.npz and nottingham.npz. For each split S these have S_lengths (the frames
+of each sequence), S_counts (the notes in each frame) and S_notes (all notes in order). The weights
+with the lowest validation loss are tested once. Models and scoring are those of vaeseq-midi.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from vaeseq.training.loop import batches_by_step
 SETS = ("jsb_chorales", "nottingham")
 CORES = ("RNN", "ISEQ", "SRNN")
 PIANO = slice(21, 109)
-PUBLISHED = [  # test; convention P unless it says S
+PUBLISHED = [  # on the test set; by convention P (all frames count alike) unless marked S
     ("unigram keys", "exact", "11.060", "10.252"),
     ("first-order Markov, each key by itself", "exact", "10.469", "5.164"),
     ("RNN (Boulanger-Lewandowski 2012)", "exact", "8.71", "4.46"),
@@ -48,7 +48,7 @@ _LATENT = (
     "dropout=0,learning_rate=0.003,latent_size=32,latent_decoder_fc_layers=[128],"
     "rnn_hidden_sizes=[200],obs_encoder_fc_layers=[128],obs_decoder_fc_hidden_layers=[200],"
 )
-# Steps, and hyperparameters chosen by validation.
+# Training steps, and hyperparameters chosen on the validation set.
 HPARAMS = {
     ("jsb_chorales", "RNN"): (
         2200,
@@ -84,6 +84,7 @@ HPARAMS = {
 
 
 def load(path, split):
+    """Returns a split as piano rolls."""
     arrays = np.load(path, allow_pickle=False)
     lengths, counts, notes = (arrays[f"{split}_{name}"] for name in ("lengths", "counts", "notes"))
     frames = np.zeros([len(counts), KEYS], np.uint8)
@@ -91,13 +92,16 @@ def load(path, split):
     return Corpus(frames, corpora.spans(lengths))
 
 
-def of_piano(corpus):
-    """The 88 keys over which the literature sums."""
+def keep_piano_keys(corpus):
+    """Returns the rolls of the 88 keys of a piano, over which the literature sums."""
     return Corpus(corpus.frames[:, PIANO], corpus.spans)
 
 
 def fit(model, train, valid, steps, every, minutes):
-    """Trains; leaves the best weights by validation. Returns the steps made and the seconds."""
+    """Trains a model and sets the weights with the lowest validation loss.
+
+    Returns the training steps and their seconds.
+    """
     hparams, pitched = model.hparams, np.ones(KEYS, bool)
     reader = WindowScorer(model)
     lowest, weights, seconds, stop = np.inf, model.get_weights(), 0.0, 0
@@ -126,6 +130,7 @@ def fit(model, train, valid, steps, every, minutes):
 
 
 def row(args, name, vae_type):
+    """Trains and tests a model; returns its row of the table."""
     path = os.path.join(args.data, f"{name}.npz")
     steps, text = HPARAMS[name, vae_type]
     hparams = COMMON.parse(text).parse(args.hparams)
@@ -134,9 +139,9 @@ def row(args, name, vae_type):
     keras.utils.set_random_seed(hparams.seed)
     model = MidiModel(hparams, PIANO.stop - PIANO.start)
     model.compile()
-    train, valid = load(path, "train"), of_piano(load(path, "valid"))
+    train, valid = load(path, "train"), keep_piano_keys(load(path, "valid"))
     stop, seconds = fit(model, train, valid, steps, args.every, args.minutes)
-    test = of_piano(load(path, args.split))
+    test = keep_piano_keys(load(path, args.split))
     samples = hparams.log_prob_samples
     score = scoring.score(model, samples, lambda reader: program.read(reader, model, test))
     summary = program.summary(score, test.spans, samples)
@@ -151,15 +156,19 @@ def row(args, name, vae_type):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--data", required=True, help="a folder with jsb_chorales.npz and nottingham.npz"
+        "--data", required=True, help="folder with jsb_chorales.npz and nottingham.npz"
     )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--cores", nargs="+", choices=CORES, default=CORES)
-    parser.add_argument("--split", choices=("valid", "test"), default="test", help="what to score")
-    parser.add_argument("--hparams", default="", help="changes to the hyperparameters")
-    parser.add_argument("--steps", type=int, help="instead of those of the table in this file")
-    parser.add_argument("--every", type=int, default=500, help="steps between validations")
-    parser.add_argument("--minutes", type=float, default=30, help="of training, at most")
+    parser.add_argument(
+        "--split", choices=("valid", "test"), default="test", help="the split to score"
+    )
+    parser.add_argument("--hparams", default="", help="hyperparameters to change")
+    parser.add_argument("--steps", type=int, help="training steps (default: by model)")
+    parser.add_argument(
+        "--every", type=int, default=500, help="training steps between two validations"
+    )
+    parser.add_argument("--minutes", type=float, default=30, help="longest training")
     args = parser.parse_args()
     rows = [row(args, name, vae_type) for name in args.sets for vae_type in args.cores]
     figures = ["-ELBO, P", "bound, P", "-ELBO, S", "bound, S"]

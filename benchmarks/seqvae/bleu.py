@@ -1,8 +1,8 @@
-"""Quality against variety of generated symbols: BLEU with real sequences, self-BLEU among them.
+"""Sample quality and variety: BLEU against real sequences, and self-BLEU within the samples.
 
-BLEU is high where what is generated is made of what real sequences are made of, self-BLEU where it
-is all alike (Zhu et al. 2018, arXiv:1802.01886); a model is better than another where it is higher
-in the one at the same of the other (Caccia et al. 2020, arXiv:1811.02549).
+BLEU is high if samples consist of n-grams of real sequences; self-BLEU is high if the samples are
+alike (Zhu et al. 2018, arXiv:1802.01886). A model is better than another if its BLEU is higher at
+the same self-BLEU (Caccia et al. 2020, arXiv:1811.02549).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,10 @@ _SMOOTH = SmoothingFunction().method1
 
 
 def bleu(generated: Sequence[list[int]], real: Sequence[list[int]]) -> dict[str, float]:
-    """Both, of n-grams up to 4, from 0 to 1; of the first 200 generated, with the first 500."""
+    """Returns BLEU and self-BLEU of n-grams up to 4, from 0 to 1.
+
+    Uses the first 200 generated sequences and the first 500 real ones.
+    """
     references, own = list(real[:_REFERENCES]), list(generated[:_HYPOTHESES])
     others = [own[:i] + own[i + 1 :] for i in range(len(own))]
     return {

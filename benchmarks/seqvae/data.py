@@ -1,8 +1,8 @@
-"""The sequences of the SeqVAE suites: drawn from oracles whose likelihoods are known, or read."""
+"""The data of the SeqVAE suites: samples of oracles with known likelihoods, captions, melodies."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pretty_midi
@@ -13,65 +13,69 @@ from vaeseq import context
 from vaeseq.examples.midi import corpus as corpora
 from vaeseq.examples.midi.music import melody, roll
 from vaeseq.model.sampling import draw
+from vaeseq.nn.lstm import gates_from_format_1
+from vaeseq.nn.types import Size
 
 _COMPONENTS = 8
 _SIZES = {"train": 10_000, "valid": 1000, "test": 2000}
 
 
 class Suite(NamedTuple):
-    """Symbols [N, T] in splits, and what is known of where they come from."""
+    """Splits of symbol sequences [N, T], and what is known of their origin."""
 
     train: np.ndarray
     valid: np.ndarray
     test: np.ndarray
     vocabulary: int
-    oracles: Sequence[Any] = ()  # whose mixture, in equal parts, the data is from, where known
-    components: dict[str, np.ndarray] | None = None  # which of them drew a sequence, by split
-    names: Sequence[str] = ()  # of symbols, where they have some
-    end: int | None = None  # the symbol after which there is nothing
+    oracles: Sequence[Tokens] = ()  # the data are from their mixture, with equal weights
+    components: dict[str, np.ndarray] | None = None  # by split, the oracle of each sequence
+    names: Sequence[str] = ()  # of the symbols
+    end: int | None = None  # the symbol that ends a sequence
 
     def sequences(self, symbols: np.ndarray) -> list[list[int]]:
-        """Those of the rows of symbols, up to their ends."""
+        """Returns the rows of symbols [N, T], each up to its end."""
         rows = symbols.tolist()
         return [row[: row.index(self.end)] if self.end in row else row for row in rows]
 
     def text(self, symbols: np.ndarray) -> list[str]:
-        """The names of the symbols, a line for each row."""
+        """Returns a line with the names of the symbols for each row."""
         return [" ".join(self.names[i] for i in row) for row in self.sequences(symbols)]
 
     def oracle_log_prob(self, symbols: np.ndarray) -> np.ndarray:
-        """Of sequences under the oracle, [N]; exact."""
+        """Returns the exact log-likelihoods under the mixture of the oracles in nats, [N]."""
         parts = np.stack([oracle.log_probs(symbols) for oracle in self.oracles])
         return np.logaddexp.reduce(parts, axis=0) - np.log(len(parts))
 
 
-class FromSymbol(context.EncodeObserved):
-    """What stands before the first observation is symbol 0."""
+class StartsWithSymbolZero(context.EncodeObserved):
+    """A context that sees symbol 0 before the first observation."""
 
-    def initial_state(self, batch_size: Any) -> tf.Tensor:
+    def initial_state(self, batch_size: Size) -> tf.Tensor:
+        """Returns the encoding of symbol 0, [B, E]."""
         return self.obs_encoder(tf.zeros([batch_size], tf.int32))
 
 
 class Oracle(Tokens):
-    """The LSTM of SeqGAN: its weights are given."""
+    """The LSTM of SeqGAN; its weights are given."""
 
     def make_context(self) -> context.Context:
-        return FromSymbol(self.encoder, self.encoded_size)
+        """Returns SeqGAN's: the first input is symbol 0."""
+        return StartsWithSymbolZero(self.encoder, self.encoded_size)
 
 
-def _oracle(vocabulary: int, size: int = 32) -> Oracle:
+def _make_oracle(vocabulary: int, size: int = 32) -> Oracle:
     hparams = TokenHParams(vae_type="RNN", rnn_hidden_sizes=(size,), embed_size=size)
     return Oracle(hparams, vocabulary)
 
 
 def released_oracle(path: Path) -> Oracle:
-    """The oracle that came with SeqGAN."""
+    """Loads the oracle released with SeqGAN."""
     with np.load(path) as file:
         parts = dict(file)
-    oracle = _oracle(len(parts["embedding"]))
+    oracle = _make_oracle(len(parts["embedding"]))
 
     def gates(weight: str) -> np.ndarray:
-        return np.concatenate([parts[weight + gate] for gate in "ifog"], axis=-1)
+        return np.concatenate([parts[weight + gate] for gate in "ifgo"], axis=-1)
 
     lstm, (dense,) = oracle.core.d_rnn.layers[0], oracle.decoder.mlp.layers
     oracle.encoder.encoders[0].set_weights([parts["embedding"]])
@@ -81,90 +85,102 @@ def released_oracle(path: Path) -> Oracle:
 
 
 def random_oracle(vocabulary: int, seed: int) -> Oracle:
-    """An oracle whose weights are standard normal."""
-    rng, oracle = np.random.default_rng(seed), _oracle(vocabulary)
+    """Returns an oracle with standard normal weights, which are those of vaeseq 0.1."""
+    rng, oracle = np.random.default_rng(seed), _make_oracle(vocabulary)
     oracle.set_weights([rng.normal(size=w.shape) for w in oracle.get_weights()])
+    lstm = oracle.core.d_rnn.layers[0]
+    lstm.set_weights([gates_from_format_1(w) for w in lstm.get_weights()])
     return oracle
 
 
-def drawn(oracles: list[Oracle], vocabulary: int, steps: int, sizes: dict[str, int]) -> Suite:
-    """Splits of sequences of which each is drawn from one of the oracles."""
+def sample_suite(
+    oracles: Sequence[Oracle], vocabulary: int, steps: int, sizes: dict[str, int]
+) -> Suite:
+    """Returns splits whose sequences are each sampled from a random one of the oracles."""
     rng, splits, components = np.random.default_rng(0), {}, {}
     for index, (name, size) in enumerate(sizes.items()):
         components[name] = rng.integers(len(oracles), size=size)
-        symbols = np.zeros([size, steps], np.int32)
-        for number, oracle in enumerate(oracles):
-            own = np.flatnonzero(components[name] == number)
-            symbols[own] = draw(
-                oracle, oracle.initial_state(1), len(own), steps, seed=100 + 10 * index + number
-            )
-        splits[name] = symbols
+        splits[name] = _sample_components(oracles, components[name], steps, seed=100 + 10 * index)
     return Suite(**splits, vocabulary=vocabulary, oracles=oracles, components=components)
 
 
-def oracle(folder: Path, steps: int) -> Suite:
-    """SeqGAN's: 5000 symbols, 10,000 training sequences."""
-    return drawn([released_oracle(folder / "seqgan_oracle.npz")], 5000, steps, _SIZES)
+def _sample_components(
+    oracles: Sequence[Oracle], components: np.ndarray, steps: int, seed: int
+) -> np.ndarray:
+    symbols = np.zeros([len(components), steps], np.int32)
+    for number, oracle in enumerate(oracles):
+        rows = np.flatnonzero(components == number)
+        symbols[rows] = draw(oracle, oracle.initial_state(1), len(rows), steps, seed=seed + number)
+    return symbols
 
 
-def own_oracle(folder: Path, steps: int) -> Suite:
-    """The same of standard normal weights, as in the SeqVAE paper's code."""
-    return drawn([random_oracle(5000, 1)], 5000, steps, _SIZES)
+def oracle_suite(folder: Path, steps: int) -> Suite:
+    """Returns the data of SeqGAN: 5000 symbols, 10,000 training sequences."""
+    return sample_suite([released_oracle(folder / "seqgan_oracle.npz")], 5000, steps, _SIZES)
 
 
-def mixture(folder: Path, steps: int) -> Suite:
-    """Eight oracles with 100 symbols."""
+def own_oracle_suite(folder: Path, steps: int) -> Suite:
+    """Returns the same from a standard normal oracle, as in the code of the SeqVAE paper."""
+    return sample_suite([random_oracle(5000, 1)], 5000, steps, _SIZES)
+
+
+def mixture_suite(folder: Path, steps: int) -> Suite:
+    """Returns a mixture of eight oracles with 100 symbols."""
     oracles = [random_oracle(100, seed) for seed in range(_COMPONENTS)]
-    return drawn(oracles, 100, steps, _SIZES)
+    return sample_suite(oracles, 100, steps, _SIZES)
 
 
-def captions(folder: Path, steps: int) -> Suite:
-    """Captions word by word, ended and filled up by symbol 0; rare words are symbol 1."""
-    lines = {
-        name: [x.split() for x in (folder / f"captions/coco_{name}.txt").read_text().splitlines()]
-        for name in ("train", "test")
-    }
-    words, counts = np.unique(np.concatenate(lines["train"]), return_counts=True)
+def captions_suite(folder: Path, steps: int) -> Suite:
+    """Returns captions as words. Symbol 0 ends and pads a caption; symbol 1 is any rare word."""
+    train, test = (_read_words(folder / f"captions/coco_{name}.txt") for name in ("train", "test"))
+    words, counts = np.unique(np.concatenate(train), return_counts=True)
     known = {word: 2 + i for i, word in enumerate(words[counts > 1].tolist())}
-
-    def symbols(split: list[list[str]]) -> np.ndarray:
-        array = np.zeros([len(split), steps], np.int32)
-        for row, line in zip(array, split, strict=True):
-            ids = [known.get(word, 1) for word in line[: steps - 1]]
-            row[: len(ids)] = ids
-        return array
-
-    train, test = symbols(lines["train"]), symbols(lines["test"])
     names = ["", "<rare>", *known]
+    train, test = (_encode_words(lines, known, steps) for lines in (train, test))
     return Suite(train[:-1000], train[-1000:], test, len(names), names=names, end=0)
 
 
-def melodies(folder: Path, steps: int) -> Suite:
-    """Nottingham's in windows, 16 steps to a bar; for training moved by -5 to 5 semitones."""
+def _read_words(path: Path) -> list[list[str]]:
+    return [line.split() for line in path.read_text().splitlines()]
+
+
+def _encode_words(lines: list[list[str]], known: dict[str, int], steps: int) -> np.ndarray:
+    array = np.zeros([len(lines), steps], np.int32)
+    for row, line in zip(array, lines, strict=True):
+        ids = [known.get(word, 1) for word in line[: steps - 1]]
+        row[: len(ids)] = ids
+    return array
+
+
+def melody_suite(folder: Path, steps: int) -> Suite:
+    """Returns windows of the Nottingham melodies, 16 steps to a bar; training is transposed."""
     paths = corpora.find([str(folder / "melody/nottingham")], "--data")
     pieces = corpora.collect(paths, beats=True, drums=False, progress=False).pieces
-    form = roll.RollFormat(rate=4.0, beats=True)
     order = np.random.default_rng(0).permutation(len(pieces))
     tenth = len(pieces) // 10
     parts = {"test": order[:tenth], "valid": order[tenth : 2 * tenth], "train": order[2 * tenth :]}
-    splits: dict[str, Any] = {}
-    for name, own in parts.items():
-        windows = []
-        for index in own:
-            frames = roll.to_roll(pieces[index].notes, form)
-            for move in range(-5, 6) if name == "train" else (0,):
-                moved = np.roll(frames, move, axis=1)
-                ends = range(steps, len(moved) + 1, steps // 2)
-                windows += [melody.of_rolls(moved[end - steps : end], True) for end in ends]
+    form = roll.RollFormat(rate=4.0, beats=True)
+    splits = {}
+    for name, indices in parts.items():
+        rolls = [roll.to_roll(pieces[index].notes, form) for index in indices]
+        semitones = range(-5, 6) if name == "train" else (0,)
+        windows = [x for own in rolls for x in _melody_windows(own, semitones, steps)]
         splits[name] = np.stack(windows).astype(np.int32)
     names = [".", "-", *map(pretty_midi.note_number_to_name, range(21, 109))]
     return Suite(**splits, vocabulary=melody.SYMBOLS, names=names)
 
 
-SUITES = {  # and how many steps their sequences have
-    "oracle": (oracle, 20),
-    "own-oracle": (own_oracle, 20),
-    "mixture": (mixture, 20),
-    "melody": (melodies, 64),
-    "captions": (captions, 21),
+def _melody_windows(frames: np.ndarray, semitones: Sequence[int], steps: int) -> list[np.ndarray]:
+    """Returns half-overlapping windows of a roll, transposed by each number of semitones."""
+    ends = range(steps, len(frames) + 1, steps // 2)
+    transposed = [np.roll(frames, semitone, axis=1) for semitone in semitones]
+    return [melody.of_rolls(x[end - steps : end], True) for x in transposed for end in ends]
+
+
+SUITES = {  # the function that makes the data, and the default length of its sequences
+    "oracle": (oracle_suite, 20),
+    "own-oracle": (own_oracle_suite, 20),
+    "mixture": (mixture_suite, 20),
+    "melody": (melody_suite, 64),
+    "captions": (captions_suite, 21),
 }

@@ -1,4 +1,4 @@
-"""The model of the SeqVAE suites: symbols with an embedding, on any core."""
+"""The model of the SeqVAE suites: embedded symbols, with any core."""
 
 import dataclasses
 
@@ -8,28 +8,28 @@ import numpy as np
 from vaeseq import HParams, ModelBase, codec
 from vaeseq.hparams import hparam
 
-_ROWS_AT_ONCE = 250
+_BATCH_ROWS = 250
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenHParams(HParams):
-    """Of the suites; the sizes are those of SeqGAN."""
+    """Hyperparameters of the suites; the sizes are those of SeqGAN."""
 
-    vae_type: str = hparam("RNN")
-    rnn_hidden_sizes: tuple[int, ...] = hparam((32,), low=1)
-    latent_size: int = hparam(16, low=1)
-    obs_encoder_fc_layers: tuple[int, ...] = hparam((), low=1)
-    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam((), low=1)
-    latent_decoder_fc_layers: tuple[int, ...] = hparam((), low=1)
+    vae_type: str = "RNN"
+    rnn_hidden_sizes: tuple[int, ...] = (32,)
+    latent_size: int = 16
+    obs_encoder_fc_layers: tuple[int, ...] = ()
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = ()
+    latent_decoder_fc_layers: tuple[int, ...] = ()
     embed_size: int = hparam(32, low=1)
-    learning_rate: float = hparam(4e-3, above=0)
-    batch_size: int = hparam(64, low=1)
-    policy_elbo_steps: int = hparam(0, low=0)
-    check_numerics: bool = hparam(False)
+    learning_rate: float = 4e-3
+    batch_size: int = 64
+    policy_elbo_steps: int = 0
+    check_numerics: bool = False
 
 
 class Tokens(ModelBase):
-    """Symbols, int32 [B, T]."""
+    """Sequences of symbols, int32 [B, T]."""
 
     hparams: TokenHParams
 
@@ -38,18 +38,16 @@ class Tokens(ModelBase):
         super().__init__(hparams, name="tokens")
 
     def log_probs(self, symbols: np.ndarray, num_samples: int | None = None) -> np.ndarray:
-        """As `log_prob`, [N], of any number of sequences."""
-        parts = range(0, len(symbols), _ROWS_AT_ONCE)
-        return np.concatenate(
-            [
-                self.log_prob(symbols[at : at + _ROWS_AT_ONCE], num_samples=num_samples)
-                for at in parts
-            ]
-        )
+        """Returns `log_prob` of any number of sequences, [N], batch by batch."""
+        starts = range(0, len(symbols), _BATCH_ROWS)
+        batches = (symbols[start : start + _BATCH_ROWS] for start in starts)
+        return np.concatenate([self.log_prob(x, num_samples=num_samples) for x in batches])
 
     def make_encoder(self) -> keras.layers.Layer:
+        """Returns an embedding, then MLP layers."""
         embed = keras.layers.Embedding(self.vocabulary, self.hparams.embed_size)
         return codec.MLPObsEncoder(self.hparams, first=embed)
 
     def make_decoder(self) -> codec.MLPObsDecoder:
+        """Returns MLP layers, then the logits of the symbols."""
         return codec.MLPObsDecoder(self.hparams, codec.CategoricalDecoder(self.vocabulary))

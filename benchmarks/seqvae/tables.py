@@ -1,101 +1,111 @@
-"""The tables of the SeqVAE suites, of rows as `benchmarks.seqvae` makes them."""
+"""The tables and the figure of the SeqVAE suites, from the lines of `benchmarks.seqvae --out`."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.seqvae.measures import Row
 from benchmarks.timing import print_table
 
-_DIGITS = {  # of the columns
+_DIGITS = {  # after the decimal point, by column
     **{name: 3 for name in ("NLL_oracle", "NLL_test", "entropy", "BLEU", "self-BLEU")},
     "distinct": 0,
 }
 
 
-def print_tables(lines):
-    """Means and deviations over seeds: of what is generated, of z, and of policy gradients."""
-    by_label = {}
-    for line in lines:
-        by_label.setdefault(line["label"], []).append(line)
-    print_qualities(by_label)
-    print_use_of_z({label: own for label, own in by_label.items() if own[0]["z"]})
+def print_tables(lines: list[Row]) -> None:
+    """Prints means and standard deviations over seeds: samples, z, and gains over the control."""
+    by_label = group_by_label(lines)
+    print_samples(by_label)
+    print_latents({label: own for label, own in by_label.items() if own[0]["z"]})
     print_gains(by_label)
     for line in lines:
         for text in line.get("interpolated", ()):
             print(f"\n{line['label']}, seed {line['seed']}: {text}")
 
 
-def print_qualities(by_label):
+def group_by_label(lines: list[Row]) -> dict[str, list[Row]]:
+    """Returns the lines of each arm, in the order of their first line."""
+    by_label: dict[str, list[Row]] = {}
+    for line in lines:
+        by_label.setdefault(line["label"], []).append(line)
+    return by_label
+
+
+def print_samples(by_label: dict[str, list[Row]]) -> None:
+    """Prints the likelihoods and sample quality of each arm for each factor of the logits."""
     keys = [key for key in _DIGITS if any(key in own[0]["1.0"] for own in by_label.values())]
     rows = []
     for label, own in by_label.items():
         for factor in factors(own[0]):
             values = [line[factor] for line in own]
-            cells = [spread([x.get(key) for x in values], _DIGITS[key]) for key in keys]
+            cells = [mean_and_deviation([x.get(key) for x in values], _DIGITS[key]) for key in keys]
             rows.append([label, factor, str(len(own)), *cells])
     print_table(["model", "logits x", "seeds", *keys], rows)
 
 
-def print_use_of_z(by_label):
+def print_latents(by_label: dict[str, list[Row]]) -> None:
+    """Prints how much each arm uses z."""
     if not by_label:
         return
     keys = next(iter(by_label.values()))[0]["z"]
     rows = [
-        [label, *(spread([line["z"][key] for line in own], 2) for key in keys)]
+        [label, *(mean_and_deviation([line["z"][key] for line in own], 2) for key in keys)]
         for label, own in by_label.items()
     ]
     print()
     print_table(["model", *(key.replace("_", " ") for key in keys)], rows)
 
 
-def print_gains(by_label):
-    """How far the sweep over factors lies below the control's of the same seed."""
+def print_gains(by_label: dict[str, list[Row]]) -> None:
+    """Prints how far the sweep of each arm lies below that of its control with the same seed."""
     rows = []
     for label, own in by_label.items():
         control = own[0].get("control")
         if control in by_label and control != label and len(sweep(own[0])) > 1:
             controls = {line["seed"]: sweep(line) for line in by_label[control]}
             gains = [gain(sweep(line), controls[line["seed"]]) for line in own]
-            rows.append([label, control, spread(gains, 3)])
+            rows.append([label, control, mean_and_deviation(gains, 3)])
     if rows:
         print()
-        print_table(["model", "control", "NLL_oracle below it, at equal NLL_test"], rows)
+        print_table(["model", "control", "gain in NLL_oracle at equal NLL_test"], rows)
 
 
-def factors(line):
-    """The keys of a row that are factors of the logits."""
+def factors(line: Row) -> list[str]:
+    """Returns the keys of a line that are factors of the logits."""
     return [key for key in line if key.replace(".", "").isdigit()]
 
 
-def sweep(line):
-    """NLL_test, rising, and NLL_oracle over the factors, [factors, 2]; empty without an oracle."""
+def sweep(line: Row) -> np.ndarray:
+    """Returns NLL_test and NLL_oracle by rising NLL_test, [factors, 2]; empty without an oracle."""
     rows = [line[factor] for factor in factors(line)]
     return np.array(sorted((x["NLL_test"], x["NLL_oracle"]) for x in rows if "NLL_oracle" in x))
 
 
-def gain(own, control):
-    """The mean of a sweep's distance from the control's, over the NLL_test that both have."""
+def gain(own: np.ndarray, control: np.ndarray) -> float:
+    """Returns the mean distance of a sweep below its control, over their common NLL_test."""
     at = np.linspace(max(own[0, 0], control[0, 0]), min(own[-1, 0], control[-1, 0]), 100)
-    return np.mean(np.interp(at, *control.T) - np.interp(at, *own.T))
+    return float(np.mean(np.interp(at, *control.T) - np.interp(at, *own.T)))
 
 
-def draw_frontiers(lines, path):
-    """NLL_oracle over NLL_test along the factors of every arm, means over seeds, as a picture."""
-    by_label = {}
-    for line in lines:
-        if len(sweep(line)) > 1:
-            by_label.setdefault(line["label"], []).append(sweep(line))
+def plot_frontiers(lines: list[Row], path: Path) -> None:
+    """Plots NLL_oracle over NLL_test of every arm, means over seeds, along the factors."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
-    for label, sweeps in by_label.items():
-        style = "o-" if label in ("MLE", "SEQVAE") else "x--"
-        axes.plot(*np.mean(sweeps, axis=0).T, style, label=label)
+    for label, own in group_by_label(lines).items():
+        sweeps = [sweep(line) for line in own if len(sweep(line)) > 1]
+        if sweeps:
+            style = "o-" if label in ("MLE", "SEQVAE") else "x--"
+            axes.plot(*np.mean(sweeps, axis=0).T, style, label=label)
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
     axes.legend()
     figure.savefig(path, dpi=100)
 
 
-def spread(values, digits):
-    """Mean and standard deviation, as text."""
+def mean_and_deviation(values: Sequence[float | None], digits: int) -> str:
+    """Returns mean and standard deviation as text; "-" if a value is missing."""
     if None in values:
         return "-"
     text = f"{np.mean(values):.{digits}f}"

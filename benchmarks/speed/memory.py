@@ -1,4 +1,4 @@
-"""Memory while training on a small and on a large corpus: the peak of the whole program.
+"""Measures the peak memory of training on a small and on a large corpus.
 
 python -m benchmarks.speed.memory
 """
@@ -18,6 +18,7 @@ PROGRAM = "import sys; from vaeseq.examples.text.app import main; sys.argv[0] = 
 
 
 def write_corpus(path, megabytes):
+    """Writes random letters to a file."""
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz ,.\n", np.uint8)
     rng = np.random.default_rng(0)
     with open(path, "wb") as file:
@@ -26,6 +27,7 @@ def write_corpus(path, megabytes):
 
 
 def peak_megabytes(corpus, log_dir, steps):
+    """Runs `vaeseq-text train` in a process of its own; returns the peak of its memory."""
     command = [sys.executable, "-c", PROGRAM, "train", f"--num-steps={steps}"]
     command += [f"--train-corpus={corpus}", f"--log-dir={log_dir}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -35,18 +37,21 @@ def peak_megabytes(corpus, log_dir, steps):
     return usage.ru_maxrss / 1024
 
 
+def row(megabytes, steps):
+    """Trains on a corpus of that size; returns the row of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder, "corpus.txt")
+        write_corpus(corpus, megabytes)
+        peak = peak_megabytes(corpus, Path(folder, "run"), steps)
+    return [f"{megabytes} MB", f"{peak:.0f} MB"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 1000])
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 1000], help="corpus sizes")
+    parser.add_argument("--steps", type=int, default=100, help="training steps")
     args = parser.parse_args()
-    rows = []
-    for megabytes in args.megabytes:
-        with tempfile.TemporaryDirectory() as folder:
-            corpus = Path(folder, "corpus.txt")
-            write_corpus(corpus, megabytes)
-            peak = peak_megabytes(corpus, Path(folder, "run"), args.steps)
-        rows.append([f"{megabytes} MB", f"{peak:.0f} MB"])
+    rows = [row(megabytes, args.steps) for megabytes in args.megabytes]
     print_table(["corpus", "peak memory"], rows)
 
 

@@ -1,8 +1,8 @@
-"""How quickly MIDI files are read as rolls, and what files that mean harm cost.
+"""Measures how fast MIDI files are read as rolls, and what hostile files cost.
 
     python -m benchmarks.speed.midi_reading --data DIR
 
-The yardstick is pretty_midi's reading of the same files.
+Yardstick: pretty_midi, reading the same files.
 """
 
 import argparse
@@ -20,72 +20,63 @@ from tests.examples.midi.test_midi_file import HOSTILE, file
 from vaeseq.examples.midi.music import midi_file, roll
 
 FORM = roll.RollFormat(rate=8.0)
-CHILD = """
-import sys, time
-from vaeseq.examples.midi import roll, smf
-data = open(sys.argv[1], "rb").read()
-def peak():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-before = peak()
-start = time.process_time()
-try:
-    roll.to_roll(midi_file.read(data).in_seconds(), roll.RollFormat(rate=8.0))
-    result = "read"
-except midi_file.Refused as error:
-    result = str(error)
-took = time.process_time() - start
-print(took, peak() - before, result, sep="\\t")
-"""
+RUNS = 3  # of each hostile file; the table shows the run with the median time
 
 
-def read(contents):
+def count_frames(contents):
+    """Reads files with vaeseq; returns the number of frames in all rolls."""
     return sum(roll.to_roll(midi_file.read(data).in_seconds(), FORM).shape[0] for data in contents)
 
 
-def read_by_pretty_midi(contents):
+def read_with_pretty_midi(contents):
+    """Reads files as rolls with pretty_midi."""
     for data in contents:
         pretty_midi.PrettyMIDI(io.BytesIO(data)).get_piano_roll(FORM.rate)
 
 
-def real_files(folder, rounds):
+def measure_real_files(folder, rounds):
+    """Prints the table of the MIDI files in a folder."""
     contents = [path.read_bytes() for path in sorted(Path(folder).rglob("*.mid"))]
-    seconds = read(contents) / FORM.rate
+    seconds = count_frames(contents) / FORM.rate
     contenders = {
-        "vaeseq, to a roll": lambda: read(contents),
-        "pretty_midi, get_piano_roll": lambda: read_by_pretty_midi(contents),
+        "vaeseq, to a roll": lambda: count_frames(contents),
+        "pretty_midi, get_piano_roll": lambda: read_with_pretty_midi(contents),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        took = medians(contenders, rounds)
-    rows = [[name, f"{s:.2f}", f"{seconds / s:,.0f}"] for name, s in took.items()]
+        times = medians(contenders, rounds)
+    rows = [[name, f"{s:.2f}", f"{seconds / s:,.0f}"] for name, s in times.items()]
     print_table([f"{len(contents)} files, {seconds / 60:.0f} minutes", "s", "x real time"], rows)
 
 
-def hostile_files(path):
+def read_in_process(path):
+    """Reads a file in a process of its own; returns its seconds, MB and result."""
+    command = [sys.executable, "-m", "benchmarks.speed.read_midi_file", path]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    seconds, megabytes, result = output.strip().split("\t")
+    return float(seconds), float(megabytes), result
+
+
+def measure_hostile_files(path):
+    """Prints the table of hostile files; each is written to `path`."""
     rows = []
     for name, body in HOSTILE.items():
         path.write_bytes(file(body(1 << 20)))
-        runs = [
-            subprocess.run([sys.executable, "-c", CHILD, path], capture_output=True, text=True)
-            for _ in range(3)
-        ]
-        lines = sorted((run.stdout.strip().split("\t") for run in runs), key=lambda x: float(x[0]))
-        took, memory, result = lines[1]
+        seconds, megabytes, result = sorted(read_in_process(path) for _ in range(RUNS))[RUNS // 2]
         size = f"{path.stat().st_size / 1e6:.2f}"
-        rows.append([name, size, f"{float(took):.2f}", f"{float(memory):.0f}", result])
-    print_table(["a file full of", "MB", "s", "MB of memory more", "it is"], rows)
+        rows.append([name, size, f"{seconds:.2f}", f"{megabytes:.0f}", result])
+    print_table(["a file full of", "MB", "s", "MB of memory", "result"], rows)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="a folder of MIDI files")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--data", required=True, help="folder with MIDI files")
+    parser.add_argument("--rounds", type=int, default=5, help="timed calls of each contender")
     args = parser.parse_args()
-    real_files(args.data, args.rounds)
+    measure_real_files(args.data, args.rounds)
     print()
     with tempfile.TemporaryDirectory() as folder:
-        hostile_files(Path(folder, "hostile.mid"))
+        measure_hostile_files(Path(folder, "hostile.mid"))
 
 
 if __name__ == "__main__":

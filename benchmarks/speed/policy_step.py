@@ -1,10 +1,10 @@
-"""What a step with a policy gradient costs, beside a step of the ELBO alone.
+"""Measures a training step with a policy gradient against a step of the ELBO alone.
 
     python -m benchmarks.speed.policy_step
 
 SEQVAE with the sizes of SeqGAN's oracle: 5000 symbols, 20 steps, 64 sequences, 32 units. `prefix`
-and `seqgan` with 4 rollouts from every 5th step, which makes 4 rewards; the discriminator learns in
-every step, too.
+and `seqgan` use 4 rollouts from every 5th step, which gives 4 rewards. Each step also updates the
+discriminator.
 """
 
 import argparse
@@ -29,7 +29,8 @@ _STEPS = {
 }
 
 
-def step(changes, observed):
+def make_step(changes, observed):
+    """Returns a function that trains a model with changed hyperparameters for one step."""
     keras.utils.set_random_seed(0)
     hparams = TokenHParams(vae_type="SEQVAE", policy_judge_steps=0).parse(changes)
     model = Tokens(hparams, _VOCABULARY)
@@ -41,10 +42,10 @@ def step(changes, observed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=9, help="timed steps of each contender")
     args = parser.parse_args()
     observed = np.random.default_rng(0).integers(_VOCABULARY, size=[64, _TIME]).astype(np.int32)
-    contenders = {name: step(changes, observed) for name, changes in _STEPS.items()}
+    contenders = {name: make_step(changes, observed) for name, changes in _STEPS.items()}
     seconds = medians(contenders, args.rounds)
     rows = [[name, f"{s:.3f}", f"{s / seconds['ELBO']:.1f}"] for name, s in seconds.items()]
     print_table(["one training step", "s", "x ELBO"], rows)

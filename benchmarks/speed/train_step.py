@@ -1,16 +1,16 @@
-"""One training step of the text model of VAE-Seq (2018): 3 LSTM layers of 512, batch 32 x 40.
+"""Measures a training step of the text model of VAE-Seq (2018): 3 LSTM layers of 512, 32 x 40.
 
     python -m benchmarks.speed.train_step
 
-Yardsticks in the same run: keras.layers.LSTM, PyTorch's nn.LSTM where it is installed, and the
-matrix products alone that the three layers need. The ratio is to our RNN.
+Yardsticks: keras.layers.LSTM, PyTorch's nn.LSTM if it is installed, and the matrix products that
+the three layers need. The ratios are to vaeseq's RNN.
 """
 
 import argparse
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's threads must not spin on our cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # no busy waiting of PyTorch's threads
 
 import keras
 import numpy as np
@@ -34,7 +34,8 @@ HPARAMS_2018 = TextHParams(
 )
 
 
-def ours(vae_type, observed, jit_compile=False):
+def vaeseq_step(vae_type, observed, jit_compile=False):
+    """Returns a function that trains a vaeseq model for one step."""
     model = TextModel(HPARAMS_2018.replace(vae_type=vae_type), Vocabulary(map(chr, range(33, 133))))
     model.compile(jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
@@ -42,8 +43,9 @@ def ours(vae_type, observed, jit_compile=False):
     return lambda: step(observed)["loss"].numpy()
 
 
-def of_keras(observed):
-    model = keras.Sequential(
+def make_keras_model():
+    """Returns the same layers around keras.layers.LSTM."""
+    return keras.Sequential(
         [
             keras.layers.Embedding(SYMBOLS, 100),
             keras.layers.Dense(64, "relu"),
@@ -53,6 +55,11 @@ def of_keras(observed):
             keras.layers.Dense(SYMBOLS),
         ]
     )
+
+
+def keras_step(observed):
+    """Returns a function that trains the Keras model for one step."""
+    model = make_keras_model()
     model.build(observed.shape)
     optimizer = keras.optimizers.Adam(global_clipnorm=1.0)
     optimizer.build(model.trainable_variables)
@@ -70,12 +77,9 @@ def of_keras(observed):
     return lambda: step().numpy()
 
 
-def of_torch(observed):
-    import torch
+def make_torch_model():
+    """Returns the same layers around nn.LSTM."""
     from torch import nn
-
-    torch.set_num_threads(os.cpu_count())
-    observed = torch.tensor(observed.numpy()).long()
 
     class Model(nn.Module):
         def __init__(self):
@@ -89,7 +93,16 @@ def of_torch(observed):
         def forward(self, x):
             return self.decoder(self.rnn(self.encoder(x))[0])
 
-    model = Model()
+    return Model()
+
+
+def torch_step(observed):
+    """Returns a function that trains the PyTorch model for one step."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(os.cpu_count())
+    observed, model = torch.tensor(observed.numpy()).long(), make_torch_model()
     optimizer = torch.optim.Adam(model.parameters())
 
     def step():
@@ -105,14 +118,14 @@ def of_torch(observed):
 
 
 def products():
-    """The matrix products of the layers, each shape as often as a step needs it."""
+    """Returns a function that computes the matrix products of the layers in a training step."""
     rows, gates = BATCH * TIME, 4 * UNITS
     h, U = tf.random.normal([BATCH, UNITS]), tf.random.normal([UNITS, gates])
     da, U_T = tf.random.normal([BATCH, gates]), tf.transpose(U)
     H, dA = tf.random.normal([rows, UNITS]), tf.random.normal([rows, gates])
 
     def repeat(times, x, weight):
-        """x W, each time of another x, so that nothing can be left out."""
+        """Computes x W repeatedly; x changes, so that no product can be optimized away."""
 
         def body(t, total):
             return t + 1, total + (x + total[:, :1]) @ weight
@@ -121,7 +134,7 @@ def products():
         return tf.while_loop(lambda t, _: t < times, body, (0, zeros))[1]
 
     @tf.function(autograph=False)
-    def step(scale):
+    def recurrence(scale):
         results = [repeat(TIME, scale * h, U), repeat(TIME, scale * da, U_T)]
         results += [tf.matmul(scale * H, dA, transpose_a=True)]  # dU
         return [tf.reduce_sum(x) for x in results]
@@ -134,30 +147,30 @@ def products():
     one = tf.constant(1.0)
 
     def run():
-        # The first layer's inputs are narrow; their products are left out of the limit.
-        return [step(one) for _ in range(LAYERS)], [inputs(one) for _ in range(LAYERS - 1)]
+        # The inputs of the first layer are narrow; their products are not counted.
+        return [recurrence(one) for _ in range(LAYERS)], [inputs(one) for _ in range(LAYERS - 1)]
 
     return run
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=11, help="timed steps of each contender")
     args = parser.parse_args()
     ids = np.random.default_rng(0).integers(SYMBOLS, size=[BATCH, TIME])
     observed = tf.constant(ids, tf.int32)
     contenders = {
-        "vaeseq RNN": ours("RNN", observed),
-        "vaeseq ISEQ": ours("ISEQ", observed),
-        "vaeseq SRNN": ours("SRNN", observed),
-        "vaeseq RNN, XLA": ours("RNN", observed, jit_compile=True),
-        "keras.layers.LSTM": of_keras(observed),
+        "vaeseq RNN": vaeseq_step("RNN", observed),
+        "vaeseq ISEQ": vaeseq_step("ISEQ", observed),
+        "vaeseq SRNN": vaeseq_step("SRNN", observed),
+        "vaeseq RNN, XLA": vaeseq_step("RNN", observed, jit_compile=True),
+        "keras.layers.LSTM": keras_step(observed),
         "matrix products of the RNN alone": products(),
     }
     try:
-        contenders["PyTorch nn.LSTM"] = of_torch(observed)
+        contenders["PyTorch nn.LSTM"] = torch_step(observed)
     except ImportError:
-        print("PyTorch is not installed: its row is left out")
+        print("PyTorch is not installed: no row for it")
     seconds = medians(contenders, args.rounds)
     unit = seconds["vaeseq RNN"]
     rows = [[name, f"{s:.3f}", f"{s / unit:.2f}"] for name, s in seconds.items()]

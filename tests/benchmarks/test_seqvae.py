@@ -1,4 +1,4 @@
-"""The oracles of the SeqVAE suites, and a suite on a small one."""
+"""The oracles of the SeqVAE suites, and the whole experiment with a small one."""
 
 import argparse
 import itertools
@@ -6,13 +6,12 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks.seqvae import __main__ as seqvae
-from benchmarks.seqvae import tables
-from benchmarks.seqvae.data import Suite, drawn, random_oracle, released_oracle
+from benchmarks.seqvae import arms, measures, tables
+from benchmarks.seqvae.data import Suite, random_oracle, released_oracle, sample_suite
 
 
 def lstm_log_prob(p, symbols):
-    """SeqGAN's recurrence, a symbol at a time; the first input is symbol 0."""
+    """Computes SeqGAN's recurrence symbol by symbol; the first input is symbol 0."""
     h, c, total, before = np.zeros(len(p["Ui"])), np.zeros(len(p["Ui"])), 0.0, 0
     for symbol in symbols:
         pre = {g: p["embedding"][before] @ p["W" + g] + h @ p["U" + g] + p["b" + g] for g in "ifog"}
@@ -25,7 +24,7 @@ def lstm_log_prob(p, symbols):
     return total
 
 
-def test_the_released_oracle_is_seqgans_recurrence(tmp_path):
+def test_the_released_oracle_computes_seqgans_recurrence(tmp_path):
     rng, size, vocabulary = np.random.default_rng(0), 32, 7
     shapes = {"embedding": [vocabulary, size], "Wout": [size, vocabulary], "bout": [vocabulary]}
     for gate in "ifog":
@@ -37,48 +36,63 @@ def test_the_released_oracle_is_seqgans_recurrence(tmp_path):
     np.testing.assert_allclose(oracle.log_prob(symbols.astype(np.int32)), expected, rtol=1e-4)
 
 
-def test_a_mixture_of_oracles_is_a_distribution():
+def test_the_probabilities_of_a_mixture_of_oracles_sum_to_one():
     every = np.array(list(itertools.product(range(4), repeat=3)), np.int32)
     suite = Suite(every, every, every, 4, [random_oracle(4, seed) for seed in range(3)])
     assert np.exp(suite.oracle_log_prob(every)).sum() == pytest.approx(1, abs=1e-4)
 
 
-def test_what_is_drawn_from_a_component_is_likeliest_there():
-    suite = drawn(
+def test_samples_of_a_component_are_most_likely_under_it():
+    suite = sample_suite(
         [random_oracle(30, 0), random_oracle(30, 1)], 30, 12, {"train": 200, "valid": 1, "test": 1}
     )
     own = np.stack([oracle.log_prob(suite.train) for oracle in suite.oracles])
     assert (own.argmax(axis=0) == suite.components["train"]).mean() > 0.95
 
 
-def test_sequences_stop_at_their_end():
+def test_sequences_stop_at_the_end_symbol():
     suite = Suite(*[np.zeros([1, 1], int)] * 3, 3, names=["", "a", "b"], end=0)
     assert suite.text(np.array([[2, 1, 0, 2], [1, 1, 1, 1]])) == ["b a", "a a a a"]
 
 
-def test_a_gain_is_the_distance_at_equal_nll_test():
+def test_the_gain_is_the_distance_at_equal_nll_test():
     control = np.array([[4.0, 9.0], [5.0, 8.0]])
-    further = np.add(control, [0.5, -0.5])  # along the control's own line
-    assert tables.gain(further, control) == pytest.approx(0)
-    assert tables.gain(further - [[0, 0.2]], control) == pytest.approx(0.2)
+    on_the_same_line = np.add(control, [0.5, -0.5])
+    assert tables.gain(on_the_same_line, control) == pytest.approx(0)
+    assert tables.gain(on_the_same_line - [[0, 0.2]], control) == pytest.approx(0.2)
 
 
-def test_a_small_oracle_is_learned_and_its_arms_tell_their_rows(monkeypatch):
-    monkeypatch.setattr(seqvae, "_JUDGE_STEPS", 2)
-    sizes = {"train": 4000, "valid": 500, "test": 1000}
-    suite = drawn([random_oracle(8, 3)], 8, 6, sizes)
-    text = "rnn_hidden_sizes=[24],embed_size=8,batch_size=200,learning_rate=0.01,dropout=0,"
-    text += "divergence_schedule=constant"
-    args = argparse.Namespace(hparams=text, policy="policy_reward_step=3", steps=400)
-    args.policy_steps = 4
-    known = seqvae.yardsticks(suite)
-    oracle, unigram = (known[name]["1.0"]["NLL_test"] for name in ("oracle", "unigram"))
-    for model, label in (("RNN", "MLE"), ("SEQVAE", "SEQVAE stepwise")):
-        weights, _ = seqvae.pretrained("oracle", model, args, suite, 0)
-        trained = seqvae.arm("oracle", label, args, suite, 0, weights)
-        found = seqvae.look(trained, suite, 0, [1.0, 2.0], particles=4)
-        row, sharp = found["1.0"], found["2.0"]
-        assert oracle - 0.01 < row["NLL_test"] < oracle + 0.25 * (unigram - oracle)
-        assert abs(row["NLL_oracle"] - oracle) < 0.3 * (unigram - oracle)
-        assert sharp["entropy"] < row["entropy"] and sharp["NLL_oracle"] < row["NLL_oracle"]
-        assert (found["z"] is None) == (model == "RNN")
+SMALL = (
+    "rnn_hidden_sizes=[16],embed_size=8,batch_size=100,learning_rate=0.02,dropout=0,"
+    "divergence_schedule=constant"
+)
+
+
+@pytest.fixture(scope="module")
+def small_suite():
+    return sample_suite([random_oracle(8, 3)], 8, 6, {"train": 2000, "valid": 250, "test": 500})
+
+
+@pytest.fixture(scope="module")
+def baselines(small_suite):
+    """Nats per symbol of the oracle and of independent symbols."""
+    rows = measures.measure_baselines(small_suite)
+    return [rows[name]["1.0"]["NLL_test"] for name in ("oracle", "unigram")]
+
+
+@pytest.mark.parametrize(("model", "label"), [("RNN", "MLE"), ("SEQVAE", "SEQVAE stepwise")])
+def test_a_small_oracle_is_learned_and_sharper_logits_are_more_likely(
+    model, label, small_suite, baselines
+):
+    args = argparse.Namespace(
+        hparams=SMALL, policy="policy_reward_step=3", steps=300, policy_steps=2
+    )
+    weights, _ = arms.pretrain("oracle", model, args, small_suite, seed=0, every=100)
+    trained = arms.train_arm("oracle", label, args, small_suite, 0, weights, judge_steps=1)
+    found = measures.measure_model(trained, small_suite, 0, [1.0, 2.0], particles=4)
+    row, sharp = found["1.0"], found["2.0"]
+    oracle, unigram = baselines
+    assert oracle - 0.01 < row["NLL_test"] < oracle + 0.25 * (unigram - oracle)
+    assert abs(row["NLL_oracle"] - oracle) < 0.3 * (unigram - oracle)
+    assert sharp["entropy"] < row["entropy"] and sharp["NLL_oracle"] < row["NLL_oracle"]
+    assert (found["z"] is None) == (model == "RNN")
