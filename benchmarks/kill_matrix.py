@@ -1,12 +1,13 @@
-"""Kills runs of vaeseq-text at random moments, resumes them, and compares with one left alone.
+"""Kills and resumes runs of vaeseq-text at random moments, and compares them with a reference run.
 
     python -m benchmarks.kill_matrix --kills 100
 
-Equal means bitwise: weights, state of the optimizer and of the metrics, best weights, metrics.jsonl
-(but for the seconds), and samples.
+The reference run is never killed. Equal means bitwise: weights, state of the optimizer and of the
+metrics, best weights, metrics.jsonl (except the seconds) and samples.
 """
 
 import argparse
+import itertools
 import json
 import random
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,21 +35,23 @@ class Kill:
     """One kill of a process."""
 
     signal: signal.Signals
-    training: bool  # rather than starting
-    done: bool  # all steps were saved
+    training: bool  # the training had begun
+    done: bool  # the last step was saved
     exit_code: int
-    seconds: float  # from the signal to the end
+    seconds: float  # from the signal to the end of the process
 
     @property
-    def as_expected(self):
-        # Before the program has its handlers, signals kill by the means of the system or of Python;
-        # where its work is done they do not change that it succeeds.
+    def as_expected(self) -> bool:
+        """Returns whether the exit code is right."""
+        # Before the program sets its handlers, the system or Python ends it. After its last step,
+        # signals do not change that it succeeds.
         before = () if self.training else (-self.signal, 1)
         after = (0,) if self.done else ()
         return self.exit_code in (EXIT_CODES[self.signal], *before, *after)
 
 
-def start(corpus, run, steps):
+def start(corpus: Path, run: Path, steps: int) -> subprocess.Popen[str]:
+    """Starts or resumes a training."""
     command = "import sys; from vaeseq.examples.text.app import main; sys.exit(main())"
     flags = f"train --log-dir {run} --train-corpus {corpus} --hparams {HPARAMS} --num-steps {steps}"
     return subprocess.Popen(
@@ -58,8 +62,8 @@ def start(corpus, run, steps):
     )
 
 
-def finish(corpus, run, steps):
-    """Trains to the end; returns the seconds it took."""
+def finish(corpus: Path, run: Path, steps: int) -> float:
+    """Trains to the last step; returns the seconds it took."""
     began = time.perf_counter()
     process = start(corpus, run, steps)
     _, err = process.communicate()
@@ -67,17 +71,25 @@ def finish(corpus, run, steps):
     return time.perf_counter() - began
 
 
-def kill_and_finish(corpus, run, steps, rng, longest, most):
-    """Kills at random moments, at most so often, until the training ends; returns the kills."""
-    kills = []
-    while len(kills) < most:
+def kill_and_finish(
+    corpus: Path,
+    run: Path,
+    steps: int,
+    signals: Iterator[signal.Signals],
+    rng: random.Random,
+    max_seconds: float,
+    max_kills: int,
+) -> list[Kill]:
+    """Trains to the last step, killing the process after random times; returns the kills."""
+    kills: list[Kill] = []
+    while len(kills) < max_kills:
         process = start(corpus, run, steps)
         try:
-            _, err = process.communicate(timeout=rng.uniform(0, longest))
+            _, err = process.communicate(timeout=rng.uniform(0, max_seconds))
             assert process.returncode == 0, err
             return kills
         except subprocess.TimeoutExpired:
-            number, began = rng.choice(list(EXIT_CODES)), time.perf_counter()
+            number, began = next(signals), time.perf_counter()
             done = (run / "checkpoints" / f"step-{steps:09}.safetensors").exists()
             process.send_signal(number)
             _, err = process.communicate()
@@ -87,8 +99,8 @@ def kill_and_finish(corpus, run, steps, rng, longest, most):
     return kills
 
 
-def state(run):
-    """All that two runs must have in common."""
+def state(run: Path) -> dict[str, object]:
+    """Returns everything that must be equal in two runs."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return {
         "newest": arrays(max((run / "checkpoints").glob("step-*.safetensors"))),
@@ -99,36 +111,44 @@ def state(run):
     }
 
 
-def arrays(path):
+def arrays(path: Path) -> dict[str, bytes]:
+    """Returns the arrays of a checkpoint, without the time it took; none if there is no file."""
     loaded = safetensors.numpy.load_file(path) if path.exists() else {}
     loaded.pop("run/seconds", None)
     return {name: array.tobytes() for name, array in loaded.items()}
 
 
-def matrix(kills, steps=1200, seed=0, folder=None):
-    """Kills runs so often; returns the kills, and for each run whether it equals the whole."""
-    rng = random.Random(seed)
+def matrix(
+    kills: int, steps: int = 1200, seed: int = 0, folder: str | None = None
+) -> tuple[list[Kill], list[bool]]:
+    """Kills trainings `kills` times, each signal in turn.
+
+    Returns:
+      The kills, and for each run whether it equals the reference run.
+    """
+    rng, signals = random.Random(seed), itertools.cycle(EXIT_CODES)
     done: list[Kill] = []
     equal: list[bool] = []
-    with tempfile.TemporaryDirectory(dir=folder) as folder:
-        folder = Path(folder)
-        corpus = folder / "corpus.txt"
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        corpus, reference = Path(name, "corpus.txt"), Path(name, "reference")
         corpus.write_text(VERSE * 100)
-        seconds = finish(corpus, folder / "whole", steps)
+        seconds = finish(corpus, reference, steps)
         while len(done) < kills:
-            run = folder / f"run{len(equal)}"
-            done += kill_and_finish(corpus, run, steps, rng, seconds, kills - len(done))
-            own, whole = state(run), state(folder / "whole")
-            unequal = [part for part in whole if own[part] != whole[part]]
+            run = Path(name, f"run{len(equal)}")
+            left = kills - len(done)
+            done += kill_and_finish(corpus, run, steps, signals, rng, seconds, left)
+            own, expected = state(run), state(reference)
+            unequal = [part for part in expected if own[part] != expected[part]]
             equal.append(not unequal)
-            said = f"{len(done)} kills, {sum(equal)}/{len(equal)} runs equal"
-            print(said, *unequal, file=sys.stderr, flush=True)
+            summary = f"{len(done)} kills, {sum(equal)}/{len(equal)} runs equal"
+            print(summary, *unequal, file=sys.stderr, flush=True)
             if unequal:
                 run.rename(Path(tempfile.mkdtemp(prefix="unequal-")) / "run")
     return done, equal
 
 
-def main():
+def main() -> None:
+    """Prints a table of the kills by signal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
@@ -148,9 +168,9 @@ def main():
                 f"{max(seconds):.1f}",
             ]
         )
-    header = ["signal", "kills", "of them in training", "exit code right"]
-    print_table([*header, "median s to leave", "longest"], rows)
-    print(f"runs that ended bitwise as the one left alone: {sum(equal)} of {len(equal)}")
+    header = ["signal", "kills", "during training", "exit code right"]
+    print_table([*header, "median s to exit", "longest"], rows)
+    print(f"runs bitwise equal to the reference run: {sum(equal)} of {len(equal)}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from benchmarks.kill_matrix import VERSE
 from tests.pool import Pool
 from vaeseq import codec
 from vaeseq.examples.text import app as text_app
+from vaeseq.training import curves
 
 
 def pytest_addoption(parser):
@@ -64,6 +65,17 @@ class Bits(vaeseq.ModelBase):
 
     def make_decoder(self):
         return codec.MLPObsDecoder(self.hparams, codec.BernoulliDecoder())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stubbed_curves():
+    """Replaces the picture of every report, which takes longer than the training of small models.
+
+    Tests of the picture itself import `plot_curves` directly.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "plot_curves", lambda metrics: b"a picture")
+        yield
 
 
 @pytest.fixture(params=sorted(vaeseq.VAE_TYPES))

@@ -1,26 +1,26 @@
-"""The exceptions that a program tells in one line, without a traceback."""
+"""The exceptions that the programs print as one line, without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UsageError(ValueError):
-    """A mistake in what the user gave: its message says what, where, and what to do.
+    """A mistake in the user's input. The message says what is wrong, where, and what to do.
 
     The programs print it as one line on stderr and exit with 2.
     """
 
 
 class Stopped(RuntimeError):
-    """What ends a training that was under way, through no mistake of the command line.
+    """The end of a training for a reason other than a wrong command line.
 
-    A loss that is not finite, a full disk, a lost worker. The programs print it as one line on
-    stderr and exit with 1; the newest checkpoint stands.
+    Such as a loss that is not finite, a full disk or a lost worker. The programs print it as one
+    line on stderr and exit with 1. The newest checkpoint is kept.
     """
 
 
 class LostWorker(Stopped):
-    """One of several workers that train together has gone; the others cannot go on alone."""
+    """One of several workers has ended or did not start; the others cannot continue alone."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

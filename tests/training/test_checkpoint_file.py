@@ -1,3 +1,4 @@
+import hashlib
 import json
 import struct
 
@@ -19,25 +20,25 @@ SHAPES = {name: (array.shape, str(array.dtype)) for name, array in ARRAYS.items(
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("checkpoints") / "whole.safetensors"
+    path = tmp_path_factory.mktemp("checkpoints") / "intact.safetensors"
     checkpoint_file.save(path, ARRAYS)
     return path
 
 
-def test_what_is_saved_is_loaded_by_us_and_by_safetensors(path):
+def test_saved_arrays_can_be_loaded_also_by_safetensors(path):
     for loaded in (checkpoint_file.load(path, SHAPES), safetensors.numpy.load_file(path)):
         assert loaded.keys() == ARRAYS.keys()
         for name, array in ARRAYS.items():
             assert loaded[name].dtype == array.dtype and np.array_equal(loaded[name], array)
 
 
-def test_groups_can_be_left_out(path):
+def test_groups_of_arrays_can_be_left_out(path):
     assert checkpoint_file.load(path, {"run/step": ((), "int64"), "run/on": ((2,), "bool")})
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_any_bit_that_changes_is_noticed(path, data):
+def test_any_changed_bit_is_detected(path, data):
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     damaged = path.with_name("damaged")
@@ -48,7 +49,7 @@ def test_any_bit_that_changes_is_noticed(path, data):
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_any_cut_and_any_addition_is_noticed(path, data):
+def test_any_cut_and_any_addition_is_detected(path, data):
     content = path.read_bytes()
     cut = path.with_name("cut")
     for other in (content[: data.draw(st.integers(0, len(content) - 1))], content + b"\0"):
@@ -67,7 +68,7 @@ def test_any_cut_and_any_addition_is_noticed(path, data):
         ({"run/on": None}, "unknown array 'run/on'"),
     ],
 )
-def test_names_shapes_and_dtypes_are_exact(path, changes, message):
+def test_names_shapes_and_dtypes_must_match(path, changes, message):
     shapes = {name: shape for name, shape in {**SHAPES, **changes}.items() if shape}
     with pytest.raises(checkpoint_file.Invalid, match=message):
         checkpoint_file.load(path, shapes)
@@ -95,7 +96,7 @@ def described(header):
         safetensors.numpy.save(ARRAYS, {"sha256": "no checksum"}),
     ],
 )
-def test_what_no_program_of_ours_wrote_is_refused(tmp_path, content):
+def test_a_file_that_vaeseq_did_not_write_is_refused(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(checkpoint_file.Invalid):
         checkpoint_file.load(tmp_path / "file", SHAPES)
@@ -106,3 +107,27 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
         file.truncate(1 << 40)
     with pytest.raises(checkpoint_file.Invalid, match="more than any checkpoint"):
         checkpoint_file.load(tmp_path / "huge", SHAPES)
+
+
+def write(path, arrays, **metadata):
+    """Writes a checkpoint with other metadata, as an earlier or a later version does."""
+    data = safetensors.numpy.save(arrays, {**metadata, "sha256": "0" * 64})
+    digest = hashlib.sha256(data).hexdigest().encode()
+    path.write_bytes(data.replace(b"0" * 64, digest, 1))
+
+
+def test_only_arrays_of_format_1_are_converted(tmp_path):
+    upgrades = {"model/0": lambda array: -array}
+    write(tmp_path / "old", ARRAYS)
+    checkpoint_file.save(tmp_path / "new", ARRAYS)
+    old, new = (checkpoint_file.load(tmp_path / name, SHAPES, upgrades) for name in ("old", "new"))
+    np.testing.assert_array_equal(old["model/0"], -ARRAYS["model/0"])
+    np.testing.assert_array_equal(new["model/0"], ARRAYS["model/0"])
+    np.testing.assert_array_equal(old["run/on"], ARRAYS["run/on"])
+
+
+@pytest.mark.parametrize("number", ["3", "x", ""])
+def test_a_file_of_a_later_format_is_refused(tmp_path, number):
+    write(tmp_path / "file", ARRAYS, format=number)
+    with pytest.raises(checkpoint_file.Invalid, match="a later version of vaeseq wrote it"):
+        checkpoint_file.load(tmp_path / "file", SHAPES)

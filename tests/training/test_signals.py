@@ -14,7 +14,7 @@ from vaeseq.training.signals import (
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_is_an_exception_with_the_shells_exit_code(number, code):
+def test_a_signal_raises_an_exception_with_the_exit_code_of_a_shell(number, code):
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Interrupted) as interrupted, interruptible():
         os.kill(os.getpid(), number)
@@ -22,7 +22,7 @@ def test_a_signal_is_an_exception_with_the_shells_exit_code(number, code):
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_after_the_first_signal_ctrl_c_is_the_systems_and_sigterm_changes_nothing():
+def test_after_the_first_signal_ctrl_c_kills_and_sigterm_is_ignored():
     with interruptible():
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -31,7 +31,7 @@ def test_after_the_first_signal_ctrl_c_is_the_systems_and_sigterm_changes_nothin
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_other_code_swallows_is_raised_again():
+def test_an_interruption_that_other_code_swallows_is_raised_again():
     class Swallows:
         def __del__(self):  # Python only prints what is raised here
             os.kill(os.getpid(), signal.SIGTERM)
@@ -44,7 +44,7 @@ def test_what_other_code_swallows_is_raised_again():
     raise_if_interrupted()
 
 
-def test_handlers_that_library_code_has_replaced_come_back():
+def test_handlers_that_library_code_replaces_are_restored():
     with interruptible():
         with default_handlers():
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -53,10 +53,10 @@ def test_handlers_that_library_code_has_replaced_come_back():
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_once_a_process_ends_signals_do_not_change_its_exit_code():
+def test_signals_do_not_change_the_exit_code_of_a_process_that_is_ending():
     ending = """
 import atexit, os, signal
-from vaeseq.signals import ignore_at_exit
+from vaeseq.training.signals import ignore_at_exit
 for number in (signal.SIGINT, signal.SIGTERM):
     atexit.register(os.kill, os.getpid(), number)
 ignore_at_exit()

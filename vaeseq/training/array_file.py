@@ -1,9 +1,8 @@
-"""Corpora on the disk: rows of small whole numbers, read part by part."""
+"""Corpora on disk: rows of small non-negative integers, of which slices are read."""
 
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,21 +10,21 @@ from vaeseq.errors import UsageError
 from vaeseq.training import files
 
 
-class Rows:
-    """The rows in a file from `start` to `stop`, as an array [N, *shape] that can be sliced.
+class ArrayFile:
+    """An array [N, *shape] on disk that can be sliced: the rows `start` to `stop` of a file.
 
-    The file has nothing but the numbers. Slices are read from it: a memory map would do as well,
-    but the pages that it has touched count as memory of the program, and grow with the file.
+    The file contains the integers and nothing else. Each slice is read from it. A memory map would
+    work too, but the pages it touches count as memory of the program and grow with the file.
 
     Args:
       path: the file.
-      limit: numbers are below it; their dtype is the smallest that can hold them.
-      shape: of a row.
+      limit: all integers are below it; their dtype is the smallest that can hold them.
+      shape: the shape of a row.
       start: the first row.
-      stop: the row after the last; None goes to the end.
+      stop: the row after the last; None is the end of the file.
 
     Raises:
-      UsageError: where the file is not one of such rows.
+      UsageError: if the file does not consist of such rows.
     """
 
     def __init__(
@@ -54,17 +53,17 @@ class Rows:
         count, offset = len(wanted) * math.prod(self.shape), wanted.start * self._row_bytes
         rows = np.fromfile(self.path, self.dtype, count, offset=offset)
         if len(rows) < count or np.any(rows >= self.limit):
-            raise UsageError(f"--log-dir: {self.path} has changed, or is of another run")
+            raise UsageError(f"--log-dir: {self.path} has changed, or belongs to another run")
         return rows.reshape(-1, *self.shape)
 
 
-def dtype(limit: int) -> np.dtype[Any]:
-    """The smallest dtype of whole numbers below `limit`."""
+def dtype(limit: int) -> np.dtype:
+    """Returns the smallest dtype that holds the integers below `limit`."""
     return np.min_scalar_type(limit - 1)
 
 
 def write(path: Path, blocks: Iterable[np.ndarray], limit: int) -> None:
-    """Writes a file of rows, block by block."""
+    """Writes an array file block by block."""
     with files.atomic_write(path) as file:
         for block in blocks:
             file.write(block.astype(dtype(limit)).tobytes())

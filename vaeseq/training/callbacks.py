@@ -1,100 +1,110 @@
-"""What happens while Keras's `fit` trains in a run directory: progress, checkpoints, reports."""
+"""Keras callbacks of a training in a run directory: progress, checkpoints, reports."""
 
-import math
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import SupportsFloat, TypeAlias
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import logging
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from vaeseq.errors import Stopped
 from vaeseq.hparams import HParams
-from vaeseq.training import files
+from vaeseq.training import curves
+from vaeseq.training.best_weights import BestWeights
+from vaeseq.training.metrics_log import Metrics
 from vaeseq.training.run import Run
 from vaeseq.training.signals import raise_if_interrupted
+from vaeseq.training.tensorboard import TensorBoard
+from vaeseq.training.trainable import Trainable
 
-_SECONDS_BETWEEN_SAVES = 60.0
-_MOST_OF_TIME = 0.01  # that saving may take
-_CURVES_IN_A_ROW = 4
+Logs: TypeAlias = Mapping[str, SupportsFloat] | None
+"""What Keras passes to callbacks: the metrics of the epoch so far, by name."""
 
 
 class Interrupts(keras.callbacks.Callback):
-    """Ends the training where other code has swallowed `vaeseq.training.signals.Interrupted`."""
+    """Ends the training if other code has swallowed `vaeseq.training.signals.Interrupted`."""
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Raises it again."""
         raise_if_interrupted()
 
 
-class Checkpoints(keras.callbacks.Callback):
-    """Saves before every report, at the end, and about once a minute between.
-
-    Where saving is slow, the minute becomes as long as saving takes 1% of the time.
+class SaveCheckpoints(keras.callbacks.Callback):
+    """Saves the model before every report, at the end, and in regular intervals between.
 
     Args:
-      run: where to.
-      is_due: whether there is a report on a step.
+      run: the run.
+      is_due: returns whether there is a report on a step.
+      seconds_between: the interval.
+      max_share: if saving is slow, the interval grows until saving takes this share of the time.
     """
 
-    def __init__(self, run: Run, is_due: Callable[[int], bool]):
+    def __init__(
+        self,
+        run: Run,
+        is_due: Callable[[int], bool],
+        seconds_between: float = 60.0,
+        max_share: float = 0.01,
+    ):
         super().__init__()
         self.run, self.is_due = run, is_due
+        self.seconds_between, self.max_share = seconds_between, max_share
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Looks at the clock."""
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Starts the interval."""
         self.saved_step = self.model.trained_steps
-        self.next = time.monotonic() + _SECONDS_BETWEEN_SAVES
+        self.next = time.monotonic() + self.seconds_between
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """The training's clock runs while a step does, and not while it is reported."""
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Starts the clock of the training, which does not run during reports."""
         self.began = time.perf_counter()
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Saves where it is time."""
-        self.run.seconds += time.perf_counter() - self.began
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Saves the model if it is time."""
+        self.run.checkpoints.seconds += time.perf_counter() - self.began
         if self.is_due(self.model.trained_steps) or time.monotonic() > self.next:
             self._save()
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Saves, unless that was just done."""
+    def on_train_end(self, logs: Logs = None) -> None:
+        """Saves the model if this step is not saved yet."""
         if self.saved_step != self.model.trained_steps:
             self._save()
 
     def _save(self) -> None:
         start = time.monotonic()
-        self.run.save(self.model)
+        self.run.checkpoints.save(self.model)
         self.saved_step = self.model.trained_steps
         took = time.monotonic() - start
-        self.next = start + took + max(_SECONDS_BETWEEN_SAVES, took / _MOST_OF_TIME)
+        self.next = start + took + max(self.seconds_between, took / self.max_share)
 
 
 def best_metric(hparams: HParams) -> str:
-    """By what the best weights of a generative model are known; see `Report`.
+    """Returns the metric that selects the best weights of a generative model; see `Report`.
 
-    The likelihood of validation data; but not what a policy gradient is for, after which it is
-    those of the last report.
+    It is the validation loss. A policy gradient does not optimise the likelihood, so after one the
+    weights of the last report are the best.
     """
     return "valid_loss" if hparams.policy_gradient == "none" else "-step"
 
 
 class Report(keras.callbacks.Callback):
-    """Every so many steps: validates, logs, samples, draws the curves. `Checkpoints` stands before.
+    """Validates, logs, samples and plots the learning curves at regular steps.
+
+    `vaeseq.train` saves a checkpoint before each report, so that a report which is interrupted can
+    be made again.
 
     Args:
-      run: where to.
+      run: the run.
       num_steps: the last step.
-      every: steps from one report to the next.
-      validate: returns metrics of the validation data, named `valid_*`.
-      best_metric: the weights with the lowest such metric are kept as the best; with a minus
-        before its name, those with the highest.
-      sample: returns what the model generates as files by suffix, such as `{".txt": b"..."}`,
-        and has its say on TensorBoard by `tf.summary`.
-      enough: says of the metrics of a report whether the training ends with it.
+      every: the number of steps from one report to the next.
+      validate: returns metrics of the held-out data, named `valid_*`.
+      best_metric: the metric that selects the best weights: the lowest value wins, or the highest
+        if its name is preceded by a minus.
+      sample: returns generated samples as files by suffix, such as `{".txt": b"..."}`; it may write
+        `tf.summary`s.
+      enough: returns, given the metrics of a report, whether the training ends with it; None
+        trains to the last step.
     """
 
     def __init__(
@@ -102,104 +112,91 @@ class Report(keras.callbacks.Callback):
         run: Run,
         num_steps: int,
         every: int,
-        validate: Callable[[], dict[str, float]],
+        validate: Callable[[], Mapping[str, float]],
         best_metric: str,
-        sample: Callable[[], dict[str, bytes]],
-        enough: Callable[[dict[str, float]], bool] = lambda metrics: False,
+        sample: Callable[[], Mapping[str, bytes]],
+        enough: Callable[[Metrics], bool] | None = None,
     ):
         super().__init__()
         self.run, self.num_steps, self.every = run, num_steps, every
-        self.validate, self.best_metric, self.sample = validate, best_metric, sample
-        self.enough = enough
+        self.validate, self.sample, self.enough = validate, sample, enough
+        self.best = BestWeights(run.checkpoints, best_metric)
+        self.tensorboard = TensorBoard(run)
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Takes up where an earlier training ended, be it between a step and the report on it."""
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Continues the reports of an earlier training; makes the last one if it is missing."""
         step = self.model.trained_steps
         ends = step >= self.num_steps
         self.lines = self.run.metrics() if ends else self.run.drop_irregular_reports(self.every)
-        self.best = np.inf
-        if self.run.best_is_valid(self.model):
-            self.best = min(map(self._badness, self.lines), default=np.inf)
-        self.writer = tf.summary.create_file_writer(str(self.run.file("tensorboard")))
-        self.means = [np.asarray(x.numpy()) for x in self._mean_variables()]
+        self.best.restore(self.model, self.lines)
+        self.tensorboard.open()
+        self.means = _mean_values(self.model)
         if step and self.is_due(step):
             if not self.lines or self.lines[-1]["step"] < step:
                 self._report(step, self.model.get_metrics_result())
             self.means = [np.zeros_like(x) for x in self.means]
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Goes on with the means since the last report, which Keras has just forgotten."""
-        for variable, value in zip(self._mean_variables(), self.means, strict=True):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Restores the means since the last report, which Keras has just reset."""
+        for variable, value in zip(_mean_variables(self.model), self.means, strict=True):
             variable.assign(value)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Reports where it is time."""
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Makes a report if it is time."""
         step = self.model.trained_steps
         if self.is_due(step):
-            self._report(step, logs)
+            self._report(step, logs or {})
             self.model.reset_metrics()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """The means go on in the next epoch."""
-        self.means = [np.asarray(x.numpy()) for x in self._mean_variables()]
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Keeps the means for the next epoch."""
+        self.means = _mean_values(self.model)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Logs = None) -> None:
         """Closes TensorBoard's file."""
-        self.writer.close()
+        self.tensorboard.close()
 
     def is_due(self, step: int) -> bool:
-        """Whether there is a report on a step."""
-        return step % self.every == 0 or step == self.num_steps
+        """Returns whether there is a report on a step."""
+        return self._is_regular(step) or step == self.num_steps
 
-    def _mean_variables(self) -> list[Any]:
-        return [x for metric in self.model.metrics for x in metric.variables]
+    def _is_regular(self, step: int) -> bool:
+        return step % self.every == 0
 
-    def _report(self, step: int, means: Any) -> None:
+    def _report(self, step: int, means: Mapping[str, SupportsFloat]) -> None:
         metrics = {"step": step, "seconds": round(self.run.seconds, 3)}
-        metrics |= reported_means(self.model, means) | self.validate()
-        if self._badness(metrics) < self.best:
-            final = step % self.every != 0
-            self.run.save_best(self.model, final)
-            self.best = self.best if final else self._badness(metrics)
-        for suffix, content in self._show(step, metrics).items():
+        metrics |= {**reported_means(self.model, means), **self.validate()}
+        self.best.update(self.model, metrics, final=not self._is_regular(step))
+        samples = self.tensorboard.write(step, metrics, self.model.weights, self.sample)
+        for suffix, content in samples.items():
             self.run.write(f"samples/step-{step:09d}{suffix}", content)
-        self.run.log(metrics)
+        self.run.metrics_log.append(metrics)
         self.lines.append(metrics)
-        draw_curves(self.run, self.lines)
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        logging.info("%s", shown)
-        self.model.stop_training = self.enough(metrics)
-
-    def _badness(self, metrics: dict[str, float]) -> float:
-        highest = self.best_metric.startswith("-")
-        value = metrics[self.best_metric.removeprefix("-")]
-        return -value if highest else value
-
-    def _show(self, step: int, metrics: dict[str, float]) -> dict[str, bytes]:
-        """TensorBoard's part of the report; returns the sample."""
-        try:
-            with self.writer.as_default(step):
-                for name, value in metrics.items():
-                    tf.summary.scalar(name, value)
-                for weight in self.model.weights:
-                    tf.summary.histogram(weight.path, weight.value)
-                samples = self.sample()
-            self.writer.flush()
-        except (tf.errors.ResourceExhaustedError, tf.errors.UnknownError) as error:
-            raise Stopped(f"cannot write TensorBoard's file: {error.message}") from error
-        return samples
+        picture = curves.plot_curves(self.lines)
+        if picture is not None:
+            self.run.write("curves.png", picture)
+        logging.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+        self.model.stop_training = self.enough is not None and self.enough(metrics)
 
 
-def reported_means(model: keras.Model, means: Any) -> dict[str, float]:
-    """The means of something since the last report: there is no return before a game has ended."""
+def _mean_variables(model: Trainable) -> list[keras.Variable]:
+    return [x for metric in model.metrics for x in metric.variables]
+
+
+def _mean_values(model: Trainable) -> list[np.ndarray]:
+    return [np.asarray(x.numpy()) for x in _mean_variables(model)]
+
+
+def reported_means(model: Trainable, means: Mapping[str, SupportsFloat]) -> dict[str, float]:
+    """Returns the metrics with at least one value since the last report."""
     known = [x.name for x in model.metrics if np.asarray(x.count.numpy())]
     return {name: float(means[name]) for name in known}
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar on stderr with the rate, the time left and the first metric that has a value, if any.
+    """A progress bar on stderr: the rate, the time left, and the first metric that has a value.
 
-    That is the loss since the last report; where a discriminator learns alone, its own.
+    That metric is the loss since the last report, or the discriminator's while it learns alone.
     """
 
     def __init__(self, num_steps: int):
@@ -207,45 +204,19 @@ class Progress(keras.callbacks.Callback):
         self.num_steps = num_steps
         self.bar: tqdm | None = None
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Starts where an earlier training ended."""
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Starts the bar at the steps already made."""
         start = self.model.trained_steps
         self.bar = tqdm(total=self.num_steps, initial=start, unit="step", dynamic_ncols=True)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """One step on."""
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Advances the bar by a step."""
         assert self.bar is not None
-        first = list(reported_means(self.model, logs).items())[:1]  # none before a player learns
+        first = list(reported_means(self.model, logs or {}).items())[:1]  # may be empty
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in first}, refresh=False)
         self.bar.update()
 
     def close(self) -> None:
-        """Leaves the bar as it is: however the training ends, what is said of it stands below."""
+        """Leaves the bar on the screen, so that later messages appear below it."""
         if self.bar is not None:
             self.bar.close()
-
-
-def draw_curves(run: Run, metrics: list[dict[str, float]]) -> None:
-    """Draws every metric against the steps, those of training and validation together.
-
-    What is always 0, such as the KL of a core without latents, is left out.
-    """
-    groups: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for line in metrics for name in line):
-        if name not in ("step", "seconds") and any(line.get(name) for line in metrics):
-            groups.setdefault(name.removeprefix("valid_"), []).append(name)
-    if not groups:
-        return
-    columns = min(len(groups), _CURVES_IN_A_ROW)
-    rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
-    steps = [line["step"] for line in metrics]
-    for number, (title, names) in enumerate(groups.items(), 1):
-        axes = figure.add_subplot(rows, columns, number)
-        for name in names:
-            label = "validation" if name.startswith("valid_") else "training"
-            axes.plot(steps, [line.get(name, math.nan) for line in metrics], ".-", label=label)
-        axes.set(title=title, xlabel="step")
-        axes.legend()
-    with files.atomic_write(run.file("curves.png")) as file:
-        figure.savefig(file, format="png", dpi=100)

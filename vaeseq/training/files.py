@@ -1,45 +1,49 @@
-"""Files that are whole on the disk or not there, and that do not lead out of their folder."""
+"""Files that are written completely or not at all, and that links cannot move out of a folder."""
 
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, TypeAlias
 
 import jsonschema
 
 from vaeseq.errors import UsageError
 
 _UNFINISHED = ".unfinished"
-_MOST_BYTES = 1 << 26  # of a text that is read at once
+MAX_BYTES = 1 << 26
+"""The largest text file that is read, 64 MB."""
+
+Schema: TypeAlias = Mapping[str, object]
+"""A JSON Schema (2020-12)."""
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which appears under its name complete and on the disk, or not at all."""
+    """Opens a file for writing that gets its name only when it is complete and on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + _UNFINISHED)
     unfinished.unlink(missing_ok=True)
     try:
-        with open(unfinished, "xb") as file:  # x: not through a link that somebody has left there
+        with open(unfinished, "xb") as file:  # x: do not follow a link that somebody left there
             yield file
             sync(file)
         os.replace(unfinished, path)
         _sync_folder(path.parent)
     except BaseException:
-        unfinished.unlink(missing_ok=True)  # a full disk has better use for it
+        unfinished.unlink(missing_ok=True)  # frees the space if the disk is full
         raise
 
 
-def sync(file: Any) -> None:
-    """What was written to an open file is on the disk after this."""
+def sync(file: IO[Any]) -> None:
+    """Waits until everything written to an open file is on the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:
-    """The same for the names in a folder, where the system knows of it."""
+    """Waits until the names in a folder are on the disk, on systems that support it."""
     if os.name == "posix":
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -49,16 +53,16 @@ def _sync_folder(path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what a killed process did not finish writing."""
+    """Removes the incomplete files of a process that was killed."""
     for path in folder.glob(f"**/*{_UNFINISHED}"):
         path.unlink(missing_ok=True)
 
 
 def resolve_within(folder: Path, name: str) -> Path:
-    """The path of a file or folder in a folder, or of none yet.
+    """Returns the path of a file or folder inside `folder`, which need not exist yet.
 
     Raises:
-      UsageError: where links lead out of the folder, or something else has the name.
+      UsageError: if a link leads out of the folder, or the path is a pipe or a device.
     """
     path = folder / name
     try:
@@ -66,20 +70,24 @@ def resolve_within(folder: Path, name: str) -> Path:
     except (OSError, RuntimeError) as error:  # a loop of links
         raise UsageError(f"cannot read {path}: {error}") from error
     if not within:
-        raise UsageError(f"{path} leads out of {folder}: a link there is not followed")
+        raise UsageError(f"{path} leads out of {folder}: such links are not followed")
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise UsageError(f"{path} is neither a file nor a folder")  # a pipe would block
     return path
 
 
-def read_text(folder: Path, name: str, errors: str = "strict") -> str:
-    """The UTF-8 text in a file of a folder, at most 64 MB, or UsageError; see `resolve_within`."""
+def read_text(folder: Path, name: str, errors: str = "strict", max_bytes: int = MAX_BYTES) -> str:
+    """Returns the UTF-8 text of a file inside `folder`.
+
+    Raises:
+      UsageError: if it cannot be read, is not UTF-8 or is too large; see also `resolve_within`.
+    """
     path = resolve_within(folder, name)
     try:
         with open(path, "rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise UsageError(f"{path} has more than {_MOST_BYTES} bytes")
+            data = file.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise UsageError(f"{path} has more than {max_bytes} bytes")
         return data.decode("utf-8", errors)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
@@ -87,16 +95,21 @@ def read_text(folder: Path, name: str, errors: str = "strict") -> str:
         raise UsageError(f"cannot read {path}: {error}") from error
 
 
-def read_json(folder: Path, name: str, schema: dict[str, Any]) -> Any:
-    """The JSON in a file of a folder, as the schema wants it, or UsageError; see `read_text`."""
+def read_json(folder: Path, name: str, schema: Schema) -> Any:
+    """Returns the content of a JSON file inside `folder`; see `read_text` and `parse_json`."""
     return parse_json(read_text(folder, name), schema, str(folder / name))
 
 
-def parse_json(text: str, schema: dict[str, Any], where: str) -> Any:
-    """A JSON text as the schema (JSON Schema 2020-12) wants it.
+def parse_json(text: str, schema: Schema, where: str) -> Any:
+    """Parses a JSON text and checks it against a schema.
+
+    Args:
+      text: the text.
+      schema: the schema.
+      where: the name of the text, for messages.
 
     Raises:
-      UsageError: saying what is wrong, and where in the text.
+      UsageError: if the text is not JSON, or does not match the schema.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
@@ -108,4 +121,42 @@ def parse_json(text: str, schema: dict[str, Any], where: str) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
+
+
+class Folder:
+    """A directory whose errors name the flag that chose it."""
+
+    def __init__(self, path: str | os.PathLike[str], flag: str = "--log-dir"):
+        self.path, self._flag = Path(path), flag
+
+    def file(self, name: str) -> Path:
+        """Returns the path of a file inside the directory.
+
+        Raises:
+          UsageError: if a link leads out of the directory.
+        """
+        with self._naming_the_flag():
+            return resolve_within(self.path, name)
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Writes a file completely or not at all; text is encoded as UTF-8."""
+        with atomic_write(self.file(name)) as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+    def read(self, name: str, errors: str = "strict") -> str:
+        """Returns the content of a text file; see `read_text`."""
+        with self._naming_the_flag():
+            return read_text(self.path, name, errors)
+
+    def read_json(self, name: str, schema: Schema) -> Any:
+        """Returns the content of a JSON file; see `read_json`."""
+        with self._naming_the_flag():
+            return read_json(self.path, name, schema)
+
+    @contextlib.contextmanager
+    def _naming_the_flag(self) -> Iterator[None]:
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"{self._flag}: {error}") from error

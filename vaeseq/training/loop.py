@@ -1,8 +1,8 @@
-"""Training in a run directory: exact, however often it is interrupted."""
+"""Training in a run directory, with the same result however often it is interrupted."""
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -10,25 +10,26 @@ import tensorflow as tf
 from absl import logging
 
 from vaeseq.training import workers
-from vaeseq.training.callbacks import Checkpoints, Interrupts, Progress, Report
+from vaeseq.training.callbacks import Interrupts, Progress, Report, SaveCheckpoints
 from vaeseq.training.run import Run
-from vaeseq.training.trainable import Trainable
+from vaeseq.training.trainable import Arrays, Dataset, Trainable
 
-Batch = Callable[[int], Any]  # a nest of arrays
+Batch: TypeAlias = Callable[[int], Arrays]
+"""A function that returns the batch of a step."""
 
 
 def train(model: Trainable, batch: Batch, report: Report) -> bool:
-    """Trains a compiled model to `report.num_steps`, going on from where its run stands.
+    """Trains a compiled model to step `report.num_steps`, from the newest checkpoint of its run.
 
-    A model made in the scope of a `tf.distribute` strategy is trained by all its workers.
+    A model made in the scope of a `tf.distribute` strategy is trained by all workers.
 
     Args:
       model: the model.
-      batch: the observations of a step, a function of the step alone; see `batches_by_step`.
-      report: the reports, with their run.
+      batch: returns the batch of a step, a function of the step alone; see `batches_by_step`.
+      report: makes the reports in the run.
 
     Returns:
-      Whether there was anything left to train.
+      False if the run has reached that step already.
 
     Raises:
       UsageError, Stopped, Interrupted: see `Run.training`.
@@ -40,44 +41,55 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
         workers.broadcast_from_chief(strategy, start)
         if start >= stop:
             logging.info("%s is at step %d: give a larger --num-steps", run.path, start)
-            report.set_model(model)
-            report.on_train_begin()  # which may have been interrupted
-            report.on_train_end()
+            _make_up_for_the_last_report(model, report)
         else:
             logging.info("%s from step %d to %d", run.path, start, stop)
             batches = batches_by_step(batch, start, stop, strategy)
             with contextlib.closing(Progress(stop)) as progress:
-                callbacks = [progress, Interrupts(), Checkpoints(run, report.is_due), report]
-                _fit(model, batches, callbacks)
-        workers.broadcast_from_chief(strategy, stop)  # nobody leaves before the last report
+                saving = SaveCheckpoints(run, report.is_due)  # before the report of the same step
+                _fit(model, batches, [progress, Interrupts(), saving, report])
+        workers.broadcast_from_chief(strategy, stop)  # the others wait for the last report
     return start < stop
 
 
+def _make_up_for_the_last_report(model: Trainable, report: Report) -> None:
+    """Makes the report on the last step if an earlier process was interrupted in it."""
+    report.set_model(model)
+    report.on_train_begin()
+    report.on_train_end()
+
+
 def _follow(model: Trainable, batch: Batch, run: Run, stop: int) -> bool:
-    """What the workers do that do not write."""
+    """Trains as a worker that is not the chief, and writes nothing."""
     strategy = model.distribute_strategy
     start = workers.broadcast_from_chief(strategy, 0)
-    run.restore(model, start)
+    run.checkpoints.restore(model, start)
     if start < stop:
         _fit(model, batches_by_step(batch, start, stop, strategy), [Interrupts()])
     workers.broadcast_from_chief(strategy, 0)
     return start < stop
 
 
-def _fit(model: Trainable, batches: Any, callbacks: list[keras.callbacks.Callback]) -> None:
+def _fit(model: Trainable, batches: Dataset, callbacks: list[keras.callbacks.Callback]) -> None:
     with workers.reraise_as_lost_worker():
         model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks)
 
 
 def batches_by_step(
     batch: Batch, start: int, stop: int, strategy: tf.distribute.Strategy | None = None
-) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """The batches `batch(step)` for start <= step < stop: each a function of its step alone.
+) -> Dataset:
+    """Returns a dataset of the batches `batch(step)` for start <= step < stop.
 
-    With a strategy of several replicas, each gets its rows of the batch.
+    With a strategy of several replicas, each replica gets its rows of every batch.
+
+    Args:
+      batch: returns a batch, a nest of arrays; a function of the step alone.
+      start: the first step.
+      stop: the step after the last.
+      strategy: the strategy; None is TensorFlow's current one.
 
     Raises:
-      UsageError: where the replicas cannot have equally many rows.
+      UsageError: if the rows of a batch cannot be divided equally among the replicas.
     """
     specs = tf.nest.map_structure(lambda x: tf.TensorSpec.from_tensor(tf.constant(x)), batch(start))
     flat_specs = tf.nest.flatten(specs)
@@ -86,12 +98,12 @@ def batches_by_step(
     rows = workers.share(strategy, flat_specs[0].shape[0])
 
     def dataset(first: int, last: int) -> tf.data.Dataset:
-        """The parts `first` to `last` of every batch, one after another."""
+        """Returns the parts `first` to `last` of every batch, one after another."""
 
         def arrays(step: np.int64) -> list[np.ndarray]:
             return [x[first * rows : last * rows] for x in tf.nest.flatten(batch(int(step)))]
 
-        def load(step: tf.Tensor) -> Any:
+        def load(step: tf.Tensor) -> Arrays:
             flat = tf.numpy_function(arrays, [step], [spec.dtype for spec in flat_specs])
             parts = [
                 tf.reshape(x, [last - first, rows, *spec.shape[1:]])
@@ -101,11 +113,11 @@ def batches_by_step(
 
         return tf.data.Dataset.range(start, stop).map(load).unbatch().prefetch(8)
 
-    def own(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    def dataset_of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         own = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * own
         return dataset(first, first + own)
 
     if replicas == 1:
         return dataset(0, 1)
-    return strategy.distribute_datasets_from_function(own)
+    return strategy.distribute_datasets_from_function(dataset_of_worker)

@@ -1,4 +1,4 @@
-"""A model is held to the machine's memory before anything of its size is allocated."""
+"""Checks that a model fits into the machine's memory before allocating it."""
 
 import math
 import os
@@ -10,22 +10,22 @@ import tensorflow as tf
 
 from vaeseq.errors import UsageError
 
-_COPIES = 4  # of the weights in training: themselves, the gradients, and two moments of Adam
+_COPIES = 4  # of the weights in training: weights, gradients and two moments of Adam
 
 
 def check(make: Callable[[], keras.Model]) -> None:
-    """Holds the model that `make` makes to the machine's memory; only its shapes are made.
+    """Checks that the model which `make` makes can be trained; no weights are allocated.
 
     Raises:
-      UsageError: where training it would take more.
+      UsageError: if training needs more memory than the machine has.
     """
-    with ThreadPoolExecutor(1) as thread:  # Keras keeps what it has not initialized by thread
+    with ThreadPoolExecutor(1) as thread:  # Keras keeps uninitialized variables for each thread
         needed = _COPIES * thread.submit(_variable_bytes, make).result()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise UsageError(
             f"hparams: the model needs {needed / 2**30:,.1f} GB to train, and this machine has "
-            f"{memory / 2**30:,.1f}; make its layers smaller"
+            f"{memory / 2**30:,.1f} GB; make its layers smaller"
         )
 
 

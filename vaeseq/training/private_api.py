@@ -4,12 +4,13 @@
 Keras that breaks one fails there by name.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 import keras
 import tensorflow as tf
 
-Variable = keras.Variable | tf.Variable
+from vaeseq.training.trainable import Variable
 
 
 def slot_owner(slot: Variable, variables: Iterable[Variable]) -> keras.Variable | None:
@@ -30,3 +31,42 @@ def slot_owner(slot: Variable, variables: Iterable[Variable]) -> keras.Variable 
 
 def _path_length(variable: keras.Variable) -> int:
     return len(variable.path)
+
+
+def limit_wait_for_cluster(seconds: float, cluster: Mapping[str, int]) -> None:
+    """Limits the time that a worker waits for the chief; TensorFlow's default is an hour.
+
+    Assumption: `MultiWorkerMirroredStrategy` leaves a coordination service alone that was
+    configured in the private eager context, and waits as long as `cluster_register_timeout_in_ms`.
+
+    Args:
+      seconds: the limit.
+      cluster: the number of tasks in each job. The first task of the first job is the chief.
+    """
+    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+    from tensorflow.python.eager import context
+
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{min(cluster)}/replica:0/task:0",
+        cluster_register_timeout_in_ms=int(1000 * seconds),
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(name=job, num_tasks=tasks)
+            for job, tasks in cluster.items()
+        ],
+    )
+
+
+def lost_worker(error: tf.errors.OpError) -> str | None:
+    """Returns who is gone if `error` is that of a collective operation, such as "worker 1".
+
+    Assumption: the messages of such errors contain "Collective" or "collective", and name the
+    worker that does not answer as `task:N` before a line break or " while".
+
+    Returns:
+      None if `error` has another cause.
+    """
+    if "ollective" not in error.message:
+        return None
+    found = re.search(r"task:(\d+)(?:\n| while)", error.message)
+    return f"worker {found[1]}" if found else "a worker"

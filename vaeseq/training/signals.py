@@ -1,11 +1,11 @@
-"""Ctrl-C and SIGTERM as an exception, so that a run can save and leave from wherever it is."""
+"""Ctrl-C and SIGTERM as an exception, so that a run can be saved before the program ends."""
 
 import atexit
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
 _received: signal.Signals | None = None
@@ -14,8 +14,8 @@ _received: signal.Signals | None = None
 class Interrupted(KeyboardInterrupt):
     """A signal asked the program to stop.
 
-    `exit_code` is what a shell reports of a process that died of it: 130 for Ctrl-C, 143 for
-    SIGTERM.
+    `exit_code` is the code by which a shell reports a process that died of the signal: 130 for
+    Ctrl-C, 143 for SIGTERM.
     """
 
     def __init__(self, received: signal.Signals):
@@ -25,11 +25,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """The first SIGINT or SIGTERM within raises `Interrupted` in the main thread.
+    """Makes the first SIGINT or SIGTERM raise `Interrupted` in the main thread.
 
-    After it a second Ctrl-C stops the process at once, by the system's own means, and a second
-    SIGTERM changes nothing: saving is under way. In other threads, and within another
-    `interruptible`, this does nothing.
+    Afterwards the program is saving: a second Ctrl-C kills it immediately, a second SIGTERM is
+    ignored. The context has no effect in other threads or inside another `interruptible`.
     """
     global _received
     if threading.current_thread() is not threading.main_thread() or _is_ours():
@@ -45,10 +44,10 @@ def interruptible() -> Iterator[None]:
 
 
 def ignore_at_exit() -> None:
-    """From where Python begins to end the process, signals change nothing.
+    """Ignores signals from the moment Python begins to end the process.
 
-    The work is done and the exit code known then, but TensorFlow takes a second to leave. To be
-    called last: of what is registered with `atexit`, the last runs first.
+    The work is done by then and the exit code is known, but TensorFlow takes a second to shut down.
+    Call it last: of the functions registered with `atexit`, the last one runs first.
     """
     for number in _HANDLED:
         atexit.register(signal.signal, number, signal.SIG_IGN)
@@ -56,10 +55,10 @@ def ignore_at_exit() -> None:
 
 @contextlib.contextmanager
 def default_handlers() -> Iterator[None]:
-    """Within, signals end the process by the system's own means.
+    """Makes signals kill the process, as without Python's handlers.
 
-    For library code that blocks where no Python runs, with nothing to save yet. What it has done
-    to the signals' handlers is undone.
+    It is for library code that blocks while no Python runs, when there is nothing to save yet. The
+    handlers that were set before are restored, even if the library code replaces them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -73,12 +72,12 @@ def default_handlers() -> Iterator[None]:
 
 
 def was_interrupted() -> bool:
-    """Whether a signal has come: what fails after it may fail for that."""
+    """Returns whether a signal has arrived, which may have caused a later error."""
     return _received is not None and _is_ours()
 
 
 def raise_if_interrupted() -> None:
-    """Raises `Interrupted` again where other code has swallowed it, as Python does in `__del__`."""
+    """Raises `Interrupted` again if other code swallowed it, as Python does in `__del__`."""
     if _received is not None and was_interrupted():
         raise Interrupted(_received)
 
@@ -87,7 +86,7 @@ def _is_ours() -> bool:
     return signal.getsignal(signal.SIGTERM) in (_receive, signal.SIG_IGN)
 
 
-def _receive(number: int, _: Any) -> None:
+def _receive(number: int, _: FrameType | None) -> None:
     global _received
     _received = signal.Signals(number)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

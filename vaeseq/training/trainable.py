@@ -1,14 +1,22 @@
-"""Trainable: what a model must offer so that `vaeseq.train` can train it in a run directory."""
+"""Trainable: what a model needs so that `vaeseq.train` can train it in a run directory."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, SupportsFloat, TypeAlias
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+Variable: TypeAlias = keras.Variable | tf.Variable
+
+Arrays: TypeAlias = "np.ndarray | tf.Tensor | Sequence[Arrays] | Mapping[str, Arrays]"
+"""A batch: an array, or a nest of arrays, with the rows on the first axis."""
+
+Dataset: TypeAlias = tf.data.Dataset | tf.distribute.DistributedDataset
 
 
 class Trainable(Protocol):
-    """A compiled Keras model that counts its steps and names the variables of its training.
+    """A compiled Keras model that counts its steps and lists the variables of its training.
 
     `ModelBase` is one, and so is any `keras.Model` with `trained_steps` and `training_state`.
     """
@@ -17,19 +25,19 @@ class Trainable(Protocol):
 
     @property
     def trained_steps(self) -> int:
-        """The number of training steps made so far."""
+        """The number of completed training steps."""
 
     @property
-    def training_state(self) -> Mapping[str, Sequence[tf.Variable | keras.Variable]]:
-        """The variables that a checkpoint keeps beside the weights, in named groups."""
+    def training_state(self) -> Mapping[str, Sequence[Variable]]:
+        """The variables that a checkpoint stores beside the weights, in named groups."""
 
     @property
     def weights(self) -> Sequence[keras.Variable]:
-        """The variables that generate and are evaluated."""
+        """The variables needed for generation and evaluation."""
 
     @property
     def metrics(self) -> Sequence[keras.metrics.Metric]:
-        """The metrics of a training step; `reset_metrics` sets them to their initial state."""
+        """The metrics of a training step, means each."""
 
     @property
     def distribute_strategy(self) -> tf.distribute.Strategy:
@@ -38,8 +46,15 @@ class Trainable(Protocol):
     def reset_metrics(self) -> None:
         """Sets all metrics to their initial state."""
 
-    def get_metrics_result(self) -> dict[str, Any]:
+    def get_metrics_result(self) -> Mapping[str, SupportsFloat]:
         """Returns the value of every metric by name."""
 
-    def fit(self, x: Any, **kwargs: Any) -> Any:
+    def fit(
+        self,
+        x: Dataset,
+        *,
+        shuffle: bool,
+        verbose: int,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> object:
         """Trains on a dataset: `keras.Model.fit`."""

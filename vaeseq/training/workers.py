@@ -1,48 +1,50 @@
-"""Several workers, or several devices of one, train one model together (`tf.distribute`).
+"""Training one model with several workers, or several devices of one worker (`tf.distribute`).
 
-Every worker is a process with the same command. Each takes its rows of the same global batch, and
-all make the same update, so that they have the same weights at every step. The first, the chief,
-alone writes; the others read the run directory, which all must see.
+Every worker is a process that runs the same command. Each takes its rows of the same global batch,
+and all make the same update, so their weights are equal at every step. Only the first worker, the
+chief, writes; the others read the run directory, which all must be able to access.
 """
 
 import contextlib
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 from absl import logging
 
 from vaeseq.errors import LostWorker, UsageError
+from vaeseq.training import private_api
 from vaeseq.training.signals import default_handlers
 
-_SECONDS_TO_COME = 300.0
 _SECONDS_TO_LEAVE = 30.0
 
 
-def strategy() -> tf.distribute.Strategy:
-    """How this process takes part: as one of the workers of TF_CONFIG, with all its GPUs, or alone.
+def strategy(timeout: float = 300.0) -> tf.distribute.Strategy:
+    """Returns the strategy of this process: a worker of TF_CONFIG, all its GPUs, or one device.
 
-    Call it before TensorFlow has computed anything. Models are made and compiled in its `scope()`.
+    Call it before TensorFlow has computed anything. Make and compile models in its `scope()`.
+
+    Args:
+      timeout: the time to wait for other workers, in seconds.
 
     Raises:
-      UsageError: where TF_CONFIG is not as TensorFlow wants it.
+      UsageError: if TF_CONFIG is malformed.
+      LostWorker: if another worker does not start in time.
     """
-    tf.get_logger().setLevel("WARNING")  # the rest is for who works on TensorFlow
+    tf.get_logger().setLevel("WARNING")  # lower levels are for TensorFlow's developers
     if os.environ.get("TF_CONFIG"):
-        return _multi_worker()
+        return _multi_worker(timeout)
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
-def _multi_worker() -> tf.distribute.Strategy:
+def _multi_worker(timeout: float) -> tf.distribute.Strategy:
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         cluster = {job: len(config["cluster"][job]) for job in sorted(config["cluster"])}
@@ -56,19 +58,23 @@ def _multi_worker() -> tf.distribute.Strategy:
         ) from error
     leader, *others = [address for job in cluster for address in config["cluster"][job]]
     if own == (min(cluster), 0):
-        _wait_for(others)
-    _wait_no_longer_than(_SECONDS_TO_COME, cluster)
+        wait_for_workers(others, timeout)
+    private_api.limit_wait_for_cluster(timeout, cluster)
     try:
         with default_handlers():
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
-        raise LostWorker(f"the chief at {leader} did not come; start all workers again") from error
+        raise LostWorker(f"the chief at {leader} did not start; start all workers again") from error
 
 
-def _wait_for(addresses: list[str]) -> None:
-    """Waits until all answer: TensorFlow, in the chief, would wait for ever and say nothing."""
+def wait_for_workers(addresses: Sequence[str], timeout: float) -> None:
+    """Waits until all workers accept connections; TensorFlow's chief would wait forever, silently.
+
+    Raises:
+      LostWorker: if one does not within `timeout` seconds.
+    """
     logging.info("waiting for the workers at %s", ", ".join(addresses))
-    deadline = time.monotonic() + _SECONDS_TO_COME
+    deadline = time.monotonic() + timeout
     for address in addresses:
         host, _, port = address.rpartition(":")
         while True:
@@ -78,30 +84,14 @@ def _wait_for(addresses: list[str]) -> None:
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise LostWorker(
-                        f"the worker at {address} did not come within {_SECONDS_TO_COME:.0f} s "
+                        f"the worker at {address} did not start within {timeout:.0f} s "
                         f"({error}); start all workers again"
                     ) from error
                 time.sleep(0.1)
 
 
-def _wait_no_longer_than(seconds: float, cluster: dict[str, int]) -> None:
-    """Bounds a worker's wait for the chief, which is an hour; TensorFlow has no public way."""
-    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
-    from tensorflow.python.eager import context
-
-    context.context().configure_coordination_service(
-        service_type="standalone",
-        service_leader=f"/job:{min(cluster)}/replica:0/task:0",
-        cluster_register_timeout_in_ms=int(1000 * seconds),
-        coordinated_jobs=[
-            coordination_config_pb2.CoordinatedJob(name=job, num_tasks=tasks)
-            for job, tasks in cluster.items()
-        ],
-    )
-
-
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes."""
+    """Returns whether this process is the worker that writes."""
     resolver = strategy.cluster_resolver
     if resolver is None or resolver.task_type is None:
         return True
@@ -110,18 +100,22 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def share(strategy: tf.distribute.Strategy, rows: int) -> int:
-    """The rows of each replica in a batch of so many, or UsageError."""
+    """Returns the number of rows of each replica in a batch.
+
+    Raises:
+      UsageError: if the rows cannot be divided equally.
+    """
     own, rest = divmod(rows, strategy.num_replicas_in_sync)
     if rest:
         raise UsageError(
             f"hparams: a batch_size of {rows} cannot be shared by {strategy.num_replicas_in_sync} "
-            "replicas: make it a multiple"
+            "replicas; make it a multiple"
         )
     return own
 
 
 def broadcast_from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
-    """The chief's value, in all workers, when all have come here."""
+    """Returns the chief's value on every worker. All workers must call it: it is a barrier."""
     if strategy.num_replicas_in_sync == 1:
         return value
 
@@ -142,30 +136,29 @@ def broadcast_from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
 
 @contextlib.contextmanager
 def reraise_as_lost_worker() -> Iterator[None]:
-    """Raises `LostWorker` for what TensorFlow says when a collective operation has failed."""
+    """Raises `LostWorker` for TensorFlow's errors of collective operations."""
     try:
         yield
     except tf.errors.OpError as error:
-        if "ollective" not in error.message:
+        who = private_api.lost_worker(error)
+        if who is None:
             raise
-        found = re.search(r"task:(\d+)(?:\n| while)", error.message)
-        who = f"worker {found[1]}" if found else "a worker"
-        raise LostWorker(f"{who} is gone; start all workers again to go on") from error
+        raise LostWorker(f"{who} is gone; start all workers again to resume") from error
 
 
 @contextlib.contextmanager
-def launch(number: int, main: Callable[[], Any]) -> Iterator[tf.distribute.Strategy]:
-    """The strategy of a program, with `number` workers on this machine, or as TF_CONFIG says.
+def launch(number: int, main: Callable[[], object]) -> Iterator[tf.distribute.Strategy]:
+    """Starts `number` workers on this machine, or joins those of TF_CONFIG; yields the strategy.
 
-    With a number above 1, this process becomes the chief, and starts the others with its own
-    command line. They end with it, whatever ends it.
+    With a number above 1, this process becomes the chief and starts the others with its own
+    command line. The other processes end together with this one.
 
     Args:
-      number: of workers, this one included.
-      main: the console script's function, importable.
+      number: the number of workers, including this one.
+      main: the function of the console script; it must be importable.
 
     Raises:
-      LostWorker: where another worker ends before its time.
+      LostWorker: if another worker ends early.
     """
     with contextlib.ExitStack() as stack:
         if number > 1 and not os.environ.get("TF_CONFIG"):
@@ -175,15 +168,11 @@ def launch(number: int, main: Callable[[], Any]) -> Iterator[tf.distribute.Strat
 
 
 @contextlib.contextmanager
-def _followers(number: int, main: Callable[[], Any]) -> Iterator[None]:
-    cluster = {"worker": [f"localhost:{port}" for port in _free_ports(number)]}
-    configs = [
-        json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
-        for index in range(number)
-    ]
+def _followers(number: int, main: Callable[[], object]) -> Iterator[None]:
+    configs = cluster_configs(number)
     code = f"from {main.__module__} import {main.__name__} as main; main()"
     command = [sys.executable, "-c", code, *sys.argv[1:]]
-    # In sessions of their own: Ctrl-C comes to the chief alone, who sees to them.
+    # In sessions of their own: only the chief receives Ctrl-C, and it ends the others.
     processes = [
         subprocess.Popen(command, env={**os.environ, "TF_CONFIG": config}, start_new_session=True)
         for config in configs[1:]
@@ -193,12 +182,19 @@ def _followers(number: int, main: Callable[[], Any]) -> Iterator[None]:
         yield
     except BaseException:
         for process in processes:
-            process.kill()  # they have nothing to save, and may be waiting for this one
+            process.kill()  # they have nothing to save, and may be waiting for this process
         raise
     finally:
         del os.environ["TF_CONFIG"]
         for process in processes:
             _wait(process)
+
+
+def cluster_configs(number: int) -> list[str]:
+    """Returns a TF_CONFIG for each of `number` workers on free ports of this machine."""
+    cluster = {"worker": [f"localhost:{port}" for port in free_ports(number)]}
+    tasks: list[Mapping[str, object]] = [{"type": "worker", "index": i} for i in range(number)]
+    return [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
 
 
 def _wait(process: subprocess.Popen) -> None:
@@ -209,7 +205,8 @@ def _wait(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Returns ports of this machine that no program uses."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for each in sockets:

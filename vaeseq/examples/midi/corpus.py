@@ -19,7 +19,7 @@ from vaeseq.examples.midi.music.midi_file import DRUMS, MOST_BYTES, Notes, Refus
 from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 from vaeseq.model.scoring import Span
 from vaeseq.training import array_file, files
-from vaeseq.training.array_file import Rows
+from vaeseq.training.array_file import ArrayFile
 
 _SUFFIXES = (".mid", ".midi")
 _TEMPOS = (10.0, 1000.0)  # the slowest and the fastest that are written
@@ -208,7 +208,7 @@ def load(text: str, where: str, file: Callable[[str], Path]) -> tuple[RollFormat
     form = RollFormat(**content["format"] | {"programs": tuple(content["format"]["programs"])})
 
     def corpus(name: str) -> Corpus:
-        frames = Rows(file(rolls_name(name)), form.num_states, (form.num_keys,))
+        frames = ArrayFile(file(rolls_name(name)), form.num_states, (form.num_keys,))
         corpus = Corpus(frames, spans([piece["frames"] for piece in content[name]]))
         if corpus.spans[-1][1] != len(frames):
             raise UsageError(f"--log-dir: {frames.path} is not as long as {where} says")

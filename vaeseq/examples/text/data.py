@@ -13,12 +13,12 @@ import numpy as np
 
 from vaeseq.errors import UsageError
 from vaeseq.training import array_file, files
-from vaeseq.training.array_file import Rows
+from vaeseq.training.array_file import ArrayFile
 
 Text: TypeAlias = Callable[[], Iterator[str]]
 """A text that may not fit into memory: each call yields it from the start, in blocks."""
 
-Ids: TypeAlias = np.ndarray | Rows
+Ids: TypeAlias = np.ndarray | ArrayFile
 """The ids of a text's characters, [N], in memory or in a file."""
 
 _CODE_POINTS = 0x110000
@@ -132,7 +132,9 @@ def ids_name(corpus: str) -> str:
     return f"corpus/{corpus}.ids"
 
 
-def load_split(file: Callable[[str], Path], vocabulary: "Vocabulary") -> tuple[Rows, Rows]:
+def load_split(
+    file: Callable[[str], Path], vocabulary: "Vocabulary"
+) -> tuple[ArrayFile, ArrayFile]:
     """Returns the ids of the training and of the validation text of a run.
 
     Args:
@@ -141,9 +143,9 @@ def load_split(file: Callable[[str], Path], vocabulary: "Vocabulary") -> tuple[R
     """
     train, valid = (file(ids_name(name)) for name in ("train_corpus", "valid_corpus"))
     if valid.exists():
-        return Rows(train, vocabulary.size), Rows(valid, vocabulary.size)
-    at = _split(len(Rows(train, vocabulary.size)))
-    return Rows(train, vocabulary.size, stop=at), Rows(train, vocabulary.size, start=at)
+        return ArrayFile(train, vocabulary.size), ArrayFile(valid, vocabulary.size)
+    at = _split(len(ArrayFile(train, vocabulary.size)))
+    return ArrayFile(train, vocabulary.size, stop=at), ArrayFile(train, vocabulary.size, start=at)
 
 
 def _code_points(text: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from vaeseq.examples.text.program import load_trained
 from vaeseq.model import scoring
 from vaeseq.model.latent_usage import latent_usage
 from vaeseq.model.scoring import Score, WindowScorer
-from vaeseq.training.array_file import Rows
+from vaeseq.training.array_file import ArrayFile
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -27,14 +27,14 @@ def evaluate(args: argparse.Namespace) -> None:
         print(json.dumps(_evaluate(model, ids, args), indent=2))
 
 
-def _encode(path: str, vocabulary: Vocabulary, folder: Path) -> Rows:
+def _encode(path: str, vocabulary: Vocabulary, folder: Path) -> ArrayFile:
     """Returns the ids of a text, in a file so that they need not fit into memory."""
     file = folder / "text.ids"
     data.encode_to_file(data.file_text(path, "--eval-corpus"), vocabulary, file)
-    return Rows(file, vocabulary.size)
+    return ArrayFile(file, vocabulary.size)
 
 
-def _evaluate(model: TextModel, ids: Rows, args: argparse.Namespace) -> dict[str, float]:
+def _evaluate(model: TextModel, ids: ArrayFile, args: argparse.Namespace) -> dict[str, float]:
     """Returns the score of a text, and how much it uses a latent of the whole sequence."""
     samples = args.log_prob_samples or model.hparams.log_prob_samples
 

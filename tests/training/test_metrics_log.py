@@ -1,0 +1,39 @@
+import json
+import math
+
+import pytest
+
+from vaeseq.training.files import Folder
+from vaeseq.training.metrics_log import MetricsLog
+
+
+@pytest.fixture
+def log(tmp_path):
+    return MetricsLog(Folder(tmp_path))
+
+
+def steps(log):
+    return [line["step"] for line in log.read()]
+
+
+def test_damaged_repeated_and_foreign_lines_are_ignored(log, tmp_path):
+    for step in (1, 2):
+        log.append({"step": step, "seconds": 0.5, "loss": math.nan})
+    with open(tmp_path / "metrics.jsonl", "ab") as file:
+        file.write(b'{"step": 2, "seconds": 1}\n[]\n{"a": 1}\n\xff\x00\n{"step": 3, "sec')
+    assert steps(log) == [1, 2]
+    assert math.isnan(log.read()[0]["loss"])
+    log.forget_after(1)
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line) == {"step": 1, "seconds": 0.5, "loss": None}
+
+
+def test_without_reports_there_is_no_file(log, tmp_path):
+    log.forget_after(0)
+    assert log.read() == log.drop_irregular(3) == [] and not list(tmp_path.iterdir())
+
+
+def test_irregular_reports_are_dropped(log):
+    for step in (3, 5, 6, 7):
+        log.append({"step": step, "seconds": 0.5})
+    assert [line["step"] for line in log.drop_irregular(3)] == steps(log) == [3, 6]

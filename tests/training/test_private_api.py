@@ -1,0 +1,73 @@
+"""The assumptions of `private_api`, one test each: a new TensorFlow or Keras fails here by name."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vaeseq.training import private_api, workers
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "adagrad", "lion", "ftrl"])
+def test_the_variables_of_an_optimizer_are_named_after_the_variable_they_belong_to(name):
+    """They belong to the variable whose gradient changes them."""
+    inner = keras.Sequential([keras.layers.LSTM(3, name="x")])
+    model = keras.Sequential([inner, keras.layers.Dense(12, name="x")])
+    model.build([2, 4, 12])
+    for variable in model.trainable_variables:
+        optimizer = keras.optimizers.get(name)
+        optimizer.build(model.trainable_variables)
+        before = [x.numpy() for x in optimizer.variables]
+        for x in model.trainable_variables:
+            gradient = tf.ones(x.shape) if x is variable else tf.zeros(x.shape)
+            optimizer.update_step(gradient, x, 0.1)
+        pairs = zip(optimizer.variables, before, strict=True)
+        changed = [slot for slot, value in pairs if np.any(slot.numpy() != value)]
+        assert changed
+        for slot in changed:
+            assert private_api.slot_owner(slot, model.weights) is variable, slot.path
+        assert private_api.slot_owner(optimizer.iterations, model.weights) is None
+
+
+def test_a_worker_waits_for_the_chief_only_as_long_as_it_is_told():
+    (port,) = workers.free_ports(1)
+    cluster = {"worker": [f"localhost:{port}", "localhost:1"]}
+    config = {"cluster": cluster, "task": {"type": "worker", "index": 1}}
+    code = "from vaeseq import workers; workers.strategy(timeout=1)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TF_CONFIG": json.dumps(config)},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert f"LostWorker: the chief at localhost:{port} did not start" in done.stderr
+
+
+@tf.function
+def sum_over_two_workers():
+    return tf.raw_ops.CollectiveReduceV2(
+        input=tf.constant([1.0]),
+        group_size=2,
+        group_key=1,
+        instance_key=1,
+        ordering_token=[],
+        merge_op="Add",
+        final_op="Id",
+        timeout_seconds=0.1,
+    )
+
+
+def test_the_error_of_a_collective_operation_is_known_by_its_message():
+    with pytest.raises(tf.errors.OpError) as error:
+        sum_over_two_workers()
+    assert private_api.lost_worker(error.value) == "a worker"
+    with pytest.raises(tf.errors.OpError) as error:
+        tf.debugging.assert_equal(1, 2)
+    assert private_api.lost_worker(error.value) is None
