@@ -17,11 +17,10 @@ import keras
 import numpy as np
 
 from benchmarks.timing import print_table
-from vaeseq.examples.midi import corpus as corpora
-from vaeseq.examples.midi import program
-from vaeseq.examples.midi.corpus import Corpus
+from vaeseq.examples.midi.corpus import Corpus, consecutive_spans, window_batch
+from vaeseq.examples.midi.evaluate import summary
 from vaeseq.examples.midi.hparams import MidiHParams
-from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.model import MidiModel, score_pieces
 from vaeseq.examples.midi.music.roll import KEYS
 from vaeseq.model import scoring
 from vaeseq.model.scoring import WindowScorer
@@ -89,7 +88,7 @@ def load(path, split):
     lengths, counts, notes = (arrays[f"{split}_{name}"] for name in ("lengths", "counts", "notes"))
     frames = np.zeros([len(counts), KEYS], np.uint8)
     frames[np.repeat(np.arange(len(counts)), counts), notes] = 1
-    return Corpus(frames, corpora.spans(lengths))
+    return Corpus(frames, consecutive_spans(lengths))
 
 
 def keep_piano_keys(corpus):
@@ -107,7 +106,7 @@ def fit(model, train, valid, steps, every, minutes):
     lowest, weights, seconds, stop = np.inf, model.get_weights(), 0.0, 0
 
     def batch(step):
-        rolls, lengths = corpora.window_batch(train, step, hparams, pitched)
+        rolls, lengths = window_batch(train, step, hparams, pitched)
         return {"observed": rolls[..., PIANO], "lengths": lengths}
 
     for start in range(0, steps, every):
@@ -115,14 +114,14 @@ def fit(model, train, valid, steps, every, minutes):
         stop = min(start + every, steps)
         history = model.fit(batches_by_step(batch, start, stop), shuffle=False, verbose=0).history
         seconds += time.perf_counter() - began
-        summary = program.summary(program.read(reader, model, valid), valid.spans, 1)
+        result = summary(score_pieces(reader, model, valid), valid.spans, 1)
         print(
             f"step {stop}, {seconds:.0f} s: training {-history['elbo'][-1]:.3f}, "
-            f"validation {-summary['elbo']:.3f}, KL {summary['kl']:.3f}",
+            f"validation {-result['elbo']:.3f}, KL {result['kl']:.3f}",
             flush=True,
         )
-        if -summary["elbo"] < lowest:
-            lowest, weights = -summary["elbo"], model.get_weights()
+        if -result["elbo"] < lowest:
+            lowest, weights = -result["elbo"], model.get_weights()
         if seconds > 60 * minutes:
             break
     model.set_weights(weights)
@@ -143,13 +142,13 @@ def row(args, name, vae_type):
     stop, seconds = fit(model, train, valid, steps, args.every, args.minutes)
     test = keep_piano_keys(load(path, args.split))
     samples = hparams.log_prob_samples
-    score = scoring.score(model, samples, lambda reader: program.read(reader, model, test))
-    summary = program.summary(score, test.spans, samples)
+    score = scoring.score(model, samples, lambda reader: score_pieces(reader, model, test))
+    result = summary(score, test.spans, samples)
     kind = "exact" if vae_type == "RNN" else f"bound, {samples} samples"
     figures = ("elbo", "log_prob", "elbo_by_piece", "log_prob_by_piece")
     return [
         *(f"vaeseq {vae_type}", name, kind, f"{stop}", f"{seconds / 60:.1f}"),
-        *(f"{-summary[figure]:.3f}" for figure in figures),
+        *(f"{-result[figure]:.3f}" for figure in figures),
     ]
 
 

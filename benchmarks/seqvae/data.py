@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from benchmarks.seqvae.model import TokenHParams, Tokens
 from vaeseq import context
-from vaeseq.examples.midi import corpus as corpora
+from vaeseq.examples.midi.collect import find_files, parse_files
 from vaeseq.examples.midi.music import melody, roll
 from vaeseq.model.sampling import draw
 from vaeseq.nn.lstm import gates_from_format_1
@@ -154,8 +154,8 @@ def _encode_words(lines: list[list[str]], known: dict[str, int], steps: int) -> 
 
 def melody_suite(folder: Path, steps: int) -> Suite:
     """Returns windows of the Nottingham melodies, 16 steps to a bar; training is transposed."""
-    paths = corpora.find([str(folder / "melody/nottingham")], "--data")
-    pieces = corpora.collect(paths, beats=True, drums=False, progress=False).pieces
+    paths = find_files([str(folder / "melody/nottingham")], "--data")
+    pieces = parse_files(paths, beats=True, drums=False, progress=False).pieces
     order = np.random.default_rng(0).permutation(len(pieces))
     tenth = len(pieces) // 10
     parts = {"test": order[:tenth], "valid": order[tenth : 2 * tenth], "train": order[2 * tenth :]}

@@ -25,7 +25,7 @@ RUNS = 3  # of each hostile file; the table shows the run with the median time
 
 def count_frames(contents):
     """Reads files with vaeseq; returns the number of frames in all rolls."""
-    return sum(roll.to_roll(midi_file.read(data).in_seconds(), FORM).shape[0] for data in contents)
+    return sum(roll.to_roll(midi_file.parse(data).in_seconds(), FORM).shape[0] for data in contents)
 
 
 def read_with_pretty_midi(contents):

@@ -1,1 +1,1 @@
-"""Music: piano rolls of MIDI files."""
+"""vaeseq-midi: models of music."""

@@ -1,64 +1,82 @@
-"""Learn from MIDI files, write music to open, hear and see, ask how probable a piece is."""
+"""Train a model of music on MIDI files, generate music, and score pieces."""
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
 
-_COMMANDS = "vaeseq.examples.midi.program"
+_PACKAGE = "vaeseq.examples.midi"
 
 
 def main() -> None:
-    """The console script."""
+    """Runs the console script."""
     run_command(parser())
 
 
 def parser() -> arguments.Parser:
-    """The program's command line."""
+    """Returns the parser of the program's command line."""
     program, commands = arguments.make_parser("vaeseq-midi", __doc__)
-    train = arguments.add_command(commands, _COMMANDS, "train", "train, or go on training")
+    train = arguments.add_command(
+        commands, f"{_PACKAGE}.program", "train", "start or resume a training run"
+    )
     arguments.add_training(train, num_steps=1500)
     arguments.add_workers(train, main)
     _add_files(
         train,
         "--train-files",
-        "MIDI files, folders or globs; by default the chorales of Bach, if installed",
+        "MIDI files, folders or glob patterns to train on (default: the Bach chorales, if installed)",
     )
-    _add_files(train, "--valid-files", "by default a tenth of the training pieces, by chance")
+    _add_files(
+        train,
+        "--valid-files",
+        "MIDI files to validate on (default: a random tenth of --train-files)",
+    )
     train.add_argument(
         "--frames-per-beat",
         type=arguments.above_zero,
         metavar="N",
-        help="count frames by the files' beats and not by the second (the hparam `rate`); 4 for "
-        "the embedded chorales and for melodies",
+        help="number of frames per beat (default: 4 for the Bach chorales and for melodies; otherwise "
+        "frames are counted per second, by the hyperparameter `rate`)",
     )
     train.add_argument(
         "--instruments",
         choices=("merge", "apart"),
-        help="one keyboard for all notes (merge, the default), or one for each family of "
+        help="merge: one keyboard for all notes (default); apart: one keyboard for each family of "
         "instruments",
     )
     train.add_argument(
         "--encoding",
         choices=("roll", "melody"),
-        help="what every key does (roll, the default), or the highest voice alone, one symbol a "
-        "frame, with one latent variable for a melody",
+        help="roll: the state of every key (default); melody: the highest voice only, one symbol "
+        "per frame, with one latent variable per melody",
     )
-    train.add_argument("--drums", action="store_true", help="keep them, on a keyboard of their own")
+    train.add_argument(
+        "--drums",
+        action="store_true",
+        help="keep drums on a separate keyboard (default: ignore them)",
+    )
 
-    generate = arguments.add_command(commands, _COMMANDS, "generate", "write music")
+    generate = arguments.add_command(
+        commands, f"{_PACKAGE}.generate", "generate", "generate music as .mid, .wav and .png files"
+    )
     arguments.add_sampling(generate, length=30, unit="seconds", kind=arguments.above_zero)
-    generate.add_argument("--out-dir", required=True, metavar="DIR", help="where to")
-    generate.add_argument("--prime", metavar="FILE", help="go on from this piece")
+    generate.add_argument("--out-dir", required=True, metavar="DIR", help="output directory")
+    generate.add_argument("--prime", metavar="FILE", help="MIDI file that each sample continues")
     generate.add_argument(
         "--prime-seconds",
         type=arguments.above_zero,
         metavar="S",
-        help="only from so much of it (all)",
+        help="use only the first S seconds of --prime (default: all)",
     )
     arguments.add_interpolation(generate, "piece")
 
-    evaluate = arguments.add_command(commands, _COMMANDS, "evaluate", "score pieces")
+    evaluate = arguments.add_command(
+        commands, f"{_PACKAGE}.evaluate", "evaluate", "measure how probable pieces are"
+    )
     arguments.add_evaluation(evaluate)
-    _add_files(evaluate, "--eval-files", "by default the run's validation pieces")
+    _add_files(
+        evaluate,
+        "--eval-files",
+        "MIDI files, folders or glob patterns to score (default: the run's held-out pieces)",
+    )
     return program
 
 

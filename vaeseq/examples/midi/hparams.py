@@ -1,16 +1,19 @@
-"""Hyperparameters of the music example."""
+"""Hyperparameters of vaeseq-midi."""
 
 import dataclasses
 
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams, hparam
 
-MOST_FRAMES = 1000  # a second, or a beat
+MAX_RATE = 1000  # frames per second, or per beat
 
 
 @dataclasses.dataclass(frozen=True)
 class MidiHParams(HParams):
-    """Defaults chosen on validation chorales, by likelihood and by how stable samples are."""
+    """Hyperparameters of `MidiModel`.
+
+    The defaults were chosen on held-out chorales, by likelihood and by the stability of samples.
+    """
 
     vae_type: str = "RNN"
     latent_size: int = 32
@@ -26,32 +29,34 @@ class MidiHParams(HParams):
     batch_size: int = 16
     sequence_size: int = 128
 
-    # Time: frames a second, unless the run counts them by the beat.
-    rate: float = hparam(8.0, above=0, high=MOST_FRAMES)
-    # What a key can do in a frame: 0 levels, sound or not; 1, be struck or held, too; more, be
-    # struck with one of so many velocities.
+    # Frames per second, unless the run counts frames per beat.
+    rate: float = hparam(8.0, above=0, high=MAX_RATE)
+    # The number of velocities at which a key can be struck. With 0, a key is on or off in each
+    # frame, so that repeated notes merge.
     velocity_levels: int = hparam(1, low=0, high=127)
-    # How p(x_t | ...) is written: every key by itself, a Beta for each and a count (2018), or one
-    # symbol for the highest voice.
+    # The distribution of a frame. "keys": independent keys; "beta_count": a Beta distribution for
+    # each key and a count of sounding keys (VAE-Seq, 2018); "melody": one symbol for the highest
+    # voice.
     decoder: str = hparam("keys", choices=("keys", "beta_count", "melody"))
-    # How many frames the context holds; above 1 they go through these layers together.
+    # The number of frames in the context. If above 1, these layers encode them together.
     history_size: int = hparam(1, low=1, high=1 << 12)
     history_encoder_fc_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
-    # Training pieces are moved by up to so many semitones, at random.
+    # Training pieces are transposed at random by at most this many semitones.
     transpose: int = hparam(5, low=0, high=64)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.decoder == "beta_count" and self.velocity_levels:
             raise UsageError(
-                "hparams: decoder=beta_count knows only whether a key sounds; add velocity_levels=0"
+                "hparams: decoder=beta_count does not model onsets; add velocity_levels=0"
             )
         if self.decoder == "melody" and self.velocity_levels != 1:
             raise UsageError("hparams: decoder=melody needs velocity_levels=1")
 
 
-# Melodies, four bars of 4/4 at once. The KL weighs little: a z that says more is what makes
-# interpolation worth hearing (Roberts et al. 2018, arXiv:1803.05428), at the price of likelihood.
+# For melodies, in windows of four bars of 4/4. The KL has a low weight, because interpolation is
+# interesting only if z is informative (Roberts et al. 2018, arXiv:1803.05428). This costs
+# likelihood.
 MELODY = MidiHParams(
     decoder="melody",
     vae_type="SEQVAE",

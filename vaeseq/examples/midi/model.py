@@ -1,28 +1,35 @@
 """Models of piano rolls, frame by frame."""
 
-from typing import Any
-
 import keras
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from vaeseq import Context, DistModule, ModelBase, codec, context
+from vaeseq.examples.midi.corpus import Corpus
 from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.music import melody
+from vaeseq.model.scoring import Score, WindowScorer, windows
 from vaeseq.nn.mlp import MLP
+
+Observed = np.ndarray | tuple[np.ndarray, np.ndarray]
+"""Observations of a `MidiModel`."""
 
 
 class MidiModel(ModelBase):
-    """Observations are piano rolls, see `roll`: uint8 [B, T, keys].
+    """A model of piano rolls (see `music.roll`).
 
-    With `hparams.decoder` "beta_count", the model of VAE-Seq (2018), they are scores of the keys,
-    float32 [B, T, keys], 0.95 for those that sound and 0.05 for the others, and how many sound, at
-    most 10, int32 [B, T]; likelihoods are then densities, and not to be compared. With "melody"
-    they are the symbols of `melody`, uint8 [B, T].
+    The observations depend on `hparams.decoder`:
+
+    * "keys": the rolls themselves, uint8 [B, T, keys].
+    * "melody": symbols (see `music.melody`), uint8 [B, T].
+    * "beta_count", the model of VAE-Seq (2018): a score for each key, float32 [B, T, keys], 0.95
+      if it sounds and 0.05 if not; and the number of sounding keys, at most 10, int32 [B, T].
+      Likelihoods are then densities, and cannot be compared with those of other decoders.
 
     Args:
       hparams: the hyperparameters.
-      num_keys: how many keys, those of all keyboards together.
+      num_keys: the number of keys on all keyboards.
     """
 
     hparams: MidiHParams
@@ -33,7 +40,7 @@ class MidiModel(ModelBase):
         super().__init__(hparams, name="midi_model")
 
     def make_encoder(self) -> keras.layers.Layer:
-        """What sounds and what is struck, through an MLP."""
+        """Returns an MLP whose first layer encodes the states of keys, or embeds symbols."""
         if self.hparams.decoder == "beta_count":
             return codec.MLPObsEncoder(self.hparams)
         if self.hparams.decoder == "melody":
@@ -42,11 +49,11 @@ class MidiModel(ModelBase):
         return codec.MLPObsEncoder(self.hparams, first=EncodeStates(self.num_states))
 
     def make_decoder(self) -> DistModule:
-        """Independent keys, a Beta for each and the number of those that sound, or a symbol."""
+        """Returns the decoder that `hparams.decoder` names."""
         shape = [self.num_keys]
         if self.hparams.decoder == "beta_count":
             keys: DistModule = codec.JointDecoder(
-                [codec.BetaDecoder(shape), codec.CategoricalDecoder(_MOST_SOUNDING + 1)]
+                [codec.BetaDecoder(shape), codec.CategoricalDecoder(_MAX_SOUNDING + 1)]
             )
         elif self.hparams.decoder == "melody":
             keys = codec.CategoricalDecoder(melody.SYMBOLS, dtype="uint8")
@@ -57,7 +64,7 @@ class MidiModel(ModelBase):
         return codec.MLPObsDecoder(self.hparams, keys)
 
     def make_context(self) -> Context:
-        """The frame before, or the last `history_size` of them (2018)."""
+        """Returns the context: the last frame, or the last `history_size` frames (2018)."""
         if self.hparams.history_size == 1:
             return super().make_context()
         combine = codec.EncoderSequence(
@@ -67,46 +74,87 @@ class MidiModel(ModelBase):
             self.encoder, self.encoded_size, self.hparams.history_size, combine
         )
 
-    def observe(self, rolls: np.ndarray, begins_within: bool = False) -> Any:
-        """Rolls [..., T, keys] as the observations of the decoder.
+    def observe(self, rolls: np.ndarray, strike_first_frame: bool = False) -> Observed:
+        """Converts rolls to observations.
 
-        `begins_within` says that what is held in the first frame is to begin there, which only
-        melodies can tell.
+        Args:
+          rolls: rolls, uint8 [..., T, keys].
+          strike_first_frame: see `melody.from_rolls`; used only for melodies.
+
+        Returns:
+          Observations without the batch dimension, or with it if the rolls have one.
         """
         if self.hparams.decoder == "keys":
             return rolls
         if self.hparams.decoder == "melody":
-            return melody.of_rolls(rolls, begins_within)
-        counts = np.minimum(rolls.sum(axis=-1, dtype=np.int32), _MOST_SOUNDING)
+            return melody.from_rolls(rolls, strike_first_frame)
+        counts = np.minimum(rolls.sum(axis=-1, dtype=np.int32), _MAX_SOUNDING)
         return np.where(rolls, *_SCORES).astype(np.float32), counts
 
-    def rolls(self, observed: Any) -> np.ndarray:
-        """Observations as rolls: the inverse of `observe`, while no more keys sound than it counts.
+    def to_rolls(self, observed: Observed) -> np.ndarray:
+        """Converts observations to rolls: the inverse of `observe`, up to its limit on the count.
 
-        Of Betas and a count, the keys with the highest scores sound, as many as are counted.
+        With "beta_count", the keys with the highest scores sound, as many as the count says.
         """
         if self.hparams.decoder == "keys":
-            return observed
+            return np.asarray(observed)
         if self.hparams.decoder == "melody":
-            return melody.to_rolls(observed)
+            return melody.to_rolls(np.asarray(observed))
         scores, counts = observed
         ranks = np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1)
         return (ranks < counts[..., None]).astype(np.uint8)
 
 
 _EMBED_SIZE = 64  # of the symbols of melodies
-_MOST_SOUNDING = 10  # that are counted
-_SCORES = (0.95, 0.05)  # of keys that sound and do not
+_MAX_SOUNDING = 10  # the highest count of sounding keys
+_SCORES = (0.95, 0.05)  # of keys that sound, and of keys that do not
 
 
 class EncodeStates(keras.layers.Layer):
-    """States of keys [N, K] to indicators of every state but silence, [N, K * (states - 1)]."""
+    """Encodes states of keys as one-hot vectors without the silent state.
+
+    Maps integers [N, K] to float32 [N, K * (num_states - 1)].
+    """
 
     def __init__(self, num_states: int, name: str | None = None):
         super().__init__(name=name)
         self.num_states = num_states
 
     def call(self, states: tf.Tensor) -> tf.Tensor:
-        """Indicators, 0 or 1."""
+        """Returns the encoded states."""
         indicators = tf.one_hot(states, self.num_states)[..., 1:]
         return tf.reshape(indicators, [-1, states.shape[-1] * (self.num_states - 1)])
+
+
+def score_pieces(
+    scorer: WindowScorer,
+    model: MidiModel,
+    corpus: Corpus,
+    seed: int = 0,
+    progress: bool = False,
+    window_frames: int = 512,
+) -> Score:
+    """Scores every frame of every piece once. Pieces of similar length share a batch.
+
+    Args:
+      scorer: a scorer for `model`.
+      model: the model.
+      corpus: the pieces.
+      seed: the random seed of the samples of latent variables.
+      progress: whether to show a progress bar.
+      window_frames: the largest number of frames that are processed together.
+
+    Returns:
+      The score of each piece in nats, in the order of the corpus.
+    """
+    order = sorted(range(len(corpus.spans)), key=lambda i: np.diff(corpus.spans[i])[0])
+    rows = model.hparams.batch_size
+    scores = np.zeros([len(Score._fields), len(order)])
+    for at in tqdm(range(0, len(order), rows), unit="batch", disable=not progress):
+        pieces = order[at : at + rows]
+        spans = [corpus.spans[piece] for piece in pieces]
+        longest = max(end - begin for begin, end in spans)
+        parts = windows(corpus.frames, spans, min(longest, window_frames))
+        observed = ((model.observe(rolls), lengths) for rolls, lengths in parts)
+        scores[:, pieces] = scorer.read(observed, seed=seed)[0]
+    return Score(*scores)

@@ -1,1 +1,1 @@
-"""Music without TensorFlow."""
+"""Music without TensorFlow: MIDI files, piano rolls, melodies, pictures and sound."""

@@ -1,8 +1,8 @@
-"""Melodies: one symbol a step, for one voice.
+"""Melodies: one voice, one symbol per frame.
 
-A symbol is 0, silence; 1, the note goes on; or 2, 3, ..., 89, a note of the 88 keys of a piano
-begins. Of notes that begin together the highest is the melody's; those outside of the piano are
-moved into it by octaves.
+The symbols are 0, a rest; 1, hold the current note; and 2, 3, ..., 89, the start of a note on one
+of the 88 keys of a piano. If several notes start together, the melody has the highest. Notes
+outside the range of the piano are moved into it by octaves.
 """
 
 import numpy as np
@@ -14,25 +14,38 @@ _LOWEST, _PIANO = 21, 88
 SYMBOLS = FIRST + _PIANO
 
 
-def of_rolls(rolls: np.ndarray, begins_within: bool = False) -> np.ndarray:
-    """Rolls with one level of velocity [..., T, 128] to symbols [..., T].
+def from_rolls(rolls: np.ndarray, strike_first_frame: bool = False) -> np.ndarray:
+    """Converts rolls to symbols.
 
-    With `begins_within`, a note that is held in the first frame begins there.
+    Args:
+      rolls: rolls with one velocity level, uint8 [..., T, 128].
+      strike_first_frame: whether a note that is held in the first frame starts there. Pass True
+        for an excerpt, which may cut notes.
+
+    Returns:
+      Symbols, uint8 [..., T].
     """
-    begins = rolls >= STRUCK
-    if begins_within:
-        begins[..., 0, :] |= rolls[..., 0, :] != SILENT
-    highest = KEYS - 1 - np.argmax(begins[..., ::-1], axis=-1)
+    onsets = rolls >= STRUCK
+    if strike_first_frame:
+        onsets[..., 0, :] |= rolls[..., 0, :] != SILENT
+    highest = KEYS - 1 - np.argmax(onsets[..., ::-1], axis=-1)
     held = np.where((rolls != SILENT).any(axis=-1), HOLD, REST)
-    return np.where(begins.any(axis=-1), FIRST + _into_piano(highest), held).astype(np.uint8)
+    return np.where(onsets.any(axis=-1), FIRST + _into_piano(highest), held).astype(np.uint8)
 
 
 def to_rolls(symbols: np.ndarray) -> np.ndarray:
-    """Symbols [..., T] to rolls with one level of velocity; what goes on from silence is silent."""
+    """Converts symbols to rolls. A hold that follows no note is silent.
+
+    Args:
+      symbols: symbols, integers [..., T].
+
+    Returns:
+      Rolls with one velocity level, uint8 [..., T, 128].
+    """
     symbols = np.asarray(symbols).astype(int)
     steps = np.arange(symbols.shape[-1])
-    begun = np.maximum.accumulate(np.where(symbols != HOLD, steps, 0), axis=-1)
-    sounding = np.take_along_axis(symbols, begun, axis=-1)  # the symbol that goes on, or silence
+    latest = np.maximum.accumulate(np.where(symbols != HOLD, steps, 0), axis=-1)
+    sounding = np.take_along_axis(symbols, latest, axis=-1)  # the current note, or a rest
     states = np.where(symbols >= FIRST, STRUCK, HELD) * (sounding >= FIRST)
     rolls = np.zeros([*symbols.shape, KEYS], np.uint8)
     keys = np.where(sounding >= FIRST, _LOWEST + sounding - FIRST, 0)
@@ -41,7 +54,7 @@ def to_rolls(symbols: np.ndarray) -> np.ndarray:
 
 
 def _into_piano(keys: np.ndarray) -> np.ndarray:
-    """Keys from 0 to 127 to those of the piano, from 0 to 87."""
+    """Maps MIDI keys 0 to 127 to piano keys 0 to 87, by octaves."""
     low = np.where(keys < _LOWEST, keys + 12 * -((keys - _LOWEST) // 12), keys)
     high = _LOWEST + _PIANO - 1
     return np.where(low > high, low - 12 * -((high - low) // 12), low) - _LOWEST

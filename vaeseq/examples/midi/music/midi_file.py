@@ -1,9 +1,8 @@
-"""Standard MIDI files from strangers: read in one bounded pass, or refused with a reason.
+"""A parser of untrusted standard MIDI files: one bounded pass, or a refusal with a reason.
 
-A file is data that somebody else has made, perhaps to do harm. Every byte is looked at once and
-checked before it is used; what is kept grows with the file and with nothing that is written in it.
-(The libraries for this read numbers of any length, and take some 25 microseconds an event: eight
-seconds for a file of one megabyte.)
+A file may be malicious. The parser looks at every byte once and checks it before use; memory grows
+with the size of the file and not with any number in it. (The libraries for this task parse numbers
+of any length and take about 25 microseconds per event, i.e. 8 seconds for a file of 1 MB.)
 
 The format: MIDI 1.0 Detailed Specification, "Standard MIDI Files 1.0" (RP-001).
 """
@@ -15,48 +14,52 @@ from typing import NamedTuple
 
 import numpy as np
 
-DRUMS = 128  # the program of channel 10, beside the 128 of General MIDI
+DRUMS = 128  # the program number given to channel 10, after the 128 of General MIDI
 
-MOST_BYTES = 16 << 20
-_MOST_TRACKS = 1024
-_MOST_NOTES = 100_000
-_MOST_SECONDS = 6 * 3600
+MAX_BYTES = 16 << 20
+_MAX_TRACKS = 1024
+_MAX_NOTES = 100_000
+_MAX_SECONDS = 6 * 3600
 _DRUM_CHANNEL = 9
 _SUSTAIN = 64
-_DEFAULT_TEMPO = 500_000  # microseconds a beat
+_DEFAULT_TEMPO = 500_000  # microseconds per beat
 _META, _SYSEX, _SYSEX_END = 0xFF, 0xF0, 0xF7
 _TEMPO_META = 0x51
 
 
 class Refused(Exception):
-    """Says in a few words what is wrong with a file."""
+    """A file or piece that cannot be used; the message gives the reason in a few words."""
 
 
 class Notes(NamedTuple):
-    """The notes of a piece, arrays [N] by start, and how long it lasts; in one unit of time."""
+    """The notes of a piece as arrays [N], sorted by start, and its length, in one unit of time."""
 
     start: np.ndarray
     end: np.ndarray
-    pitch: np.ndarray  # MIDI numbers, 60 is middle C
+    pitch: np.ndarray  # MIDI numbers; 60 is middle C
     velocity: np.ndarray  # 1 to 127
-    program: np.ndarray  # of General MIDI, from 0, or `DRUMS`
+    program: np.ndarray  # General MIDI program, from 0, or `DRUMS`
     length: float
 
     def select(self, chosen: np.ndarray) -> "Notes":
-        """Only the chosen notes, bool [N]; the piece lasts as long."""
+        """Returns the chosen notes, bool [N]; the length does not change."""
         return Notes._make([*(column[chosen] for column in self[:-1]), self.length])
 
 
 class MidiFile(NamedTuple):
-    """What a file says of notes, in ticks, and of time."""
+    """The notes of a file, with times in ticks, and its tempos."""
 
     notes: Notes
-    tempo_ticks: np.ndarray  # where a tempo begins; the first is 0
-    tempos: np.ndarray  # seconds a tick
-    ticks_per_beat: int | None  # None where the file counts time codes
+    tempo_ticks: np.ndarray  # the tick at which each tempo begins; the first is 0
+    tempos: np.ndarray  # seconds per tick
+    ticks_per_beat: int | None  # None if the file counts time codes
 
     def in_seconds(self) -> Notes:
-        """The notes by the file's tempos; `Refused` where they last too long."""
+        """Returns the notes with times in seconds, which follow the tempos of the file.
+
+        Raises:
+          Refused: if the piece is too long.
+        """
         before = np.diff(self.tempo_ticks) * self.tempos[:-1]
         begins = np.concatenate([[0.0], np.cumsum(before)])
 
@@ -64,91 +67,108 @@ class MidiFile(NamedTuple):
             at = np.searchsorted(self.tempo_ticks, ticks, side="right") - 1
             return begins[at] + (ticks - self.tempo_ticks[at]) * self.tempos[at]
 
-        notes = self._timed(seconds)
-        if notes.length > _MOST_SECONDS:
-            raise Refused(f"lasts {notes.length:.0f} seconds, above {_MOST_SECONDS}")
+        notes = self._convert_times(seconds)
+        if notes.length > _MAX_SECONDS:
+            raise Refused(f"lasts {notes.length:.0f} seconds, above the limit of {_MAX_SECONDS}")
         return notes
 
     def in_beats(self) -> Notes:
-        """The notes by the file's beats; `Refused` where it has none."""
-        if self.ticks_per_beat is None:
-            raise Refused("counts time codes, not beats")
-        return self._timed(lambda ticks: ticks / self.ticks_per_beat)
+        """Returns the notes with times in beats.
+
+        Raises:
+          Refused: if the file has no beats.
+        """
+        ticks_per_beat = self.ticks_per_beat
+        if ticks_per_beat is None:
+            raise Refused("counts time in time codes, not beats")
+        return self._convert_times(lambda ticks: ticks / ticks_per_beat)
 
     @property
     def tempo(self) -> float:
-        """The mean tempo in beats a minute, 120 where the file has no beats or no length."""
+        """The mean tempo in beats per minute; 120 if the file has no beats or no length."""
         if self.ticks_per_beat is None or not self.notes.length:
             return 120.0
         return 60 * self.in_beats().length / self.in_seconds().length
 
-    def _timed(self, time: Callable[[np.ndarray], np.ndarray]) -> Notes:
+    def _convert_times(self, time: Callable[[np.ndarray], np.ndarray]) -> Notes:
         notes = self.notes
         length = float(time(np.array([notes.length]))[0])
         return notes._replace(start=time(notes.start), end=time(notes.end), length=length)
 
 
-def read(data: bytes) -> MidiFile:
-    """Reads a file, or raises `Refused`."""
-    if len(data) > MOST_BYTES:
-        raise Refused(f"has {len(data)} bytes, above {MOST_BYTES}")
-    division, bodies = _chunks(data)
-    notes: list[tuple[int, ...]] = []
-    pedals: list[tuple[int, int, bool]] = []
+# Plain tuples, because the parser makes one per event and named tuples take longer to make.
+_Event = tuple[int, int, int, int]  # tick, status, data byte or tempo, second data byte or 0
+_Note = tuple[int, int, int, int, int, int]  # start, end, pitch, velocity, program, channel
+_Pedal = tuple[int, int, bool]  # channel, tick, whether it goes down
+
+
+def parse(data: bytes) -> MidiFile:
+    """Parses the bytes of a MIDI file.
+
+    Raises:
+      Refused: if the file is invalid, of format 2 or too large.
+    """
+    if len(data) > MAX_BYTES:
+        raise Refused(f"has {len(data)} bytes, above the limit of {MAX_BYTES}")
+    division, bodies = _parse_chunks(data)
+    notes: list[_Note] = []
+    pedals: list[_Pedal] = []
     tempos, length = [(0, _DEFAULT_TEMPO)], 0
     for track, (at, end) in enumerate(bodies, 1):
         try:
-            last = _read_track(_events(data, at, end), notes, pedals, tempos)
+            last = _collect_track(_parse_events(data, at, end), notes, pedals, tempos)
         except IndexError:
-            raise Refused(f"track {track} ends in the middle of an event") from None
+            raise Refused(f"ends in the middle of an event in track {track}") from None
         length = max(length, last)
     if division < 0x8000:
         per_tick, ticks_per_beat = 1e-6 / division, division
-    else:  # SMPTE: frames a second, negative, and ticks a frame
+    else:  # SMPTE: the negative number of frames per second, and ticks per frame
         frames = {24: 24, 25: 25, 29: 30 / 1.001, 30: 30}.get(256 - (division >> 8))
         if not frames or not division & 0xFF:
-            raise Refused(f"has the time division {division}")
+            raise Refused(f"has the invalid time division {division}")
         per_tick, ticks_per_beat = 1 / frames / (division & 0xFF), None
         tempos = [(0, 1)]
-    # Of several tempos on one tick the last counts.
+    # If several tempos share a tick, the last one counts.
     ticks, values = np.array(sorted(dict(tempos).items()), np.float64).T
-    return MidiFile(_sustained(notes, pedals, length), ticks, values * per_tick, ticks_per_beat)
+    return MidiFile(_sustain(notes, pedals, length), ticks, values * per_tick, ticks_per_beat)
 
 
-def _chunks(data: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """The time division, and where the events of the tracks begin and end."""
+def _parse_chunks(data: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """Returns the time division, and where the events of each track begin and end."""
     if data[:4] != b"MThd" or len(data) < 14:
         raise Refused("is not a MIDI file: it does not begin with a header")
     size, kind, _, division = struct.unpack(">IHHH", data[4:14])
     if kind > 1:
-        raise Refused(f"is of format {kind}; only 0 and 1 are music to be played together")
+        raise Refused(f"is a MIDI file of format {kind}; supported: 0, 1")
     if not division or size < 6:
         raise Refused("has a header without a time division")
     at, bodies = 8 + size, list[tuple[int, int]]()
     while at + 8 <= len(data):
         name, size = struct.unpack(">4sI", data[at : at + 8])
         at += 8
-        if name == b"MTrk":  # other chunks are to be ignored
+        if name == b"MTrk":  # the specification says to ignore other chunks
             if at + size > len(data):
-                raise Refused(f"is cut short: track {len(bodies) + 1} ends after its end")
+                raise Refused(f"is cut short: the file ends before track {len(bodies) + 1} does")
             bodies.append((at, at + size))
         at += size
     if not bodies:
         raise Refused("has no tracks")
-    if len(bodies) > _MOST_TRACKS:
-        raise Refused(f"has {len(bodies)} tracks, above {_MOST_TRACKS}")
+    if len(bodies) > _MAX_TRACKS:
+        raise Refused(f"has {len(bodies)} tracks, above the limit of {_MAX_TRACKS}")
     return division, bodies
 
 
-def _events(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """The events of a track that matter: tick, status, and two data bytes or the tempo and 0.
+def _parse_events(data: bytes, at: int, end: int) -> Iterator[_Event]:
+    """Yields the channel and tempo events of a track.
 
-    Raises IndexError where the track ends in an event.
+    Raises:
+      IndexError: if the track ends in the middle of an event.
+      Refused: if an event is invalid.
     """
     data = data[:end]
     tick = status = 0
     while at < end:
-        delta, at = _variable(data, at)
+        delta, at = _parse_variable(data, at)
         tick += delta
         first = data[at]
         if first >= 0x80:
@@ -159,8 +179,8 @@ def _events(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int
                     kind = data[at]
                     at += 1
                 elif first not in (_SYSEX, _SYSEX_END):
-                    raise Refused(f"has the byte 0x{first:02x} where an event begins")
-                size, at = _variable(data, at)
+                    raise Refused(f"has the byte 0x{first:02x} where an event should begin")
+                size, at = _parse_variable(data, at)
                 if at + size > end:
                     raise IndexError
                 if first == _META and kind == _TEMPO_META and size == 3:
@@ -169,9 +189,9 @@ def _events(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int
                 continue
             status = first
         elif not status:
-            raise Refused("has data where an event begins")
+            raise Refused("has a data byte where an event should begin")
         a = data[at]
-        if status & 0xE0 == 0xC0:  # program change or pressure: one data byte
+        if status & 0xE0 == 0xC0:  # program change or channel pressure: one data byte
             b = 0
             at += 1
         else:
@@ -182,32 +202,32 @@ def _events(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int
         yield tick, status, a, b
 
 
-def _variable(data: bytes, at: int) -> tuple[int, int]:
-    """A number of variable length, at most four bytes, and where it ends."""
+def _parse_variable(data: bytes, at: int) -> tuple[int, int]:
+    """Parses a variable-length number; returns the number and the position after it."""
     value = 0
     for place in range(at, at + 4):
         byte = data[place]
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
             return value, place + 1
-    raise Refused("has a number of more than four bytes")
+    raise Refused("has a variable-length number of more than four bytes")
 
 
-def _read_track(
-    events: Iterator[tuple[int, int, int, int]],
-    notes: list[tuple[int, ...]],
-    pedals: list[tuple[int, int, bool]],
+def _collect_track(
+    events: Iterator[_Event],
+    notes: list[_Note],
+    pedals: list[_Pedal],
     tempos: list[tuple[int, int]],
 ) -> int:
-    """Adds what a track says; returns the tick of its last event of a channel.
+    """Adds the events of a track to the lists; returns the tick of its last channel event.
 
-    A note ends with the first note-off after its beginning. Notes without one are left out.
+    A note ends at the first note-off after its start. Notes that never end are left out.
     """
     tick = 0
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     programs = [0] * 16
     programs[_DRUM_CHANNEL] = DRUMS
-    struck_notes = len(notes)
+    num_struck = len(notes)
     for now, status, a, b in events:
         kind, channel = status & 0xF0, status & 0x0F
         if status == _META:
@@ -218,15 +238,15 @@ def _read_track(
         tick = now
         if kind == 0x90 and b:
             sounding[channel, a].append((now, b))
-            struck_notes += 1
-            if struck_notes > _MOST_NOTES:
-                raise Refused(f"has more than {_MOST_NOTES} notes")
+            num_struck += 1
+            if num_struck > _MAX_NOTES:
+                raise Refused(f"has more than {_MAX_NOTES} notes")
         elif kind in (0x80, 0x90):
             struck = sounding.pop((channel, a), ())
             again = [note for note in struck if note[0] == now]
             for start, velocity in struck[: len(struck) - len(again)]:
                 notes.append((start, now, a, velocity, programs[channel], channel))
-            if again and len(again) < len(struck):  # off and on again, in this order or the other
+            if again and len(again) < len(struck):  # off and on at one tick, in either order
                 sounding[channel, a] = again
         elif kind == 0xC0 and channel != _DRUM_CHANNEL:
             programs[channel] = a
@@ -235,12 +255,10 @@ def _read_track(
     return tick
 
 
-def _sustained(
-    notes: list[tuple[int, ...]], pedals: list[tuple[int, int, bool]], length: int
-) -> Notes:
-    """The notes by start; those that end while the pedal of their channel is down, at its release.
+def _sustain(notes: list[_Note], pedals: list[_Pedal], length: int) -> Notes:
+    """Sorts the notes by start, and holds those that end while the pedal is down.
 
-    A released pedal and one never released let a note go; the latter at the end of the piece.
+    They end when the pedal of their channel is released, or else when the piece ends.
     """
     columns = np.array(notes, np.float64).reshape(-1, 6)
     columns = columns[np.lexsort((columns[:, 2], columns[:, 0]))]
@@ -252,5 +270,5 @@ def _sustained(
         before = np.searchsorted(ticks, end, side="right") - 1
         held = (channel == number) & (before >= 0) & (downs[before] == 1)
         end[held] = releases[np.searchsorted(releases, end[held])]
-    whole = (x.astype(np.int32) for x in (pitch, velocity, program))
-    return Notes._make([start, end, *whole, length])
+    integers = (x.astype(np.int32) for x in (pitch, velocity, program))
+    return Notes._make([start, end, *integers, length])

@@ -1,8 +1,8 @@
-"""Music to be heard, to be seen, and in numbers."""
+"""Rolls as sound, as pictures, and as statistics."""
 
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,26 +14,26 @@ from matplotlib.figure import Figure
 from vaeseq.examples.midi.music.midi_file import Notes
 from vaeseq.examples.midi.music.roll import RollFormat, to_midi, to_notes
 
-SAMPLE_RATE = 22050
+SAMPLE_RATE = 22050  # Hz
 
 
-def audio(roll: np.ndarray, form: RollFormat) -> np.ndarray:
-    """The sound of a roll, float32 [samples] in [-1, 1], as long as the roll.
+def synthesize(roll: np.ndarray, form: RollFormat) -> np.ndarray:
+    """Returns the sound of a roll, float32 [samples] in [-1, 1], as long as the roll.
 
-    By fluidsynth and its instruments where pyfluidsynth is installed, or else by sines.
+    Uses FluidSynth and its instruments if pyfluidsynth is installed, otherwise sine waves.
     """
     midi = to_midi(roll, form)
     try:
         sound = midi.fluidsynth(SAMPLE_RATE)
-    except (ImportError, AttributeError, OSError):  # not installed, or not whole
+    except (ImportError, AttributeError, OSError):  # not installed, or only in part
         sound = midi.synthesize(SAMPLE_RATE)
     length = round(len(roll) / form.frames_per_second * SAMPLE_RATE)
     sound = np.pad(sound[:length], (0, max(0, length - len(sound))))
     return sound.astype(np.float32)
 
 
-def wav(sound: np.ndarray) -> bytes:
-    """Sound as a WAV file of 16 bits."""
+def wav_bytes(sound: np.ndarray) -> bytes:
+    """Returns the sound as a 16-bit WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
@@ -43,19 +43,21 @@ def wav(sound: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def png(rolls: Sequence[np.ndarray] | np.ndarray, form: RollFormat, start: float = 0.0) -> bytes:
-    """A picture of rolls, one below the other: every note a line, louder ones darker.
+def plot_rolls(
+    rolls: Sequence[np.ndarray] | np.ndarray, form: RollFormat, start: float = 0.0
+) -> bytes:
+    """Returns a PNG picture of rolls, one below the other. A line is a note; louder is darker.
 
     Args:
       rolls: the rolls.
       form: their format.
-      start: where what was generated begins, in seconds; before it is what was given.
+      start: where the generated music starts, in seconds; marked by a dashed line if above 0.
     """
     music = [to_notes(roll, form) for roll in rolls]
     figure = Figure(figsize=(10, max(4, 1.5 * len(rolls))), layout="constrained")
     rows = figure.subplots(len(rolls), sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, notes in zip(rows, music, strict=True):
-        _draw(axes, notes, form)
+        _plot_notes(axes, notes, form)
         if start:
             axes.axvline(start, color="gray", linestyle="--")
     pitches = np.concatenate([notes.pitch for notes in music])
@@ -69,16 +71,16 @@ def png(rolls: Sequence[np.ndarray] | np.ndarray, form: RollFormat, start: float
     return file.getvalue()
 
 
-def _draw(axes: Axes, notes: Notes, form: RollFormat) -> None:
-    """Notes and their onsets, keyboards by colour."""
+def _plot_notes(axes: Axes, notes: Notes, form: RollFormat) -> None:
+    """Plots notes, with a tick at each onset and a color for each keyboard."""
     lines = np.stack([notes.start, notes.pitch, notes.end, notes.pitch], axis=1).reshape(-1, 2, 2)
-    colours = {program: f"C{keyboard}" for keyboard, program in enumerate(form.programs)}
+    colors = {program: f"C{keyboard}" for keyboard, program in enumerate(form.programs)}
     axes.add_collection(
         LineCollection(
             list(lines),
             linewidths=3,
             capstyle="butt",
-            colors=[colours[program] for program in notes.program.tolist()],
+            colors=[colors[program] for program in notes.program.tolist()],
             alpha=0.3 + 0.7 * notes.velocity / 127 if len(lines) else None,
         )
     )
@@ -87,20 +89,20 @@ def _draw(axes: Axes, notes: Notes, form: RollFormat) -> None:
 
 
 class Statistics(NamedTuple):
-    """What music is like."""
+    """Statistics of a roll."""
 
     seconds: float
     notes_per_second: float
-    polyphony: float  # keys that sound, where any does
-    note_seconds: float  # mean
-    lowest: int  # pitch, -1 of no notes
+    polyphony: float  # mean number of sounding keys, over the frames that are not silent
+    note_seconds: float  # mean length of a note
+    lowest: int  # MIDI pitch; -1 if there are no notes
     highest: int
-    silence: float  # share of the frames
+    silence: float  # share of silent frames
 
 
-def statistics(roll: np.ndarray, form: RollFormat) -> Statistics:
-    """The statistics of a roll."""
-    notes: Notes = to_notes(roll, form)
+def roll_statistics(roll: np.ndarray, form: RollFormat) -> Statistics:
+    """Computes the statistics of a roll."""
+    notes = to_notes(roll, form)
     sounding = np.count_nonzero(roll, axis=1)
     return Statistics(
         notes.length,
@@ -113,20 +115,24 @@ def statistics(roll: np.ndarray, form: RollFormat) -> Statistics:
     )
 
 
-def table(rows: dict[str, Statistics]) -> str:
-    """Statistics as lines of text, a row each."""
-    width = max(map(len, rows))
-    header = f"{'':{width}}  seconds  notes/s  keys at once  s a note  pitches   silence"
-    lines = [
-        f"{name:{width}}  {x.seconds:7.1f}  {x.notes_per_second:7.2f}  {x.polyphony:12.2f}  "
-        f"{x.note_seconds:8.2f}  {_pitches(x):8}  {x.silence:7.1%}"
-        for name, x in rows.items()
-    ]
-    return "\n".join([header, *lines])
+_HEADER = ("length (s)", "notes/s", "polyphony", "note length (s)", "pitch range", "silence")
 
 
-def _pitches(statistics: Statistics) -> str:
-    if statistics.lowest < 0:
-        return "-"
-    names = map(pretty_midi.note_number_to_name, (statistics.lowest, statistics.highest))
-    return "-".join(names)
+def format_table(rows: Mapping[str, Statistics]) -> str:
+    """Returns statistics as a table with a header and one line for each row."""
+    cells = [("", *_HEADER), *((name, *_cells(row)) for name, row in rows.items())]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [name.ljust(widths[0]), *map(str.rjust, values, widths[1:])],
+        )
+        for name, *values in cells
+    )
+
+
+def _cells(statistics: Statistics) -> tuple[str, ...]:
+    x = statistics
+    numbers = (x.seconds, x.notes_per_second, x.polyphony, x.note_seconds)
+    names = [pretty_midi.note_number_to_name(pitch) for pitch in (x.lowest, x.highest)]
+    pitches = "-" if x.lowest < 0 else " to ".join(names)
+    return *(f"{number:.2f}" for number in numbers), pitches, f"{x.silence:.1%}"

@@ -1,15 +1,14 @@
-"""Piano rolls: what every key does in every frame.
+"""Piano rolls: the state of every key in every frame.
 
-A roll is uint8 [T, keyboards * 128]. Each instrument that is kept apart has a keyboard. In a frame
-a key is 0, silent; 1, sounding on; or 2, 3, ..., struck, at that level of velocity. Repeated notes
-are therefore no long note. Without levels of velocity a key is 0 or 1, as in the literature, and
-repeated notes become one.
+A roll is uint8 [T, keyboards * 128]. Each instrument that is kept apart has its own keyboard. In a
+frame, a key is 0, silent; 1, held; or 2, 3, ..., struck at that velocity level. Repeated notes
+therefore stay separate. Without velocity levels, a key is 0 or 1, as in the literature, and
+repeated notes merge into one.
 """
 
 import dataclasses
 import io
 import math
-from typing import Any
 
 import numpy as np
 import pretty_midi
@@ -19,22 +18,24 @@ from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
 KEYS = 128
 SILENT, HELD, STRUCK = 0, 1, 2
 
-_MOST_BYTES = 1 << 26  # of a roll
+_MAX_ENTRIES = 1 << 26
 _ALL_NOTES_OFF = 123
+_PROGRAMS_IN_A_FAMILY = 8
+_DRUM_FAMILY = DRUMS // _PROGRAMS_IN_A_FAMILY
 
 
 @dataclasses.dataclass(frozen=True)
 class RollFormat:
-    """How music is written as a roll.
+    """The format of a roll.
 
     Args:
       rate: frames per unit of time.
-      beats: whether that unit is the beat, or else the second.
-      tempo: beats a minute, of music that is written from rolls.
-      velocity_levels: how many there are; 0 for rolls of 0 and 1.
-      programs: of every keyboard, the General MIDI program that plays it, or `DRUMS`.
-      apart: whether a keyboard has only the notes of the family of its program, or else all but
-        drums.
+      beats: whether the unit of time is the beat; otherwise it is the second.
+      tempo: beats per minute of the music that is made from rolls.
+      velocity_levels: the number of velocity levels; 0 for rolls of 0 and 1.
+      programs: for each keyboard, the General MIDI program that plays it, or `DRUMS`.
+      apart: whether a keyboard has only the notes of its program's family; otherwise it has all
+        notes except drums.
     """
 
     rate: float
@@ -46,63 +47,70 @@ class RollFormat:
 
     @property
     def num_keys(self) -> int:
-        """Of all keyboards."""
+        """The number of keys on all keyboards."""
         return KEYS * len(self.programs)
 
     @property
     def num_states(self) -> int:
-        """Of a key."""
+        """The number of states of a key."""
         return STRUCK + self.velocity_levels
 
     @property
     def pitched(self) -> np.ndarray:
-        """Which keys have a pitch and are no drums, bool [num_keys]."""
+        """Which keys have a pitch, i.e. are not drums, bool [num_keys]."""
         return np.repeat(np.array(self.programs) != DRUMS, KEYS)
 
     @property
     def frames_per_second(self) -> float:
-        """Of music that is written from rolls."""
+        """The frame rate of the music that is made from rolls."""
         return self.rate * (self.tempo / 60 if self.beats else 1)
 
     def keyboards(self, programs: np.ndarray) -> np.ndarray:
-        """The keyboards on which notes of these programs are, -1 where on none."""
-        by_family = np.full([family(DRUMS) + 1], -1)
+        """Returns the keyboard of each program, or -1 if it has none."""
+        by_family = np.full([_DRUM_FAMILY + 1], -1)
         for keyboard, program in enumerate(self.programs):
             if self.apart or program == DRUMS:
                 by_family[family(program)] = keyboard
             else:
-                by_family[: family(DRUMS)] = keyboard
-        return by_family[family(programs)]
+                by_family[:_DRUM_FAMILY] = keyboard
+        return by_family[programs // _PROGRAMS_IN_A_FAMILY]
 
 
-def family(program: Any) -> Any:
-    """The family of General MIDI: 0 pianos, ..., 15 sound effects, and 16 drums."""
-    return program // 8
+def family(program: int) -> int:
+    """Returns the General MIDI family: 0 pianos, ..., 15 sound effects; 16 for `DRUMS`."""
+    return program // _PROGRAMS_IN_A_FAMILY
 
 
 def num_frames(notes: Notes, form: RollFormat) -> int:
-    """How many frames a piece lasts; `Refused` where its roll would be too large."""
+    """Returns the length of a piece in frames.
+
+    Raises:
+      Refused: if the roll would be too large.
+    """
     length = math.ceil(notes.length * form.rate - 0.5)
-    if length * form.num_keys > _MOST_BYTES:
+    if length * form.num_keys > _MAX_ENTRIES:
         raise Refused(
-            f"lasts {length} frames of {form.num_keys} keys, above {_MOST_BYTES} together; "
-            "a lower rate makes them fewer"
+            f"needs a roll of {length} frames x {form.num_keys} keys, above the limit of "
+            f"{_MAX_ENTRIES} entries; use a lower rate"
         )
     return length
 
 
 def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
-    """Notes to a roll; those of no keyboard are left out.
+    """Converts notes to a roll. Notes whose program has no keyboard are left out.
 
-    Onsets and ends go to the nearest frame, but every note lasts a frame. A key that is struck
-    again ends what it played before.
+    Onsets and ends are rounded to the nearest frame, and every note lasts at least one frame. A
+    key that is struck again ends the note it played before.
 
     Args:
-      notes: with times in the unit of `form`.
-      form: the format.
+      notes: the notes, with times in the unit of `form`.
+      form: the format of the roll.
+
+    Returns:
+      The roll, uint8 [T, num_keys].
 
     Raises:
-      Refused: where the roll would be too large.
+      Refused: if the roll would be too large.
     """
     length = num_frames(notes, form)
     keyboards = form.keyboards(notes.program)
@@ -121,36 +129,37 @@ def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
 
 
 def to_notes(roll: np.ndarray, form: RollFormat) -> Notes:
-    """A roll to notes, with times in seconds. A silent key that is held is struck."""
+    """Converts a roll to notes, with times in seconds. A key held after silence is struck."""
     sounding = roll.T != SILENT  # [K, T]
     before = np.pad(sounding[:, :-1], [(0, 0), (1, 0)])
-    begins = (sounding & ~before) | (roll.T >= STRUCK)
-    changes = np.pad(begins | (before & ~sounding), [(0, 0), (0, 1)], constant_values=True)
-    # By key, then by frame: a note lasts until the next change of its key.
+    onsets = (sounding & ~before) | (roll.T >= STRUCK)
+    changes = np.pad(onsets | (before & ~sounding), [(0, 0), (0, 1)], constant_values=True)
+    # Sorted by key, then by frame: a note lasts until the next change of its key.
     keys, frames = np.nonzero(changes)
     ends = np.append(frames[1:], 0)
-    starts = np.pad(begins, [(0, 0), (0, 1)])[keys, frames]
+    starts = np.pad(onsets, [(0, 0), (0, 1)])[keys, frames]
     keys, frames, ends = keys[starts], frames[starts], ends[starts]
     levels = np.maximum(roll[frames, keys].astype(int) - STRUCK, 0)
     order = np.lexsort((keys, frames))
     programs = np.array(form.programs)[keys // KEYS]
     seconds = 1 / form.frames_per_second
     times = (frames * seconds, ends * seconds)
-    parts = (*times, keys % KEYS, velocity(levels, max(1, form.velocity_levels)), programs)
-    return Notes._make([*(part[order] for part in parts), len(roll) * seconds])
+    velocities = level_to_velocity(levels, max(1, form.velocity_levels))
+    columns = (*times, keys % KEYS, velocities, programs)
+    return Notes._make([*(column[order] for column in columns), len(roll) * seconds])
 
 
-def velocity(level: np.ndarray, levels: int) -> np.ndarray:
-    """The velocity in the middle of those of a level."""
-    first = -(-level * 127 // levels)
-    last = -(-(level + 1) * 127 // levels) - 1
+def level_to_velocity(level: np.ndarray, num_levels: int) -> np.ndarray:
+    """Returns the velocity, 1 to 127, in the middle of each level's range."""
+    first = -(-level * 127 // num_levels)
+    last = -(-(level + 1) * 127 // num_levels) - 1
     return 1 + (first + last) // 2
 
 
 def to_midi(roll: np.ndarray, form: RollFormat) -> pretty_midi.PrettyMIDI:
-    """A roll to a piece of the same length: where it ends in silence, an event marks the end."""
+    """Converts a roll to a piece of the same length; an event marks the end of a final silence."""
     notes = to_notes(roll, form)
-    # A frame has two ticks or more, and a whole number of them where it can.
+    # A frame has at least two ticks, and a whole number of them if possible.
     resolution = max(480, math.ceil(4 * form.frames_per_second / (form.tempo / 60)))
     midi = pretty_midi.PrettyMIDI(resolution=resolution, initial_tempo=form.tempo)
     for program in form.programs:
@@ -164,8 +173,8 @@ def to_midi(roll: np.ndarray, form: RollFormat) -> pretty_midi.PrettyMIDI:
     return midi
 
 
-def midi_bytes(midi: pretty_midi.PrettyMIDI) -> bytes:
-    """The piece as a MIDI file."""
+def to_midi_bytes(roll: np.ndarray, form: RollFormat) -> bytes:
+    """Converts a roll to the bytes of a MIDI file; see `to_midi`."""
     file = io.BytesIO()
-    midi.write(file)
+    to_midi(roll, form).write(file)
     return file.getvalue()

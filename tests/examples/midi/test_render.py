@@ -1,0 +1,46 @@
+"""Rolls as sound, pictures and statistics."""
+
+import numpy as np
+import pytest
+
+from vaeseq.examples.midi.music import render
+from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.roll import HELD, KEYS, STRUCK, RollFormat
+
+
+@pytest.fixture
+def melody():
+    """A roll of three seconds, the last one silent."""
+    frames = np.zeros([24, 2 * KEYS], np.uint8)
+    for frame, key in enumerate([60, 62, 64, 65]):
+        frames[4 * frame, key] = STRUCK
+        frames[4 * frame + 1 : 4 * frame + 4, key] = HELD
+    frames[[0, 8], KEYS + 36] = STRUCK
+    return frames, RollFormat(8.0, programs=(73, DRUMS))
+
+
+def test_sound_is_as_long_as_the_roll_and_silent_where_it_is(melody):
+    sound = render.synthesize(*melody)
+    assert len(sound) == 3 * render.SAMPLE_RATE and np.abs(sound).max() <= 1
+    seconds = sound.reshape(3, -1).std(axis=1)
+    assert seconds[:2].min() > 0.1 and seconds[2] < 0.1 * seconds[0]
+    assert render.wav_bytes(sound)[:4] == b"RIFF"
+
+
+def test_statistics_of_a_melody_and_of_silence(melody):
+    numbers = render.roll_statistics(*melody)
+    assert numbers == pytest.approx((3.0, 2.0, 18 / 16, (4 * 0.5 + 2 * 0.125) / 6, 36, 65, 1 / 3))
+    nothing = render.roll_statistics(np.zeros([8, KEYS], np.uint8), RollFormat(8.0))
+    assert nothing == (1.0, 0.0, 0.0, 0.0, -1, -1, 1.0)
+    lines = render.format_table({"a melody": numbers, "nothing": nothing}).splitlines()
+    assert len(lines) == 3 and len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_pictures_are_deterministic_and_differ_with_the_notes(melody, empty):
+    frames, form = melody
+    rolls = [frames * (not empty)]
+    data = render.plot_rolls(rolls, form, start=1.0)
+    assert data.startswith(b"\x89PNG") and data == render.plot_rolls(rolls, form, 1.0)
+    below = [render.plot_rolls([*rolls, other], form) for other in (frames, 0 * frames)]
+    assert below[0] != below[1]

@@ -1,0 +1,173 @@
+"""Finds MIDI files and chorales, and parses them into pieces."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from vaeseq.errors import UsageError
+from vaeseq.examples.midi.music import chorales, midi_file, roll
+from vaeseq.examples.midi.music.midi_file import DRUMS, MAX_BYTES, Notes, Refused
+from vaeseq.examples.midi.music.roll import RollFormat
+
+_SUFFIXES = (".mid", ".midi")
+_REASONS_SHOWN = 3
+
+
+class Piece(NamedTuple):
+    """A piece, with times in beats or seconds, and its mean tempo in beats per minute."""
+
+    name: str
+    notes: Notes
+    tempo: float
+
+
+class Collection(NamedTuple):
+    """The distinct pieces that were found, and the reason why each other file was refused."""
+
+    pieces: list[Piece]
+    refused: dict[str, str]
+
+
+def collect(patterns: Sequence[str], flag: str, beats: bool, drums: bool) -> Collection:
+    """Finds and parses the MIDI files that a flag names, and logs which are refused.
+
+    Args:
+      patterns: files, folders and glob patterns.
+      flag: the flag, for error messages.
+      beats: whether times are in beats; otherwise they are in seconds.
+      drums: whether to keep drums.
+
+    Raises:
+      UsageError: if a pattern matches no file, or all files are refused.
+    """
+    return warn_refused(parse_files(find_files(patterns, flag), beats, drums), flag)
+
+
+def find_files(patterns: Iterable[str], flag: str) -> list[Path]:
+    """Returns the MIDI files that match files, folders and glob patterns, each once.
+
+    Raises:
+      UsageError: if a pattern matches no file.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        if os.path.isfile(pattern):
+            paths = [Path(pattern)]
+        elif os.path.isdir(pattern):
+            paths = [x for x in Path(pattern).rglob("*") if x.suffix.lower() in _SUFFIXES]
+            paths = [path for path in paths if path.is_file()]
+        else:
+            paths = [Path(x) for x in glob.glob(pattern, recursive=True) if os.path.isfile(x)]
+        if not paths:
+            raise UsageError(
+                f"{flag}: no MIDI file matches {pattern}; "
+                "give a file, a folder with .mid or .midi files, or a glob pattern"
+            )
+        found |= dict.fromkeys(sorted(paths))
+    return list(found)
+
+
+def parse_files(
+    paths: Sequence[Path], beats: bool, drums: bool, progress: bool = True
+) -> Collection:
+    """Parses MIDI files. Files with the same notes count as one piece."""
+
+    def pieces() -> Iterator[Piece | tuple[str, str]]:
+        for path in paths:
+            try:
+                yield _parse_file(path, beats, drums)
+            except Refused as error:
+                yield str(path), str(error)
+            except OSError as error:
+                yield str(path), f"cannot be read: {error.strerror}"
+
+    return _collect_distinct(pieces(), len(paths), progress)
+
+
+def embedded_chorales(beats: bool) -> Collection:
+    """Returns the chorales of Bach that the package `music21` contains.
+
+    Raises:
+      UsageError: if music21 is not installed.
+    """
+    paths = chorales.find_scores()
+    if not paths:
+        raise UsageError(
+            "--train-files: not given, and the default, the Bach chorales, is not installed; "
+            "give MIDI files, or pip install 'vaeseq[demo]'"
+        )
+    unit = 1.0 if beats else 60 / chorales.TEMPO
+
+    def pieces() -> Iterator[Piece]:
+        for path, notes in zip(paths, chorales.parse_scores(paths), strict=True):
+            start, end, *others, length = notes
+            scaled = Notes._make([start * unit, end * unit, *others, length * unit])
+            yield Piece(path.name, scaled, chorales.TEMPO)
+
+    return _collect_distinct(pieces(), len(paths), progress=True)
+
+
+def _collect_distinct(
+    pieces: Iterable[Piece | tuple[str, str]], total: int, progress: bool
+) -> Collection:
+    """Collects pieces, each once, and refusals, which are pairs of a name and a reason."""
+    collection, seen = Collection([], {}), set()
+    for piece in tqdm(pieces, "parsing", total, unit="piece", disable=not progress, leave=False):
+        if isinstance(piece, Piece):
+            content = b"".join(np.asarray(part).tobytes() for part in piece.notes)
+            if content not in seen:
+                seen.add(content)
+                collection.pieces.append(piece)
+        else:
+            name, reason = piece
+            collection.refused[name] = reason
+    return collection
+
+
+def _parse_file(path: Path, beats: bool, drums: bool) -> Piece:
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    midi = midi_file.parse(data)
+    seconds = midi.in_seconds()
+    notes = midi.in_beats() if beats else seconds
+    if not drums:
+        notes = notes.select(notes.program != DRUMS)
+    if not len(notes.start):
+        raise Refused("has no notes" + ("" if drums else " except drums"))
+    return Piece(str(path), notes, midi.tempo)
+
+
+def select_fitting(pieces: Iterable[Piece], form: RollFormat) -> Collection:
+    """Refuses the pieces whose rolls would be too large in this format."""
+    collection = Collection([], {})
+    for piece in pieces:
+        try:
+            roll.num_frames(piece.notes, form)
+            collection.pieces.append(piece)
+        except Refused as error:
+            collection.refused[piece.name] = str(error)
+    return collection
+
+
+def warn_refused(collection: Collection, flag: str) -> Collection:
+    """Logs a warning for each refused file; returns the collection.
+
+    Raises:
+      UsageError: if no piece is left.
+    """
+    for name, reason in collection.refused.items():
+        logging.warning("skipped: %s %s", name, reason)
+    if not collection.pieces:
+        refused = list(collection.refused.items())
+        reasons = "; ".join(f"{name} {reason}" for name, reason in refused[:_REASONS_SHOWN])
+        more = len(refused) - _REASONS_SHOWN
+        raise UsageError(
+            f"{flag}: all pieces were refused: {reasons}" + (f"; {more} more" if more > 0 else "")
+        )
+    return collection

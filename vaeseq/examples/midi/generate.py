@@ -1,0 +1,184 @@
+"""The command `generate` of vaeseq-midi."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from vaeseq.errors import UsageError
+from vaeseq.examples.midi.collect import parse_files, select_fitting
+from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.music import render, roll
+from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.roll import RollFormat
+from vaeseq.examples.midi.program import HELD_OUT, MidiProgram, corpus_statistics, open_corpora
+from vaeseq.model.base import State
+from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
+from vaeseq.model.sampling import draw, draw_with_common_noise
+from vaeseq.nn.types import Tensor
+from vaeseq.training import files
+
+_MAX_PLOTTED = 20  # samples of an interpolation in one picture
+_LOW_KL = 0.1  # nats per frame
+
+
+def generate(args: argparse.Namespace) -> None:
+    """Writes samples as .mid, .wav and .png files, and prints their statistics."""
+    _check_flags(args)
+    run, model = MidiProgram().trained(args.log_dir)
+    form, _, valid = open_corpora(run)
+    prime = _load_prime(args, form)
+    rolls = (
+        _interpolate(model, form, args) if args.interpolate else _extend(model, prime, form, args)
+    )
+    folder, statistics = Path(args.out_dir), {}
+    for index, frames in enumerate(rolls, 1):
+        name, piece = f"sample-{index:02d}", np.concatenate([prime, frames])
+        _write_files(folder, name, _render(piece, form, len(prime) / form.frames_per_second))
+        statistics[name] = render.roll_statistics(piece, form)
+    statistics[HELD_OUT] = corpus_statistics(model, valid, form)
+    print(render.format_table(statistics))
+    print(f"wrote each sample to {folder} as .mid, .wav and .png")
+    if args.interpolate:
+        plotted = np.linspace(0, len(rolls) - 1, min(len(rolls), _MAX_PLOTTED)).astype(int)
+        _write_files(folder, "path", {".png": render.plot_rolls(rolls[plotted], form)})
+        print(f"wrote the interpolation, one sample below the other, to {folder / 'path.png'}")
+
+
+def _check_flags(args: argparse.Namespace) -> None:
+    if args.interpolate and args.prime:
+        raise UsageError("--interpolate: cannot be combined with --prime; leave one of them out")
+    if args.prime_seconds and not args.prime:
+        raise UsageError("--prime-seconds: needs --prime; give a file, or leave it out")
+
+
+def _render(frames: np.ndarray, form: RollFormat, start: float) -> dict[str, bytes]:
+    """Returns a piece, generated from `start` seconds on, as files by suffix."""
+    return {
+        ".mid": roll.to_midi_bytes(frames, form),
+        ".wav": render.wav_bytes(render.synthesize(frames, form)),
+        ".png": render.plot_rolls([frames], form, start),
+    }
+
+
+def _write_files(folder: Path, name: str, contents: Mapping[str, bytes]) -> None:
+    """Writes files that have the same name and different suffixes."""
+    try:
+        for suffix, content in contents.items():
+            with files.atomic_write(folder / (name + suffix)) as file:
+                file.write(content)
+    except OSError as error:
+        where = error.filename or folder
+        raise UsageError(f"--out-dir: cannot write {where}: {error.strerror}") from error
+
+
+def _extend(
+    model: MidiModel, prime: np.ndarray, form: RollFormat, args: argparse.Namespace
+) -> np.ndarray:
+    """Returns rolls that continue from the prime, which may be empty: [samples, T, keys]."""
+    length = _num_frames(args, form, args.default_length)
+    state = model.initial_state(1)
+    if len(prime):
+        _, state = model.infer(
+            tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
+        )
+    with tqdm(total=args.num_samples * length, unit="frame") as bar:
+        observed = draw(
+            model, state, args.num_samples, length, args.temperature, args.seed, bar.update
+        )
+    return model.to_rolls(observed)
+
+
+def _interpolate(model: MidiModel, form: RollFormat, args: argparse.Namespace) -> np.ndarray:
+    """Returns rolls between two pieces in latent space, [steps, T, keys]."""
+    if not model.core.latent_size:
+        raise UsageError(
+            f"--interpolate: {model.hparams.vae_type} has no latent variables; "
+            "train with --hparams vae_type=SRNN, or with --encoding melody"
+        )
+    ends = [_load_roll(path, form, "--interpolate") for path in args.interpolate]
+    if model.has_sequence_latent:
+        return _interpolate_by_sequence(model, form, args, ends)
+    return _interpolate_by_frame(model, form, args, ends)
+
+
+def _interpolate_by_sequence(
+    model: MidiModel, form: RollFormat, args: argparse.Namespace, ends: list[np.ndarray]
+) -> np.ndarray:
+    """Interpolates between the z of the first window of each piece."""
+    window = model.hparams.sequence_size
+    start, end = (model.observe(x[:window], strike_first_frame=True) for x in ends)
+    states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
+    length = _num_frames(args, form, window / form.frames_per_second)
+    return _draw_path(model, states, length, args.temperature * BETWEEN_TEMPERATURE, args)
+
+
+def _interpolate_by_frame(
+    model: MidiModel, form: RollFormat, args: argparse.Namespace, ends: list[np.ndarray]
+) -> np.ndarray:
+    """Interpolates between the z of each frame, up to the length of the shorter piece."""
+    length = min(_num_frames(args, form, args.default_length), *map(len, ends))
+    rolls = np.stack([frames[:length] for frames in ends])
+    inference, _ = model.infer(model.observe(rolls), seed=args.seed)
+    for path, kl in zip(args.interpolate, np.mean(inference.kl, axis=1), strict=True):
+        if kl < _LOW_KL:
+            logging.warning(
+                "the latent variables carry little information about %s (%.3f nats per frame), "
+                "so the samples may not resemble it",
+                path,
+                kl,
+            )
+    start, end = inference.steps.latents
+    shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
+    states = model.initial_state(args.steps)
+    latents = start + shares * (end - start)
+    return _draw_path(model, states, length, args.temperature, args, latents)
+
+
+def _draw_path(
+    model: MidiModel,
+    states: State,
+    length: int,
+    temperature: float,
+    args: argparse.Namespace,
+    latents: Tensor | None = None,
+) -> np.ndarray:
+    """Returns a roll for each state of an interpolation, all with the same noise."""
+    with tqdm(total=args.steps * length, unit="frame") as bar:
+        return model.to_rolls(
+            draw_with_common_noise(
+                model, states, length, temperature, args.seed, bar.update, latents
+            )
+        )
+
+
+def _num_frames(args: argparse.Namespace, form: RollFormat, default_seconds: float) -> int:
+    """Returns the number of frames to generate."""
+    return max(1, round((args.length or default_seconds) * form.frames_per_second))
+
+
+def _load_prime(args: argparse.Namespace, form: RollFormat) -> np.ndarray:
+    """Returns the frames to continue from; no frames without --prime."""
+    if not args.prime:
+        return np.zeros([0, form.num_keys], np.uint8)
+    frames = _load_roll(args.prime, form, "--prime")
+    if args.prime_seconds is None:
+        return frames
+    return frames[: round(min(len(frames), args.prime_seconds * form.frames_per_second))]
+
+
+def _load_roll(path: str, form: RollFormat, flag: str) -> np.ndarray:
+    """Returns the roll of a MIDI file.
+
+    Raises:
+      UsageError: if the file cannot be used; the message names the flag.
+    """
+    parsed = parse_files([Path(path)], form.beats, DRUMS in form.programs, progress=False)
+    fitting = select_fitting(parsed.pieces, form)
+    for name, reason in (parsed.refused | fitting.refused).items():
+        raise UsageError(f"{flag}: {name} {reason}")
+    return roll.to_roll(fitting.pieces[0].notes, form)
