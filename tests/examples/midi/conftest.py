@@ -44,9 +44,9 @@ class Trained(NamedTuple):
 def save(path, programs=(0,), key=60, count=8, tempo=120.0):
     """Writes a file in which every instrument plays a scale, with two notes per beat at 120."""
     midi = pretty_midi.PrettyMIDI(initial_tempo=tempo)
-    for program in programs:
-        drums = program == DRUMS
-        instrument = pretty_midi.Instrument(0 if drums else program, is_drum=drums)
+    for number in programs:
+        drums = number == DRUMS
+        instrument = pretty_midi.Instrument(0 if drums else number, is_drum=drums)
         instrument.notes = [
             pretty_midi.Note(80, key + i % 12, 0.25 * i, 0.25 * i + 0.25) for i in range(count)
         ]

@@ -22,7 +22,8 @@ def parser() -> arguments.Parser:
     _add_files(
         train,
         "--train-files",
-        "MIDI files, folders or glob patterns to train on (default: the Bach chorales, if installed)",
+        "MIDI files, folders or glob patterns to train on (default: the Bach chorales, if "
+        "installed)",
     )
     _add_files(
         train,
@@ -33,8 +34,8 @@ def parser() -> arguments.Parser:
         "--frames-per-beat",
         type=arguments.above_zero,
         metavar="N",
-        help="number of frames per beat (default: 4 for the Bach chorales and for melodies; otherwise "
-        "frames are counted per second, by the hyperparameter `rate`)",
+        help="number of frames per beat (default: 4 for the Bach chorales and for melodies; "
+        "otherwise frames are counted per second, by the hyperparameter `rate`)",
     )
     train.add_argument(
         "--instruments",

@@ -150,7 +150,8 @@ def score_pieces(
     order = sorted(range(len(corpus.spans)), key=lambda i: np.diff(corpus.spans[i])[0])
     rows = model.hparams.batch_size
     scores = np.zeros([len(Score._fields), len(order)])
-    for at in tqdm(range(0, len(order), rows), unit="batch", disable=not progress):
+    starts = range(0, len(order), rows)
+    for at in tqdm(starts, "scoring", unit="batch", disable=not progress):
         pieces = order[at : at + rows]
         spans = [corpus.spans[piece] for piece in pieces]
         longest = max(end - begin for begin, end in spans)
