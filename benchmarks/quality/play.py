@@ -42,7 +42,7 @@ def make(name):
 
 
 def fresh(player, env):
-    return float(np.mean([record.score for record in play.play(player, env, 100, seed=10**6)]))
+    return float(np.mean([episode.score for episode in play.play(player, env, 100, seed=10**6)]))
 
 
 def ours(name, seed, args):

@@ -1,12 +1,12 @@
-"""vaeseq-play: learn a game, then learn to play it in imagination."""
+"""vaeseq-play: learns a model of an environment, and to act by imagining in that model."""
 
 from typing import Any
 
-__all__ = ["Game", "PlayHParams", "Player", "play", "train"]
+__all__ = ["Environment", "Episode", "PlayHParams", "Player", "play", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    """Resolved lazily: the program's `--help` needs no TensorFlow."""
+    """Imports a public name when it is first used: `vaeseq-play --help` needs no TensorFlow."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from vaeseq.examples.play import api

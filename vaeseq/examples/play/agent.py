@@ -1,25 +1,31 @@
-"""The agent: a policy, a critic, and what both remember of a game that hides part of itself.
+"""The agent: a policy and a critic, with memory for partially observed environments.
 
-Both see observations, not the world model's states: a posterior that has looked at the future never
-has its say in what is done.
+Both see observations instead of states of the world model: the posterior of such a state may have
+looked at future observations, which are unknown when the agent acts.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq import DistModule
 from vaeseq.examples.play.hparams import PlayHParams
-from vaeseq.nn.lstm import LSTMStack
+from vaeseq.examples.play.world import Statistics
+from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import MLP, concat
+from vaeseq.nn.types import Size
 
-_DEVIATIONS = (0.1, 1.0)  # of a continuous action: the least and the most
+RecurrentState: TypeAlias = tuple[LSTMState, ...]
+"""State of the agent's LSTMs, one for each layer; () if it has none."""
+
+_MIN_SCALE, _MAX_SCALE = 0.1, 1.0  # standard deviation of a continuous action
 
 
-class Choice(DistModule):
-    """Features are the logits of actions that are one-hot."""
+class OneHotActions(DistModule):
+    """Distribution of one-hot actions; the features are logits."""
 
     event_dtype = tf.float32
 
@@ -28,28 +34,31 @@ class Choice(DistModule):
         self.event_shape, self.param_size = tf.TensorShape([action_size]), action_size
 
     def call(self, features: tf.Tensor) -> tuple[tf.Tensor]:
-        """The logits."""
+        """Returns the logits."""
         return (features,)
 
     def dist(self, params: tuple[tf.Tensor]) -> tfd.Distribution:
-        """One-hot vectors."""
+        """Returns a distribution of one-hot vectors."""
         return tfd.OneHotCategorical(*params, dtype=tf.float32)
 
     def greedy(self, params: tuple[tf.Tensor]) -> tf.Tensor:
-        """The most probable action."""
+        """Returns the most probable action."""
         return tf.one_hot(tf.argmax(params[0], axis=-1), self.param_size)
 
     def pathwise(self, params: tuple[tf.Tensor], action: tf.Tensor) -> tf.Tensor:
-        """The drawn action, with the gradient of its probabilities.
+        """Returns the sampled action with the gradient of its probabilities.
 
-        The straight-through estimator: Bengio, Léonard, Courville 2013, arXiv:1308.3432.
+        This is the straight-through estimator (Bengio, Léonard, Courville 2013, arXiv:1308.3432).
         """
         probabilities = tf.nn.softmax(params[0])
         return tf.stop_gradient(action - probabilities) + probabilities
 
 
-class Numbers(DistModule):
-    """Features are means, before tanh, and deviations of Normals; actions are cut at -1 and 1."""
+class NormalActions(DistModule):
+    """Distribution of continuous actions, which environments clip to [-1, 1].
+
+    The features are the means before tanh and the standard deviations before a sigmoid.
+    """
 
     event_dtype = tf.float32
 
@@ -58,40 +67,41 @@ class Numbers(DistModule):
         self.event_shape, self.param_size = tf.TensorShape([action_size]), 2 * action_size
 
     def call(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Means and deviations."""
+        """Returns means and standard deviations."""
         loc, scale = tf.split(features, 2, axis=-1)
-        least, most = _DEVIATIONS
-        return tf.tanh(loc), least + (most - least) * tf.sigmoid(scale)
+        return tf.tanh(loc), _MIN_SCALE + (_MAX_SCALE - _MIN_SCALE) * tf.sigmoid(scale)
 
     def dist(self, params: tuple[tf.Tensor, tf.Tensor]) -> tfd.Distribution:
-        """Independent Normals."""
+        """Returns independent Normals."""
         return tfd.Independent(tfd.Normal(*params), 1)
 
     def greedy(self, params: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        """The means."""
+        """Returns the means."""
         return params[0]
 
     def pathwise(self, params: tuple[tf.Tensor, tf.Tensor], action: tf.Tensor) -> tf.Tensor:
-        """The drawn action: a Normal's draw has its gradient."""
+        """Returns the sampled action: samples of a Normal are differentiable."""
         return action
 
 
 class Memory(NamedTuple):
     """What the agent carries from one observation to the next."""
 
-    state: Any  # of its recurrent network, () where it has none
+    state: RecurrentState
     action: tf.Tensor  # a_{t-1}, [B, A]
 
 
 class Agent(keras.layers.Layer):
-    """A policy pi(a_t | o_t) and a critic v(o_t), MLPs; or pi(a_t | o_1:t, a_1:t-1) where
-    `hparams.policy_rnn_hidden_sizes` gives it an LSTM in front of them.
+    """A policy pi(a_t | o_t) and a critic v(o_t).
+
+    With `hparams.policy_rnn_hidden_sizes` an LSTM precedes both, so that they depend on
+    o_1:t and a_1:t-1. Observations are normalised; see `world.Statistics`.
 
     Args:
       hparams: the hyperparameters.
       observation_size: X.
       action_size: A.
-      discrete: whether actions are a choice, or numbers.
+      discrete: whether actions are one-hot.
     """
 
     def __init__(
@@ -99,52 +109,94 @@ class Agent(keras.layers.Layer):
     ):
         super().__init__(name="agent")
         self.action_size = action_size
-        self.actions: Any = (Choice if discrete else Numbers)(action_size)
+        actions = OneHotActions if discrete else NormalActions
+        self.actions: OneHotActions | NormalActions = actions(action_size)
         sizes = hparams.policy_rnn_hidden_sizes
         self.rnn = LSTMStack(hparams.replace(rnn_hidden_sizes=sizes)) if sizes else None
         self.policy = MLP(hparams, (*hparams.policy_fc_layers, self.actions.param_size))
         self.critic = MLP(hparams, (*hparams.policy_fc_layers, 1))
         self.slow_critic = MLP(hparams, (*hparams.policy_fc_layers, 1))
-        features, _ = self.remember(tf.zeros([1, observation_size]), self.initial_memory(1))
-        self.act(features)
+        features, _ = self.features(tf.zeros([1, observation_size]), self.initial_memory(1))
+        self.policy_params(features)
         self.critic(features)
         self.slow_critic(features)
         self.slow_critic.trainable = False
         self.return_scale = self.add_weight((), "zeros", trainable=False, name="return_scale")
-        self.follow(1.0)
+        self.update_slow_critic(1.0)
         self.built = True
 
-    def initial_memory(self, batch_size: Any) -> Memory:
-        """That before the first observation."""
+    def initial_memory(self, batch_size: Size) -> Memory:
+        """Returns the memory before the first observation."""
         state = () if self.rnn is None else self.rnn.initial_state(batch_size)
         return Memory(state, tf.zeros([batch_size, self.action_size]))
 
-    def remember(self, observation: tf.Tensor, memory: Memory) -> tuple[tf.Tensor, Any]:
-        """Features of o_t [B, X], in units, and of what came before; and the network's state."""
+    def features(self, observation: tf.Tensor, memory: Memory) -> tuple[tf.Tensor, RecurrentState]:
+        """Returns the features [B, F] of o_t [B, X] and the new recurrent state."""
         if self.rnn is None:
             return observation, ()
         return self.rnn.step(concat((observation, memory.action)), memory.state)
 
-    def remember_all(
-        self, observations: tf.Tensor, actions: tf.Tensor, state: Any
-    ) -> tuple[tf.Tensor, Any]:
-        """The features of a sequence [B, T, X], and the states after each.
+    def sequence_features(
+        self, observations: tf.Tensor, actions: tf.Tensor, state: RecurrentState
+    ) -> tuple[tf.Tensor, RecurrentState]:
+        """Returns the features [B, T, F] of a sequence and the recurrent states after each step.
 
-        `actions` [B, T, A] are those before each observation, `state` that before the first.
+        Args:
+          observations: [B, T, X].
+          actions: the actions before each observation, [B, T, A].
+          state: the recurrent state before the first observation.
         """
         if self.rnn is None:
             return observations, ()
         return self.rnn.unroll(concat((observations, actions)), state)
 
-    def act(self, features: tf.Tensor) -> Any:
-        """Features [..., F] to the params of the policy."""
+    def policy_params(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns the params of `actions` for features [..., F]."""
         return self.actions(self.policy(features))
 
     def value(self, features: tf.Tensor, slow: bool = False) -> tf.Tensor:
-        """The critic's return of features [..., F]: [...]."""
+        """Returns the value [...] of features [..., F] by the critic or the slow critic."""
         return (self.slow_critic if slow else self.critic)(features)[..., 0]
 
-    def follow(self, rate: float) -> None:
-        """Brings the slow critic nearer to the critic."""
+    def update_slow_critic(self, rate: float) -> None:
+        """Moves the weights of the slow critic towards those of the critic."""
         for slow, weight in zip(self.slow_critic.weights, self.critic.weights, strict=True):
             slow.assign_add(rate * (weight - slow))
+
+
+class Actor:
+    """Acts in environments: the compiled policy of an agent.
+
+    Args:
+      agent: the agent.
+      statistics: normalises the observations.
+    """
+
+    def __init__(self, agent: Agent, statistics: Statistics):
+        self._agent, self._statistics = agent, statistics
+        self._act = tf.function(self._act_eagerly, reduce_retracing=True, autograph=False)
+
+    def initial_memory(self, batch_size: int) -> Memory:
+        """Returns the memory before the first observation."""
+        return self._agent.initial_memory(batch_size)
+
+    def greedy(self, observation: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
+        """Returns the most probable actions [B, A] for observations [B, X], and the new memory."""
+        greedy, _, state = self._act(tf.constant(observation), memory, tf.zeros([2], tf.int32))
+        return greedy.numpy(), Memory(state, greedy)
+
+    def sample(
+        self, observation: np.ndarray, memory: Memory, seed: np.ndarray
+    ) -> tuple[np.ndarray, RecurrentState]:
+        """Returns sampled actions [B, A] and the new recurrent state; `seed` is int32 [2]."""
+        _, sampled, state = self._act(tf.constant(observation), memory, seed)
+        return sampled.numpy(), state
+
+    def _act_eagerly(
+        self, observation: tf.Tensor, memory: Memory, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, RecurrentState]:
+        normalised = self._statistics.normalise(observation)
+        features, state = self._agent.features(normalised, memory)
+        params = self._agent.policy_params(features)
+        sampled = tf.clip_by_value(self._agent.actions.sample(params, seed), -1, 1)
+        return self._agent.actions.greedy(params), sampled, state

@@ -1,71 +1,85 @@
-"""What Python programs use: `train` and `play` on an environment object of their own."""
+"""The Python interface: `train` and `play` with an environment object."""
 
 import dataclasses
 import json
 import os
-from typing import Any
+from collections.abc import Mapping
 
 import keras
 
 import vaeseq
 from vaeseq.errors import UsageError
-from vaeseq.examples.play import schedule
-from vaeseq.examples.play.environment import Game
-from vaeseq.examples.play.episodes import Record
-from vaeseq.examples.play.episodes import play as play_games
+from vaeseq.examples.play import episodes, schedule
+from vaeseq.examples.play.environment import Environment, GymEnv, derive_seed
+from vaeseq.examples.play.episodes import Episode
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.player import Player
+from vaeseq.examples.play.schedule import Evaluation
 from vaeseq.training.run import Run
 
-__all__ = ["Game", "PlayHParams", "Player", "play", "train"]
+__all__ = ["Environment", "Episode", "PlayHParams", "Player", "play", "train"]
 
-_PROGRAM = "vaeseq.examples.play"  # of a run, as `vaeseq-play` is of its own
+_PROGRAM = "vaeseq.examples.play"  # in run.json; runs of the program have "vaeseq-play"
 
 
 def train(
-    env: Any,
+    env: GymEnv,
     log_dir: str | os.PathLike[str],
     num_steps: int = 5000,
     hparams: PlayHParams | None = None,
     solved_at: float | None = None,
 ) -> Player:
-    """Learns to play a game; the same call goes on where an earlier one has ended.
+    """Trains a player in an environment; resumes if the run exists.
 
     Args:
-      env: an environment of Gymnasium or Gym. It is copied to be looked at, and its randomness
-        must be that of the seed of `reset`.
-      log_dir: the run.
-      num_steps: moves in the real game, at most.
+      env: an environment of Gymnasium or Gym. It must support `copy.deepcopy`, since it is
+        evaluated in copies. For a run to be reproducible, all of its randomness must come from the
+        seed given to `reset`.
+      log_dir: the run directory.
+      num_steps: the maximum number of steps in the real environment.
       hparams: the hyperparameters.
-      solved_at: the mean return that ends the training; by default what `env.spec` says.
+      solved_at: training ends when the mean return reaches this threshold; by default
+        `env.spec.reward_threshold`.
 
     Returns:
       The player with its best weights.
 
     Raises:
-      UsageError: for an environment whose observations or actions cannot be vectors, or a run of
-        another game.
-      Stopped: where the environment raises, or shows what is not finite or of another shape.
+      UsageError: if observations or actions cannot be represented as vectors, or if the run began
+        with another environment or other hyperparameters.
+      Stopped: if the environment raises, or returns values that are not finite or of the wrong
+        shape.
     """
-    hparams, game = hparams or PlayHParams(), Game(env)
+    hparams, environment = hparams or PlayHParams(), Environment(env)
     keras.utils.set_random_seed(hparams.seed)
-    player = Player(hparams, game.observation_size, game.action_size, game.discrete)
+    player = Player(
+        hparams, environment.observation_size, environment.action_size, environment.discrete
+    )
     player.compile()
-    run = _run(log_dir, {"env": game.name, "hparams": dataclasses.asdict(hparams)})
-    threshold = game.threshold if solved_at is None else solved_at
-    vaeseq.train(player, *schedule.plan(run, player, game, num_steps, threshold, True))
+    player.train_in(environment)
+    run = _open_or_begin(log_dir, {"env": environment.name, "hparams": dataclasses.asdict(hparams)})
+    threshold = environment.threshold if solved_at is None else solved_at
+    evaluation = Evaluation(player, environment, threshold, early_stop=True)
+    vaeseq.train(player, *schedule.plan(run, player, evaluation, num_steps))
     run.restore_best(player)
     return player
 
 
-def play(player: Player, env: Any, games: int = 10, seed: int = 0) -> list[Record]:
-    """Plays whole games, greedily: what was seen, done and won in each."""
-    seeds = [schedule.seed_of(seed, i) for i in range(games)]
-    return play_games(player, Game(env), seeds, player.hparams.game_steps)
+def play(player: Player, env: GymEnv, games: int = 10, seed: int = 0) -> list[Episode]:
+    """Plays greedy episodes.
+
+    Args:
+      player: the player.
+      env: the environment, which stays as it is: episodes are played in copies.
+      games: the number of episodes.
+      seed: the random seed of the environment.
+    """
+    seeds = [derive_seed(seed, i) for i in range(games)]
+    return episodes.play(player.actor, Environment(env), seeds, player.hparams.game_steps)
 
 
-def _run(log_dir: str | os.PathLike[str], about: dict[str, Any]) -> Run:
-    """The run in a directory, which begins unless it is there."""
+def _open_or_begin(log_dir: str | os.PathLike[str], about: Mapping[str, object]) -> Run:
+    """Returns the run in a directory; begins it if there is none."""
     run = Run(log_dir, {"program": _PROGRAM, **about})
     if not run.exists(log_dir):
         with run.beginning():
@@ -73,5 +87,7 @@ def _run(log_dir: str | os.PathLike[str], about: dict[str, Any]) -> Run:
     found = Run.open(log_dir, _PROGRAM, {"env": {"type": "string"}}).about
     for name, value in json.loads(json.dumps(about)).items():
         if found.get(name) != value:
-            raise UsageError(f"{log_dir} holds a run with another {name}; choose another log_dir")
+            raise UsageError(
+                f"log_dir: the run in {log_dir} began with another {name}; choose another log_dir"
+            )
     return run

@@ -1,108 +1,18 @@
-"""Real games: one move after another while training, whole games to see what has been learned."""
+"""Whole episodes, played to see what a player has learned."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import tensorflow as tf
-from absl import logging
 
-from vaeseq.errors import Stopped
-from vaeseq.examples.play.agent import Memory
-from vaeseq.examples.play.environment import Game, seed_of
-from vaeseq.examples.play.player import Player, Turn
-from vaeseq.examples.play.replay import Rows
+from vaeseq.examples.play.agent import Actor
+from vaeseq.examples.play.environment import Environment
 
-_TRAINING, _RANDOM, _ACTIONS = range(3)  # what seeds are for
+_RANDOM_ACTIONS = 2  # purpose of random seeds
 
 
-class Practice:
-    """The real game in which a player trains, one move at a time.
-
-    Each game's randomness is a function of (seed, number of the game), and so are the actions of
-    random games; the agent's is one of (seed, number of the move). A training that goes on makes
-    the moves of its unfinished game again.
-
-    Args:
-      player: the player.
-      game: the game.
-    """
-
-    def __init__(self, player: Player, game: Game):
-        self.player, self.game, self.hparams = player, game, player.hparams
-        self.ended, self.begin, self.score, self.length = True, 0, 0.0, 0
-        self.observation = np.zeros(game.observation_size, np.float32)
-        if player.trained_steps:
-            self._rejoin()
-
-    def turn(self) -> Turn:
-        """Makes the next move."""
-        player, new = self.player, []
-        number, games = player.trained_steps + 1, int(player.place.games.numpy())
-        count = int(player.replay.count.numpy())
-        try:
-            if self.ended:
-                new.append(self._first_row(games, count))
-                games += 1
-            action, memory = self._action(number, games)
-            move = self.game.step(action)
-        except Stopped as error:
-            raise Stopped(f"step {number}: {error}") from error.__cause__
-        self.score += float(np.float32(move.reward))  # as the replay has it
-        self.length += 1
-        truncated = move.truncated or self.length >= self.hparams.game_steps
-        self.ended, self.observation = move.terminated or truncated, move.observation
-        last = (move.observation, action, move.reward, move.terminated, truncated, self.begin)
-        new.append(Rows(*last))
-        score = self.score if self.ended else np.nan
-        return Turn(_stacked(new), memory, np.asarray(score, np.float32))
-
-    def _first_row(self, games: int, count: int) -> Rows:
-        self.observation = self.game.reset(seed_of(self.hparams.seed, _TRAINING, games))
-        self.ended, self.begin, self.score, self.length = False, count, 0.0, 0
-        return Rows(self.observation, np.zeros(self.game.action_size), 0.0, False, False, count)
-
-    def _action(self, number: int, games: int) -> tuple[np.ndarray, Memory]:
-        """At random in the first games and in some of the others, else as the policy draws it."""
-        player, seed = self.player, self.hparams.seed
-        memory = player.agent.initial_memory(1)
-        if self.length:
-            memory = tf.nest.map_structure(tf.convert_to_tensor, player.place.memory)
-        observation = tf.constant(self.observation[None])
-        drawn_with = np.asarray([seed_of(seed, _ACTIONS), number], np.int32)
-        _, drawn, state = player.act(observation, memory, drawn_with)
-        action = drawn[0].numpy()
-        of_game = np.random.default_rng([seed, _RANDOM, games])
-        if number <= self.hparams.random_steps or of_game.random() < self.hparams.random_games:
-            held = number // self.hparams.random_hold
-            action = self.game.random_action(np.random.default_rng([seed, _RANDOM, held]))
-        return action, Memory(state, tf.constant(action[None]))
-
-    def _rejoin(self) -> None:
-        """Takes the game to where the replay ends."""
-        replay = self.player.replay
-        count = int(replay.count.numpy())
-        last = tf.nest.map_structure(lambda x: x.numpy(), replay.read(tf.constant(count - 1)))
-        if last.terminated or last.truncated:
-            return
-        self.begin, self.ended = int(last.begin), False
-        numbers = np.arange(self.begin, count)
-        if len(numbers) > replay.capacity:
-            self.ended = True
-            return
-        rows = tf.nest.map_structure(lambda x: x.numpy(), replay.read(tf.constant(numbers)))
-        games = int(self.player.place.games.numpy()) - 1
-        seen = [self.game.reset(seed_of(self.hparams.seed, _TRAINING, games))]
-        seen += [self.game.step(action).observation for action in rows.action[1:]]
-        self.observation, self.length = seen[-1], len(numbers) - 1
-        self.score = sum(map(float, rows.reward))
-        if not np.array_equal(seen, rows.observation):
-            logging.warning("%s is not the same with the same seed: a new game", self.game.name)
-            self.ended = True
-
-
-class Record(NamedTuple):
-    """A game that was played: n moves."""
+class Episode(NamedTuple):
+    """An episode of n steps."""
 
     observations: np.ndarray  # [n + 1, X]
     actions: np.ndarray  # [n, A]
@@ -111,63 +21,134 @@ class Record(NamedTuple):
 
     @property
     def score(self) -> float:
-        """The return, without discount."""
+        """The undiscounted return."""
         return float(self.rewards.sum())
 
 
-def play(
-    player: Player,
-    game: Game,
-    seeds: Sequence[int],
-    most_moves: int,
-    agent: str = "trained",
-    watch: Callable[[Game], None] = lambda game: None,
-) -> list[Record]:
-    """Plays whole games, side by side in copies of a game.
+class Summary(NamedTuple):
+    """The returns of several episodes."""
+
+    mean: float
+    deviation: float  # standard deviation
+    games: int
+    threshold: float | None  # the mean return that counts as solved
+    solved: bool | None  # None without a threshold
+
+    def __str__(self) -> str:
+        text = f"{self.mean:.1f} +- {self.deviation:.1f} over {self.games} games"
+        if self.threshold is None:
+            return text
+        return f"{text}; {'solved' if self.solved else 'not solved'}, at {self.threshold:g}"
+
+
+def summarise(episodes: Sequence[Episode], threshold: float | None) -> Summary:
+    """Returns mean and standard deviation of the returns, and whether they reach a threshold."""
+    scores = [episode.score for episode in episodes]
+    mean = float(np.mean(scores))
+    solved = None if threshold is None else mean >= threshold
+    return Summary(mean, float(np.std(scores)), len(scores), threshold, solved)
+
+
+class Policy(Protocol):
+    """Chooses the actions of several episodes that are played side by side."""
+
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
+        """Returns the next actions [B, A], given the latest observations [B, X]."""
+
+
+class GreedyPolicy:
+    """Chooses the actions that an agent considers best.
 
     Args:
-      player: who plays.
-      game: the game; it is copied, and stays as it is.
-      seeds: of each game.
-      most_moves: after which a game is broken off.
-      agent: "trained", which does what it thinks best, or "random".
-      watch: is called with the first of the games before each of its moves and after the last.
+      actor: the agent's policy.
+      batch_size: the number of episodes.
     """
-    games = [game.copy() for _ in seeds]
-    rngs = [np.random.default_rng([seed, _ACTIONS]) for seed in seeds]
-    observations = [[game.reset(seed)] for game, seed in zip(games, seeds, strict=True)]
-    actions: list[list[np.ndarray]] = [[] for _ in seeds]
-    rewards: list[list[float]] = [[] for _ in seeds]
-    terminated = [False] * len(seeds)
-    playing = set(range(len(seeds)))
-    memory = player.agent.initial_memory(len(seeds))
-    watch(games[0])
-    while playing:
-        if agent == "random":
-            made = np.stack(
-                [game.random_action(rng) for game, rng in zip(games, rngs, strict=True)]
-            )
-        else:
-            latest = tf.constant(np.stack([seen[-1] for seen in observations]))
-            greedy, _, state = player.act(latest, memory, tf.zeros([2], tf.int32))
-            memory, made = Memory(state, greedy), greedy.numpy()
-        for i in tuple(playing):
-            move = games[i].step(made[i])
-            observations[i].append(move.observation)
-            actions[i].append(made[i])
-            rewards[i].append(move.reward)
-            terminated[i] = move.terminated
-            if i == 0:
-                watch(games[0])
-            if move.terminated or move.truncated or len(rewards[i]) >= most_moves:
-                playing.remove(i)
-    for copied in games:
-        copied.close()
-    parts = zip(observations, actions, rewards, terminated, strict=True)
-    return [Record(*map(np.asarray, played), over) for *played, over in parts]  # type: ignore
+
+    def __init__(self, actor: Actor, batch_size: int):
+        self._actor, self._memory = actor, actor.initial_memory(batch_size)
+
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
+        """Returns the most probable actions."""
+        actions, self._memory = self._actor.greedy(observations, self._memory)
+        return actions
 
 
-def _stacked(rows: list[Rows]) -> Rows:
-    kinds = (np.float32, np.float32, np.float32, bool, bool, np.int64)
-    columns = zip(*rows, strict=True)
-    return Rows(*(np.asarray(x, kind) for x, kind in zip(columns, kinds, strict=True)))
+class RandomPolicy:
+    """Chooses uniformly random actions, for each episode with a random seed of its own."""
+
+    def __init__(self, environment: Environment, seeds: Sequence[int]):
+        self._environment = environment
+        self._rngs = [np.random.default_rng([seed, _RANDOM_ACTIONS]) for seed in seeds]
+
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
+        """Returns random actions."""
+        return np.stack([self._environment.random_action(rng) for rng in self._rngs])
+
+
+def play(
+    actor: Actor | None,
+    environment: Environment,
+    seeds: Sequence[int],
+    max_steps: int,
+    watch: Callable[[Environment], None] | None = None,
+) -> list[Episode]:
+    """Plays episodes side by side in copies of an environment.
+
+    Args:
+      actor: plays greedily; None plays random actions.
+      environment: the environment, which stays as it is.
+      seeds: one for each episode.
+      max_steps: an episode is cut off after these.
+      watch: called with the environment of the first episode before each of its steps and after
+        the last one.
+    """
+    random = RandomPolicy(environment, seeds)
+    policy: Policy = random if actor is None else GreedyPolicy(actor, len(seeds))
+    recordings = [_Recording(environment.copy(), seed, max_steps) for seed in seeds]
+    if watch is not None:
+        recordings[0].watch(watch)
+    while not all(recording.ended for recording in recordings):
+        actions = policy(np.stack([recording.observations[-1] for recording in recordings]))
+        for recording, action in zip(recordings, actions, strict=True):
+            if not recording.ended:
+                recording.step(action)
+    return [recording.finish() for recording in recordings]
+
+
+class _Recording:
+    """An episode that is being played."""
+
+    def __init__(self, environment: Environment, seed: int, max_steps: int):
+        self._environment, self._max_steps = environment, max_steps
+        self._watch: Callable[[Environment], None] | None = None
+        self.observations = [environment.reset(seed)]
+        self._actions: list[np.ndarray] = []
+        self._rewards: list[float] = []
+        self._terminated = self.ended = False
+
+    def watch(self, watch: Callable[[Environment], None]) -> None:
+        """Calls `watch` now and after each step."""
+        self._watch = watch
+        watch(self._environment)
+
+    def step(self, action: np.ndarray) -> None:
+        """Executes an action."""
+        step = self._environment.step(action)
+        self.observations.append(step.observation)
+        self._actions.append(action)
+        self._rewards.append(step.reward)
+        self._terminated = step.terminated
+        too_long = len(self._rewards) >= self._max_steps
+        self.ended = step.terminated or step.truncated or too_long
+        if self._watch is not None:
+            self._watch(self._environment)
+
+    def finish(self) -> Episode:
+        """Closes the environment and returns the episode."""
+        self._environment.close()
+        return Episode(
+            np.asarray(self.observations),
+            np.asarray(self._actions),
+            np.asarray(self._rewards),
+            self._terminated,
+        )

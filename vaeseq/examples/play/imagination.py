@@ -1,18 +1,20 @@
-"""Imagination: games that the agent plays inside the world model, and what it learns of them.
+"""Imagination: trajectories of the agent in the world model.
 
     time            0        1        2      ...  H
-    observation     o_0      o_1      o_2         o_H      o_0 is real, what follows is dreamt
+    observation     o_0      o_1      o_2         o_H      o_0 is real, the others are imagined
     action          a_0      a_1      a_2         -        a_t ~ pi(. | o_t)
-    reward          -        r_1      r_2         r_H      r_{t+1} is what a_t has brought
-    continues       -        c_1      c_2         c_H      the probability that it goes on
-    return          R_0      R_1      R_2         v(o_H)   R_t credits a_t
-    weight          1        d_1      d_1 d_2     -        that o_t is reached, d_t = discount c_t
+    reward          -        r_1      r_2         r_H      r_{t+1} follows a_t
+    continues       -        c_1      c_2         c_H      probability that the episode continues
+    return          R_0      R_1      R_2         v(o_H)   R_t is the return of a_t
+    weight          1        d_1      d_1 d_2     -        discounted probability of reaching o_t,
+                                                           d_t = discount * c_t
 
-Hafner, Lillicrap, Ba, Norouzi, "Dream to Control", 2019, arXiv:1912.01603; balanced KL, reinforce
-and the scale of returns: Hafner et al. 2020, arXiv:2010.02193, and 2023, arXiv:2301.04104.
+Hafner, Lillicrap, Ba, Norouzi, "Dream to Control", 2019, arXiv:1912.01603. The balanced KL, the
+reinforce gradient and the scale of returns: Hafner et al. 2020, arXiv:2010.02193, and 2023,
+arXiv:2301.04104.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -23,89 +25,96 @@ from vaeseq.nn.sequences import scan
 
 
 class Start(NamedTuple):
-    """Where games are dreamt from: the world's state and the agent's memory, [B, ...]."""
+    """Where trajectories start: state of the world model and memory of the agent, [B, ...]."""
 
     state: State
     memory: Memory
 
 
-class Dream(NamedTuple):
-    """Games of H moves; column t of actions, rewards and continues is the move out of o_t."""
+class Trajectories(NamedTuple):
+    """Imagined trajectories of H steps; column t of all but `observations` is the step from o_t."""
 
     observations: tf.Tensor  # o_0 to o_H [B, H + 1, X]
-    actions: tf.Tensor  # a_0 to a_{H-1} as drawn; the game cuts them at -1 and 1 [B, H, A]
-    rewards: tf.Tensor  # r_1 to r_H [B, H]
+    actions: tf.Tensor  # a_0 to a_{H-1} as sampled, before clipping to [-1, 1] [B, H, A]
+    rewards: tf.Tensor  # r_1 to r_H [B, H], normalised
     continues: tf.Tensor  # c_1 to c_H [B, H]
 
 
 def imagine(
     world: World, agent: Agent, start: Start, horizon: int, seed: tf.Tensor, pathwise: bool = False
-) -> Dream:
-    """Dreams: generation of the world's core, where the agent gives the inputs.
+) -> Trajectories:
+    """Generates trajectories: the world's core generates, with the agent's actions as inputs.
 
-    Its temperature is `hparams.dream_temperature`: games are less random than a model of them that
-    is not sure. Rewards are the means of their distributions, and whether a game continues is a
-    probability.
+    Observations are sampled at the temperature `hparams.dream_temperature`, because environments
+    are less random than the predictions of an uncertain model. Rewards are the means of their
+    distributions, and `continues` are probabilities.
 
     Args:
       world: the world model.
       agent: the agent.
-      start: where from.
+      start: where the trajectories start.
       horizon: H.
-      seed: stateless, int32 [2]; `world.extend` with it, the dream's actions and the temperature
-        draws the dream's outcomes.
+      seed: a stateless seed, int32 [2]. `world.extend` with this seed, the same actions and
+        temperature generates the same observations.
       pathwise: whether actions have the gradient of the policy.
     """
     noise_seed, outcome_seed = tf.unstack(tf.random.experimental.stateless_split(seed))
-    fold = tf.random.experimental.stateless_fold_in
     temperature = tf.constant(world.hparams.dream_temperature)
     noise = world.noise(tf.shape(start.memory.action)[0], horizon, noise_seed)
     noise *= tf.sqrt(temperature)
-    seeds = tf.stack([fold(outcome_seed, t) for t in range(horizon)])
-    action_seeds = tf.stack([fold(noise_seed, t) for t in range(horizon)])
 
-    def step(inputs: Any, carried: Start) -> tuple[Any, Start]:
-        noise, seed, action_seed = inputs
+    def step(
+        inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor], carried: Start
+    ) -> tuple[tuple[tf.Tensor, ...], Start]:
+        noise, outcome_seed, action_seed = inputs
         (observation, core), memory = carried
-        features, remembered = agent.remember(world.units.normalise(observation), memory)
-        policy = agent.act(features)
+        features, remembered = agent.features(world.statistics.normalise(observation), memory)
+        policy = agent.policy_params(features)
         action = agent.actions.sample(policy, action_seed[0])
         if pathwise:
             action = agent.actions.pathwise(policy, action)
-        made = tf.clip_by_value(action, -1, 1)
-        context = world.context(made, observation)
+        executed = tf.clip_by_value(action, -1, 1)
+        context = world.context(executed, observation)
         outcome, core = world.core.step(context, core, noise)
         params = world.decoder.temper(outcome.obs_params, temperature)
-        change = world.decoder.sample(params, seed[0])
+        sampled = world.decoder.sample(params, outcome_seed[0])
         _, (reward, _), (continues,) = outcome.obs_params
-        after = world.context.observe(change, observation)
-        carried = Start(State(after, core), Memory(remembered, made))
+        after = world.context.observe(sampled, observation)
+        carried = Start(State(after, core), Memory(remembered, executed))
         return (after, action, reward, tf.sigmoid(continues)), carried
 
-    dreamt, _ = scan(step, (noise, seeds[None], action_seeds[None]), start)
-    observations, *moves = dreamt
+    inputs = (noise, _step_seeds(outcome_seed, horizon), _step_seeds(noise_seed, horizon))
+    (observations, *steps), _ = scan(step, inputs, start)
     first = start.state.context[:, None]
-    return Dream(tf.concat([first, observations], axis=1), *moves)
+    return Trajectories(tf.concat([first, observations], axis=1), *steps)
+
+
+def _step_seeds(seed: tf.Tensor, horizon: int) -> tf.Tensor:
+    """Returns one seed for each time step, [1, H, 2]."""
+    fold = tf.random.experimental.stateless_fold_in
+    return tf.stack([fold(seed, t) for t in range(horizon)])[None]
 
 
 def lambda_returns(
     rewards: tf.Tensor, discounts: tf.Tensor, values: tf.Tensor, return_lambda: float
 ) -> tf.Tensor:
-    """R_t = r_{t+1} + d_{t+1} ((1 - lambda) v_{t+1} + lambda R_{t+1}), and R_H = v_H.
+    """Computes R_t = r_{t+1} + d_{t+1} ((1 - lambda) v_{t+1} + lambda R_{t+1}), with R_H = v_H.
 
     Sutton and Barto, "Reinforcement Learning", 2018, section 12.1.
 
     Args:
       rewards: r_1 to r_H [B, H].
       discounts: d_1 to d_H [B, H].
-      values: v_0 to v_H [B, H + 1]; v_0 plays no part.
+      values: v_0 to v_H [B, H + 1]; v_0 is not used.
       return_lambda: lambda.
 
     Returns:
       R_0 to R_{H-1}, [B, H].
     """
 
-    def step(inputs: Any, later: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(
+        inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor], later: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         reward, discount, value = inputs
         now = reward + discount * ((1 - return_lambda) * value + return_lambda * later)
         return now, now
@@ -115,6 +124,6 @@ def lambda_returns(
     return tf.reverse(returns, [1])
 
 
-def weights(discounts: tf.Tensor) -> tf.Tensor:
-    """How probable it is that o_0 to o_{H-1} are reached, discounted: [B, H]."""
+def step_weights(discounts: tf.Tensor) -> tf.Tensor:
+    """Returns the discounted probabilities of reaching o_0 to o_{H-1}, [B, H]."""
     return tf.math.cumprod(discounts, axis=1, exclusive=True)

@@ -1,95 +1,118 @@
-"""What the player has learned, to be seen: predictions beside the truth, dreams beside games."""
+"""Pictures of what a player has learned: predictions beside the truth, dreams beside episodes."""
 
 import io
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
 import tensorflow as tf
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vaeseq.examples.play import imagination
-from vaeseq.examples.play.episodes import Record
-from vaeseq.examples.play.imagination import Start
+from vaeseq.examples.play.episodes import Episode
+from vaeseq.examples.play.imagination import Start, Trajectories
 from vaeseq.examples.play.player import Player
 from vaeseq.model.base import State
 
-_MOST_LINES = 4  # observations that are drawn
-_DREAMS = 16  # of which the prediction is the mean
-_MOVES = 100  # of a game, at most
+_MAX_VARIABLES = 4  # components of the observation that are plotted
+_DREAMS = 16  # a prediction is the mean of these
+_MAX_STEPS = 100  # of an episode that are plotted
+_PREDICTIONS = 3
 _FRAMES = 50
-_SECONDS = 5.0  # of an animation
+_SECONDS = 5.0  # duration of an animation
 
 
-def predict(player: Player, record: Record, begin: int, moves: int) -> np.ndarray:
-    """What the world model makes of the actions of a game: observations [moves + 1, X].
+def predict(player: Player, episode: Episode, begin: int, steps: int) -> np.ndarray:
+    """Predicts the observations that follow the actions of an episode.
 
-    It sees the observation at `begin`, none after it: the mean of some dreams.
+    Args:
+      player: predicts by the mean of samples from its world model.
+      episode: gives the actions, and the observation at `begin`; no later one is used.
+      begin: the first step.
+      steps: the number of steps.
+
+    Returns:
+      Observations, [steps + 1, X].
     """
     world = player.world
-    first = np.repeat(record.observations[begin : begin + 1], _DREAMS, axis=0)
-    actions = np.repeat(record.actions[None, begin : begin + moves], _DREAMS, axis=0)
+    first = np.repeat(episode.observations[begin : begin + 1], _DREAMS, axis=0)
+    actions = np.repeat(episode.actions[None, begin : begin + steps], _DREAMS, axis=0)
     state = State(tf.constant(first), world.core.initial_state(_DREAMS))
-    (changes, *_), _ = world.extend(state, _DREAMS, moves, actions)
-    after = first[:, None] + np.cumsum(changes * world.units.change, axis=1)
-    return np.concatenate([first[:, None], after], axis=1).mean(axis=0)
+    (changes, *_), _ = world.extend(state, _DREAMS, steps, actions)
+    after = first[:, None] + np.cumsum(changes * world.statistics.change_scale, axis=1)
+    predicted: np.ndarray = np.concatenate([first[:, None], after], axis=1).mean(axis=0)
+    return predicted
 
 
-def dream(player: Player, record: Record) -> np.ndarray:
-    """A game that the agent plays in the world model, from a real beginning: [moves + 1, X]."""
-    state = State(tf.constant(record.observations[:1]), player.world.core.initial_state(1))
-    start = Start(state, player.agent.initial_memory(1))
-    moves = min(_MOVES, len(record.rewards))
-    dreamt = imagination.imagine(player.world, player.agent, start, moves, tf.constant([0, 1]))
-    return dreamt.observations[0].numpy()
+def dream(player: Player, episode: Episode) -> np.ndarray:
+    """Returns observations [steps + 1, X] imagined from the first one of an episode."""
+    steps = min(_MAX_STEPS, len(episode.rewards))
+
+    @tf.function(autograph=False)
+    def imagine(first: tf.Tensor) -> Trajectories:
+        state = State(first, player.world.core.initial_state(1))
+        start = Start(state, player.agent.initial_memory(1))
+        return imagination.imagine(player.world, player.agent, start, steps, tf.constant([0, 1]))
+
+    imagined: np.ndarray = imagine(tf.constant(episode.observations[:1])).observations[0].numpy()
+    return imagined
 
 
-def prediction(player: Player, record: Record) -> bytes:
-    """A PNG: open-loop predictions from three places of a game, and how far off they are."""
-    length = len(record.rewards)
-    moves = max(1, min(_MOVES, length) // 3)
-    begins = [i * moves for i in range(3) if (i + 1) * moves <= length]
-    predicted = [predict(player, record, begin, moves) for begin in begins]
-    lines = min(_MOST_LINES, record.observations.shape[1])
-    figure = Figure(figsize=(10, 1.6 * lines + 2.2), layout="constrained")
-    *parts, last = figure.subplots(lines + 1, 1)
+def prediction(player: Player, episode: Episode) -> bytes:
+    """Plots open-loop predictions from three steps of an episode, and their errors, as a PNG."""
+    length = len(episode.rewards)
+    steps = max(1, min(_MAX_STEPS, length) // _PREDICTIONS)
+    begins = [i * steps for i in range(_PREDICTIONS) if (i + 1) * steps <= length]
+    predicted = [predict(player, episode, begin, steps) for begin in begins]
+    variables = min(_MAX_VARIABLES, episode.observations.shape[1])
+    figure = Figure(figsize=(10, 1.6 * variables + 2.2), layout="constrained")
+    *parts, last = figure.subplots(variables + 1, 1)
     for i, axes in enumerate(parts):
-        axes.plot(record.observations[: 3 * moves + 1, i], "k", label="game")
-        for begin, seen in zip(begins, predicted, strict=True):
+        axes.plot(episode.observations[: _PREDICTIONS * steps + 1, i], "k", label="game")
+        for begin, observations in zip(begins, predicted, strict=True):
             label = None if begin else "prediction"
-            axes.plot(np.arange(begin, begin + moves + 1), seen[:, i], "C1", label=label)
+            ahead = np.arange(begin, begin + steps + 1)
+            axes.plot(ahead, observations[:, i], "C1", label=label)
         axes.set(ylabel=f"observation {i + 1}")
     parts[0].legend(loc="upper left")
-    truths = [record.observations[begin : begin + moves + 1] for begin in begins]
-    scale = player.world.units.scale.numpy()
-
-    def error(guesses: list[np.ndarray]) -> np.ndarray:
-        pairs = zip(guesses, truths, strict=True)
-        squares = [np.mean(((guess - truth) / scale) ** 2, axis=-1) for guess, truth in pairs]
-        return np.sqrt(np.mean(squares, axis=0))
-
-    last.plot(error(predicted), "C1", label="prediction")
-    last.plot(error([np.repeat(x[:1], len(x), axis=0) for x in truths]), "C7", label="no change")
-    last.set(xlabel="moves ahead", ylabel="error, deviations")
-    last.legend(loc="upper left")
+    truths = [episode.observations[begin : begin + steps + 1] for begin in begins]
+    _plot_errors(last, predicted, truths, player.world.statistics.scale.numpy())
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=80)
     return file.getvalue()
 
 
-def reality_beside_dream(player: Player, record: Record) -> bytes:
-    """A GIF: a real game, and one that is dreamt from the same beginning."""
-    both = {"game": record.observations[: _MOVES + 1], "dream": dream(player, record)}
+def _plot_errors(
+    axes: Axes, predicted: Sequence[np.ndarray], truths: Sequence[np.ndarray], scale: np.ndarray
+) -> None:
+    """Plots the errors by steps ahead, beside those of predicting no change."""
+    unchanged = [np.repeat(truth[:1], len(truth), axis=0) for truth in truths]
+    for label, colour, guesses in (
+        ("prediction", "C1", predicted),
+        ("no change", "C7", unchanged),
+    ):
+        error = (np.asarray(guesses) - np.asarray(truths)) / scale
+        axes.plot(np.sqrt(np.mean(error**2, axis=(0, 2))), colour, label=label)
+    axes.set(xlabel="moves ahead", ylabel="error / std. dev.")
+    axes.legend(loc="upper left")
+
+
+def reality_beside_dream(player: Player, episode: Episode) -> bytes:
+    """Renders an episode and one imagined from the same first observation as a GIF."""
+    both = {"game": episode.observations[: _MAX_STEPS + 1], "dream": dream(player, episode)}
+    steps = len(both["game"])
     figure = Figure(figsize=(8, 3), layout="constrained")
-    lines: list[tuple[Any, np.ndarray]] = []
     low, high = (f([f(x) for x in both.values()]) for f in (np.min, np.max))
-    for axes, (title, seen) in zip(figure.subplots(1, 2), both.items(), strict=True):
-        axes.set(title=title, xlabel="moves", xlim=(0, len(both["game"])), ylim=(low, high))
-        for values in seen.T[:_MOST_LINES]:
-            lines.append((axes.plot([], [])[0], values))
+    lines = []
+    for axes, (title, observations) in zip(figure.subplots(1, 2), both.items(), strict=True):
+        axes.set(title=title, xlabel="moves", xlim=(0, steps), ylim=(low, high))
+        lines += [(axes.plot([], [])[0], values) for values in observations.T[:_MAX_VARIABLES]]
     canvas, frames = FigureCanvasAgg(figure), []
-    for end in np.linspace(1, len(both["game"]), _FRAMES).astype(int):
+    canvas.draw()
+    figure.set_layout_engine("none")  # the layout is the same in all frames
+    for end in np.linspace(1, steps, _FRAMES).astype(int):
         for line, values in lines:
             line.set_data(np.arange(min(end, len(values))), values[:end])
         canvas.draw()
@@ -98,7 +121,7 @@ def reality_beside_dream(player: Player, record: Record) -> bytes:
 
 
 def gif(frames: list[np.ndarray], seconds: float) -> bytes:
-    """An animation of pictures uint8 [height, width, 3]."""
+    """Returns frames, uint8 [height, width, 3], as an animated GIF of the given duration."""
     images = [PIL.Image.fromarray(np.ascontiguousarray(frame)) for frame in frames]
     file = io.BytesIO()
     duration = max(20, round(1000 * seconds / len(images)))

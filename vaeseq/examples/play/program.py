@@ -1,128 +1,94 @@
-"""The commands of vaeseq-play."""
+"""The program vaeseq-play and its command `train`."""
 
-import json
-from pathlib import Path
-from typing import Any
+import argparse
 
-import numpy as np
 from absl import logging
 
-from vaeseq.cli.program import Program
+from vaeseq.cli.program import Program, Schema
 from vaeseq.errors import UsageError
 from vaeseq.examples.play import environment, pictures, schedule
-from vaeseq.examples.play.environment import Game
-from vaeseq.examples.play.episodes import play
+from vaeseq.examples.play.environment import Environment
+from vaeseq.examples.play.episodes import play, summarise
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.player import Player
-from vaeseq.training import files
+from vaeseq.examples.play.schedule import Evaluation
 from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
 
-_DEFAULT = "CartPole-v1"
+_DEFAULT_ENV = "CartPole-v1"
 _DREAM = "dream.gif"
 
 
-class PlayProgram(Program):
-    """A run is made for a game; what is played in it is the replay of its checkpoints."""
+class PlayProgram(Program[PlayHParams, Environment, None, Player]):
+    """Trains players. The data of a run is the replay buffer in its checkpoints.
+
+    Args:
+      env: the name of the environment on the command line, or None. Its code may be imported; that
+        of a name which is only found in a run may not.
+    """
 
     name = "vaeseq-play"
     inputs = "env"
     defaults = PlayHParams()
-    flags: dict[str, Any] = {"env": {"type": "string"}}  # noqa: RUF012
-    named: str | None = None  # the game that the command line names
+    flags: dict[str, Schema] = {"env": {"type": "string"}}  # noqa: RUF012
 
-    def prepare(self, args: Any, hparams: Any) -> tuple[Game, None]:
-        """The game."""
-        args.env = self.named = args.env or _DEFAULT
-        return environment.make(args.env), None
+    def __init__(self, env: str | None):
+        self.env = env
 
-    def write(self, run: Run, game: Game, content: None) -> None:
-        """Nothing: the game's name is in run.json."""
+    def prepare(self, args: argparse.Namespace, hparams: PlayHParams) -> tuple[Environment, None]:
+        """Makes the environment of a new run."""
+        args.env = self.env = self.env or _DEFAULT_ENV
+        return environment.make(self.env), None
 
-    def read(self, run: Run) -> Game:
-        """The game; UsageError where making it runs code that only the run names."""
-        return self.game(run)
+    def write(self, run: Run, domain: Environment, content: None) -> None:
+        """Writes no files: the name of the environment is in run.json."""
 
-    def game(self, run: Run, pictures: bool = False) -> Game:
-        """As `read`; with `pictures` it can be drawn."""
+    def read(self, run: Run) -> Environment:
+        """Makes the environment of a run."""
+        return self.make_environment(run)
+
+    def make_environment(self, run: Run, render: bool = False) -> Environment:
+        """Makes the environment of a run; with `render` it can be rendered.
+
+        Raises:
+          UsageError: if this would import a module that the user has not named.
+        """
         name = run.about["env"]
-        if environment.imports(name) and name != self.named:
+        if environment.imports_module(name) and name != self.env:
             raise UsageError(
-                f"--log-dir: {run.path} plays {name}, which runs the code of a module; "
+                f"--log-dir: the run in {run.path} plays {name}, which runs the code of a module; "
                 f"if you trust it, add --env {name}"
             )
-        return environment.make(name, pictures)
+        return environment.make(name, render)
 
-    def make_model(self, hparams: Any, game: Game) -> Player:
-        """A player of games of this kind."""
-        return Player(hparams, game.observation_size, game.action_size, game.discrete)
+    def make_model(self, hparams: PlayHParams, domain: Environment) -> Player:
+        """Returns a player for environments with these observations and actions."""
+        sizes = domain.observation_size, domain.action_size
+        return Player(hparams, *sizes, domain.discrete)
 
-    def plan(self, run: Run, player: Player, args: Any) -> tuple[Batch, Report]:
-        """A move a step."""
-        game = self.read(run)
-        threshold = game.threshold if args.solved_at is None else args.solved_at
-        return schedule.plan(run, player, game, args.num_steps, threshold, not args.no_early_stop)
+    def plan(self, run: Run, model: Player, args: argparse.Namespace) -> tuple[Batch, Report]:
+        """Returns batches and reports; a training step is a step of the environment."""
+        environment = self.read(run)
+        model.train_in(environment)
+        threshold = environment.threshold if args.solved_at is None else args.solved_at
+        evaluation = Evaluation(model, environment, threshold, not args.no_early_stop)
+        return schedule.plan(run, model, evaluation, args.num_steps)
 
-    def finish(self, run: Run, player: Player) -> None:
-        """Plays fresh games with the best weights, beside those of the random agent."""
-        game = self.read(run)
-        step = run.restore_best(player)
-        seeds = schedule.seeds(player, schedule.FRESH, player.hparams.confirm_games)
-        for agent in ("trained", "random"):
-            records = play(player, game, seeds, player.hparams.game_steps, agent)
-            told = schedule.summary(records, game.threshold)
-            print(f"{agent:>8}: {_sentence(told)}")
-            if agent == "trained":
-                run.write(_DREAM, pictures.reality_beside_dream(player, records[0]))
-        print(f"trained with {player.trained_steps} moves, the best weights after {step}")
+    def finish(self, run: Run, model: Player) -> None:
+        """Plays new episodes with the best weights and with random actions."""
+        environment = self.read(run)
+        step = run.restore_best(model)
+        seeds = schedule.episode_seeds(model, schedule.FINAL, model.hparams.confirm_games)
+        for name, actor in (("trained", model.actor), ("random", None)):
+            episodes = play(actor, environment, seeds, model.hparams.game_steps)
+            print(f"{name:>8}: {summarise(episodes, environment.threshold)}")
+            if actor is not None:
+                run.write(_DREAM, pictures.reality_beside_dream(model, episodes[0]))
+        print(f"trained for {model.trained_steps} moves; best weights: after {step} moves")
         logging.info("curves, predictions and a dream are in %s", run.path)
 
 
-PROGRAM = PlayProgram()
-
-
-def train(args: Any) -> None:
-    """Trains, or goes on training."""
-    PROGRAM.named = args.env
-    PROGRAM.train(args)
-
-
-def run(args: Any) -> None:
-    """Plays games, and prints a line for each and a summary."""
-    PROGRAM.named = args.env
-    kept = PROGRAM.open(args.log_dir)
-    if args.env not in (None, kept.about["env"]):
-        raise UsageError(
-            f"--env: {args.log_dir} has learned {kept.about['env']}, not {args.env}; leave it out"
-        )
-    kept, player = PROGRAM.trained(args.log_dir)
-    game = PROGRAM.game(kept, pictures=bool(args.render))
-    seeds = [environment.seed_of(args.seed, i) for i in range(args.num_games)]
-    most = args.max_moves or player.hparams.game_steps
-    frames: list[np.ndarray] = []
-    records = []
-    for number, seed in enumerate(seeds, 1):
-        film = args.render and number == 1
-        watch = (lambda game: frames.append(game.picture())) if film else (lambda game: None)
-        (record,) = play(player, game, [seed], most, args.agent, watch)
-        records.append(record)
-        if not args.json:
-            print(f"game {number}: {record.score:g} in {len(record.rewards)} moves", flush=True)
-    if args.render:
-        with files.atomic_write(Path(args.render)) as file:
-            file.write(pictures.gif(frames, len(frames) / game.frames_per_second))
-    told = schedule.summary(records, game.threshold)
-    if args.json:
-        games_told = [{"score": x.score, "moves": len(x.rewards)} for x in records]
-        about = {"env": game.name, "agent": args.agent, "seed": args.seed}
-        print(json.dumps({**about, **told, "each": games_told}, indent=2))
-    else:
-        print(_sentence(told))
-
-
-def _sentence(told: dict[str, Any]) -> str:
-    text = f"{told['mean']:.1f} +- {told['deviation']:.1f} over {told['games']} games"
-    if told["threshold"] is None:
-        return text
-    return f"{text}; {'solved' if told['solved'] else 'not solved'}, at {told['threshold']:g}"
+def train(args: argparse.Namespace) -> None:
+    """Begins or resumes a training run."""
+    PlayProgram(args.env).train(args)

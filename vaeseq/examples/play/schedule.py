@@ -1,96 +1,102 @@
-"""A training of a player in a run: its moves, its reports, when it is enough."""
+"""The schedule of a training run: its batches, its evaluations, and when it is solved."""
 
-import functools
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from vaeseq.examples.play import pictures
-from vaeseq.examples.play.environment import Game, seed_of
-from vaeseq.examples.play.episodes import Practice, Record, play
+from vaeseq.examples.play.environment import Environment, derive_seed
+from vaeseq.examples.play.episodes import Episode, play, summarise
 from vaeseq.examples.play.player import Player
 from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
 
-_LOOK, _CONFIRM, FRESH = range(10, 13)  # what the seeds of whole games are for
+_EVALUATION, _CONFIRMATION, FINAL = range(10, 13)  # purposes of random seeds
 
 
-def seeds(player: Player, purpose: int, games: int) -> list[int]:
-    """Seeds of games that are played for a purpose, after so many moves of training."""
-    return [seed_of(player.hparams.seed, purpose, player.trained_steps, i) for i in range(games)]
+def episode_seeds(player: Player, purpose: int, episodes: int) -> list[int]:
+    """Returns the seeds of episodes that are played for a purpose at the current step."""
+    seed, step = player.hparams.seed, player.trained_steps
+    return [derive_seed(seed, purpose, step, i) for i in range(episodes)]
 
 
-def summary(records: list[Record], threshold: float | None) -> dict[str, Any]:
-    """Mean and deviation of the returns of games, and whether they say that it is solved."""
-    scores = [record.score for record in records]
-    mean = float(np.mean(scores))
-    return {
-        "mean": mean,
-        "deviation": float(np.std(scores)),
-        "games": len(scores),
-        "threshold": threshold,
-        "solved": None if threshold is None else mean >= threshold,
-    }
+class Evaluation:
+    """What is done at a report.
 
-
-def plan(
-    run: Run, player: Player, game: Game, num_steps: int, threshold: float | None, early_stop: bool
-) -> tuple[Batch, Report]:
-    """The steps and the reports of a training.
-
-    At a report the player plays greedy games. Where their mean is above the threshold, it plays
-    `confirm_games` others, and these are what counts; the training is solved where their mean is
-    above it, too.
+    The player plays greedy episodes. If their mean return reaches the threshold, it plays
+    `confirm_games` other episodes, and these count instead: the environment is solved if their
+    mean return reaches the threshold as well.
 
     Args:
-      run: where to.
-      player: who learns.
-      game: in which; it stays with the training.
-      num_steps: how many moves in the real game.
-      threshold: the return that is enough, or None.
-      early_stop: whether the training ends when it is solved.
+      player: the player.
+      environment: the environment, which stays as it is.
+      threshold: the mean return that counts as solved, or None.
+      early_stop: whether training ends when the environment is solved.
     """
-    hparams = player.hparams
-    shown: list[Record] = []
 
-    @functools.cache
-    def practice() -> Practice:
-        return Practice(player, game)  # not before the checkpoint has been read
+    def __init__(
+        self, player: Player, environment: Environment, threshold: float | None, early_stop: bool
+    ):
+        self.player, self.environment = player, environment
+        self.threshold, self.early_stop = threshold, early_stop
 
-    def validate() -> dict[str, float]:
-        records = play(
-            player, game, seeds(player, _LOOK, hparams.evaluate_games), hparams.game_steps
-        )
-        told = summary(records, threshold)
-        solved = False
-        if told["solved"]:
-            others = seeds(player, _CONFIRM, hparams.confirm_games)
-            told = summary(play(player, game, others, hparams.game_steps), threshold)
-            solved = told["solved"]
-        shown[:] = records[:1]
+    def validate(self) -> dict[str, float]:
+        """Plays; returns the metrics."""
+        hparams = self.player.hparams
+        episodes = self._play(_EVALUATION, hparams.evaluate_games)
+        self._shown = episodes[0]
+        summary, solved = summarise(episodes, self.threshold), False
+        if summary.solved:
+            episodes = self._play(_CONFIRMATION, hparams.confirm_games)
+            summary = summarise(episodes, self.threshold)
+            solved = bool(summary.solved)
         return {
-            "valid_return": told["mean"],
-            "valid_deviation": told["deviation"],
+            "valid_return": summary.mean,
+            "valid_deviation": summary.deviation,
             "solved": float(solved),
         }
 
-    def sample() -> dict[str, bytes]:
-        picture = pictures.prediction(player, shown[0])
+    def sample(self) -> dict[str, bytes]:
+        """Returns a picture of the world model's predictions for the first episode played."""
+        picture = pictures.prediction(self.player, self._shown)
         tf.summary.image("prediction", tf.io.decode_png(picture)[None])
         return {".png": picture}
 
-    def enough(metrics: dict[str, float]) -> bool:
-        return early_stop and metrics["solved"] > 0
+    def is_enough(self, metrics: Mapping[str, float]) -> bool:
+        """Returns whether training ends after a report with these metrics."""
+        return self.early_stop and metrics["solved"] > 0
 
-    player.next_turn = lambda: practice().turn()
+    def _play(self, purpose: int, number: int) -> list[Episode]:
+        seeds = episode_seeds(self.player, purpose, number)
+        max_steps = self.player.hparams.game_steps
+        return play(self.player.actor, self.environment, seeds, max_steps)
+
+
+def plan(run: Run, player: Player, evaluation: Evaluation, num_steps: int) -> tuple[Batch, Report]:
+    """Returns the batches and the reports that take a player to `num_steps`.
+
+    A run that is solved stays where it is, unless `evaluation.early_stop` is false.
+    """
     lines = run.metrics()
-    if lines and enough(lines[-1]):
-        logging.info("solved at step %d; --no-early-stop goes on", lines[-1]["step"])
-        num_steps = min(num_steps, int(lines[-1]["step"]))
+    if lines and evaluation.is_enough(lines[-1]):
+        solved_at = int(lines[-1]["step"])
+        logging.info("solved at step %d; use --no-early-stop to continue", solved_at)
+        num_steps = min(num_steps, solved_at)
     report = Report(
-        run, num_steps, hparams.evaluate_every, validate, "-valid_return", sample, enough
+        run,
+        num_steps,
+        player.hparams.evaluate_every,
+        evaluation.validate,
+        "-valid_return",
+        evaluation.sample,
+        evaluation.is_enough,
     )
-    return lambda step: np.asarray([step]), report
+    return _step_number, report
+
+
+def _step_number(step: int) -> np.ndarray:
+    """The batch of a step: the player collects its own data; see `Player.make_train_function`."""
+    return np.asarray([step])

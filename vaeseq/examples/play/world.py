@@ -1,40 +1,42 @@
-"""The world model: what the next move brings.
+"""The world model: predicts the outcome of an action.
 
-    x_t = (change of the observation, reward, whether the game continues)
+    x_t = (change of the observation, reward, whether the episode continues)
     c_t = (action a_{t-1}, observation o_{t-1}),    o_t = o_{t-1} + change
 
-so with the outcome x_1 of the first action, o_1 stands after it: see the table in `replay`.
-Observations, changes and rewards are in units of their own deviations, see `Units`.
+So x_1 is the outcome of the first action, and o_1 follows from it; see the table in `replay`.
+Observations, changes and rewards are normalised; see `Statistics`.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from vaeseq import Context, DistModule, ModelBase, codec
 from vaeseq.examples.play.hparams import PlayHParams
-from vaeseq.examples.play.replay import Rows
+from vaeseq.examples.play.replay import Transitions
+from vaeseq.nn.types import Size
 
-# Of what the model is sure of: with a smaller one, Normals of what never varies outweigh whether
-# the game continues, which is then not learned.
-_LEAST_DEVIATION = 0.3
+# Lower bound of the predicted standard deviations. With a smaller one the densities of values that
+# never vary dominate the loss, and the model does not learn when episodes end.
+_MIN_SCALE = 0.3
 
 
 class Outcome(NamedTuple):
-    """x_t, in units."""
+    """x_t, normalised."""
 
     change: tf.Tensor  # [X]
     reward: tf.Tensor  # []
-    continues: tf.Tensor  # [] 0 or 1; 1 where a game was only broken off
+    continues: tf.Tensor  # []: 1, or 0 if the episode terminated; 1 if it was truncated
 
 
-class Units(keras.layers.Layer):
-    """Mean and deviation of observations, deviation of changes, size of rewards, of all moves."""
+class Statistics(keras.layers.Layer):
+    """Running statistics of all transitions, by which observations and rewards are normalised."""
 
     def __init__(self, observation_size: int, name: str | None = None):
         super().__init__(name=name)
         vector = (observation_size,)
+        # Checkpoints contain these names.
         shapes = {"moves": (), "seen": vector, "seen_squared": vector, "change_squared": vector}
         shapes["reward_squared"] = ()
         self.sums = tuple(
@@ -43,9 +45,10 @@ class Units(keras.layers.Layer):
         )
         self.built = True
 
-    def see(self, before: tf.Tensor, rows: Rows) -> tf.Operation:
-        """Adds moves: the observations before them [N, X], and their rows."""
-        after, reward = (tf.cast(x, tf.float64) for x in (rows.observation, rows.reward))
+    def update(self, before: tf.Tensor, transitions: Transitions) -> tf.Operation:
+        """Adds transitions [N, ...], given the observations `before` them [N, X]."""
+        after = tf.cast(transitions.observation, tf.float64)
+        reward = tf.cast(transitions.reward, tf.float64)
         change = after - tf.cast(before, tf.float64)
         new = (tf.ones_like(reward), after, after**2, change**2, reward**2)
         pairs = zip(self.sums, new, strict=True)
@@ -53,68 +56,69 @@ class Units(keras.layers.Layer):
 
     @property
     def loc(self) -> tf.Tensor:
-        """Of observations, [X]."""
+        """The mean of the observations, [X]."""
         return tf.cast(self._mean(1), tf.float32)
 
     @property
     def scale(self) -> tf.Tensor:
-        """Of observations, [X]."""
+        """The standard deviation of the observations, [X]."""
         return _root(self._mean(2) - self._mean(1) ** 2)
 
     @property
-    def change(self) -> tf.Tensor:
-        """Of their changes, [X]."""
+    def change_scale(self) -> tf.Tensor:
+        """The root mean square of the changes of the observation, [X]."""
         return _root(self._mean(3))
 
     @property
-    def reward(self) -> tf.Tensor:
-        """Of rewards, []."""
+    def reward_scale(self) -> tf.Tensor:
+        """The root mean square of the rewards, []."""
         return _root(self._mean(4))
 
     def normalise(self, observation: tf.Tensor) -> tf.Tensor:
-        """Observations [..., X] in units."""
+        """Returns observations [..., X] with mean 0 and standard deviation 1."""
         return (observation - self.loc) / self.scale
 
     def _mean(self, index: int) -> tf.Tensor:
-        return tf.convert_to_tensor(self.sums[index]) / tf.maximum(
-            tf.convert_to_tensor(self.sums[0]), 1.0
-        )
+        total, count = (tf.convert_to_tensor(self.sums[i]) for i in (index, 0))
+        return total / tf.maximum(count, 1.0)
 
 
 def _root(square: tf.Tensor) -> tf.Tensor:
-    """The deviation; 1 where nothing changes."""
+    """Returns the square root; 1 for what is constant, which is then left as it is."""
     root = tf.cast(tf.sqrt(tf.maximum(square, 0.0)), tf.float32)
     return tf.where(root > 1e-6, root, 1.0)
 
 
-class Seen(Context):
-    """The action, and what is seen before it; the state is o_{t-1} as the game shows it."""
+class ActionAndObservation(Context):
+    """The context (a_{t-1}, o_{t-1}); its state is o_{t-1} before normalisation."""
 
-    def __init__(self, units: Units, name: str | None = None):
+    def __init__(self, statistics: Statistics, name: str | None = None):
         super().__init__(name=name)
-        self.units = units
+        self.statistics = statistics
 
-    def initial_state(self, batch_size: Any) -> tf.Tensor:
-        """Zeros [B, X]; a game's own first observation is to take their place."""
-        return tf.zeros([batch_size, self.units.loc.shape[0]])
+    def initial_state(self, batch_size: Size) -> tf.Tensor:
+        """Returns zeros [B, X], to be replaced by the first observation of an episode."""
+        return tf.zeros([batch_size, self.statistics.loc.shape[0]])
 
-    def call(self, inputs: Any, state: tf.Tensor) -> Any:
-        """a_{t-1} and o_{t-1}, in units."""
-        return inputs, self.units.normalise(state)
+    def call(self, inputs: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the action and the normalised observation before it."""
+        return inputs, self.statistics.normalise(state)
 
-    def observe(self, observed: Any, state: tf.Tensor) -> tf.Tensor:
-        """o_t = o_{t-1} + change."""
-        return state + observed[0] * self.units.change
+    def observe(self, observed: Outcome, state: tf.Tensor) -> tf.Tensor:
+        """Returns o_t = o_{t-1} + change."""
+        return state + observed[0] * self.statistics.change_scale
 
-    def from_observations(self, observed: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
-        """All o_t at once."""
-        after = state[:, None] + tf.cumsum(observed[0] * self.units.change, axis=1)
+    def from_observations(
+        self, observed: Outcome, inputs: tf.Tensor, state: tf.Tensor
+    ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """Computes all o_t by a cumulative sum."""
+        after = state[:, None] + tf.cumsum(observed[0] * self.statistics.change_scale, axis=1)
         before = tf.concat([state[:, None], after[:, :-1]], axis=1)
-        return (inputs, self.units.normalise(before)), after
+        return (inputs, self.statistics.normalise(before)), after
 
 
 class World(ModelBase):
-    """A model of a game: its inputs are the actions, its observations the outcomes.
+    """A model of an environment: its inputs are actions, its observations are outcomes.
 
     Args:
       hparams: the hyperparameters.
@@ -129,31 +133,31 @@ class World(ModelBase):
         super().__init__(hparams, inputs_spec=tf.TensorSpec([action_size]), name="world")
 
     def make_encoder(self) -> keras.layers.Layer:
-        """Outcomes, through an MLP; as they are for a core that infers nothing of them."""
+        """Returns an MLP, or no weights for a core without latents, which encodes no outcomes."""
         if self.hparams.vae_type == "RNN":
             return codec.Flatten()
         return codec.MLPObsEncoder(self.hparams)
 
     def make_decoder(self) -> DistModule:
-        """Normal changes and rewards, and whether the game continues."""
+        """Returns Normals for change and reward and a Bernoulli for `continues`."""
         outcome = codec.JointDecoder(
             [
-                codec.NormalDecoder([self.observation_size], least_scale=_LEAST_DEVIATION),
-                codec.NormalDecoder([], least_scale=_LEAST_DEVIATION),
+                codec.NormalDecoder([self.observation_size], least_scale=_MIN_SCALE),
+                codec.NormalDecoder([], least_scale=_MIN_SCALE),
                 codec.BernoulliDecoder([], dtype="float32"),
             ]
         )
         return codec.MLPObsDecoder(self.hparams, outcome)
 
     def make_context(self) -> Context:
-        """The action and the observation before."""
-        self.units = Units(self.observation_size)
-        return Seen(self.units)
+        """Returns the context of action and last observation."""
+        self.statistics = Statistics(self.observation_size)
+        return ActionAndObservation(self.statistics)
 
-    def outcomes(self, before: tf.Tensor, rows: Rows) -> Outcome:
-        """What moves have brought, given the observations before them [..., X]."""
+    def outcomes(self, before: tf.Tensor, transitions: Transitions) -> Outcome:
+        """Returns the outcomes of transitions, given the observations `before` them [..., X]."""
         return Outcome(
-            (rows.observation - before) / self.units.change,
-            rows.reward / self.units.reward,
-            tf.cast(~rows.terminated, tf.float32),
+            (transitions.observation - before) / self.statistics.change_scale,
+            transitions.reward / self.statistics.reward_scale,
+            tf.cast(~transitions.terminated, tf.float32),
         )
