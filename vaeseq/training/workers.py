@@ -105,11 +105,12 @@ def share(strategy: tf.distribute.Strategy, rows: int) -> int:
     Raises:
       UsageError: if the rows cannot be divided equally.
     """
-    own, rest = divmod(rows, strategy.num_replicas_in_sync)
+    replicas: int = strategy.num_replicas_in_sync
+    own, rest = divmod(rows, replicas)
     if rest:
         raise UsageError(
-            f"hparams: a batch_size of {rows} cannot be shared by {strategy.num_replicas_in_sync} "
-            "replicas; make it a multiple"
+            f"hparams: a batch_size of {rows} cannot be shared by {replicas} replicas; "
+            "make it a multiple"
         )
     return own
 
@@ -197,7 +198,7 @@ def cluster_configs(number: int) -> list[str]:
     return [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
 
 
-def _wait(process: subprocess.Popen) -> None:
+def _wait(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_SECONDS_TO_LEAVE)
     except subprocess.TimeoutExpired:
