@@ -1,9 +1,13 @@
 """Tiny players from the pool, and steps of their training."""
 
+import io
+
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
+from vaeseq.examples.play import pictures
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.player import Player
 from vaeseq.examples.play.replay import Transitions
@@ -25,7 +29,18 @@ TINY = PlayHParams(
     evaluate_games=3,
     confirm_games=4,
     evaluate_every=10,
+    update_every=1000,  # most tests only collect: tracing the updates takes seconds
 )
+LEARNING = TINY.replace(update_every=1)
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Replaces the pictures, which take seconds, by one pixel."""
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (1, 1)).save(file, "png")
+    for name in ("prediction", "reality_beside_dream"):
+        monkeypatch.setattr(pictures, name, lambda player, episode: file.getvalue())
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.examples.play.conftest import TINY, train_steps
+from tests.examples.play.conftest import LEARNING, TINY, train_steps
 from tests.examples.play.toy_environments import Bandit, Corridor
 from vaeseq.errors import UsageError
 from vaeseq.examples import play as public
@@ -17,13 +17,13 @@ from vaeseq.training.run import Run
 
 @pytest.mark.parametrize("continuous", [False, True])
 def test_an_environment_of_one_step_is_solved(continuous, player_for):
-    hparams = TINY.replace(
-        random_steps=100, replay_steps=1000, horizon=1, update_every=1, learning_rate=0.01,
+    hparams = LEARNING.replace(
+        random_steps=60, replay_steps=1000, horizon=1, learning_rate=0.01,
         agent_learning_rate=0.01, rnn_hidden_sizes=(16,), policy_fc_layers=(16,), batch_size=32,
     )  # fmt: skip
     environment = Environment(Bandit(paying=1, continuous=continuous))
     player = player_for(environment, hparams)
-    train_steps(player, environment, 0, 600 if continuous else 300)
+    train_steps(player, environment, 0, 400 if continuous else 150)
     episodes = play(player.actor, environment, range(20), 5)
     assert np.mean([episode.score for episode in episodes]) > (-0.1 if continuous else 0.99)
     assert all(len(episode.rewards) == 1 and episode.terminated for episode in episodes)
@@ -39,8 +39,10 @@ def test_random_episodes_differ_and_the_environment_itself_is_not_touched():
     assert max(len(episode.rewards) for episode in episodes) == 6
 
 
-def test_resuming_gives_the_same_checkpoint_as_one_run(pool, player_for, tmp_path):
-    hparams = TINY.replace(vae_type="SRNN", policy_rnn_hidden_sizes=(4,))
+def test_resuming_gives_the_same_checkpoint_as_one_run(
+    pool, player_for, tmp_path, without_pictures
+):
+    hparams = LEARNING.replace(vae_type="SRNN", policy_rnn_hidden_sizes=(4,))
 
     def train(log_dir, num_steps):
         environment = Environment(Corridor())
@@ -61,7 +63,7 @@ def test_resuming_gives_the_same_checkpoint_as_one_run(pool, player_for, tmp_pat
         np.testing.assert_array_equal(a, b)
 
 
-def test_training_stops_when_solved_and_rejects_other_hparams(tmp_path):
+def test_training_stops_when_solved_and_rejects_other_hparams(tmp_path, without_pictures):
     player = public.train(Corridor(1), tmp_path, 100, TINY, solved_at=-1.0)
     assert player.trained_steps == 10
     assert public.train(Corridor(1), tmp_path, 200, TINY, solved_at=-1.0).trained_steps == 10

@@ -62,7 +62,7 @@ def test_a_run_keeps_its_environment(trained_run, play_main):
     assert play_main("train", *flags)[0] == 2
 
 
-def test_a_solved_run_stays_as_it_is_without_no_early_stop(tmp_path, play_main):
+def test_a_solved_run_stays_as_it_is_without_no_early_stop(tmp_path, play_main, without_pictures):
     train = ["train", "--log-dir", tmp_path, "--num-steps", 60, "--solved-at", "-1"]
     code, _, stderr = play_main(*train, "--hparams", WITHOUT_UPDATES)
     assert code == 0 and "20/60" in stderr.replace(" ", "")
@@ -72,7 +72,9 @@ def test_a_solved_run_stays_as_it_is_without_no_early_stop(tmp_path, play_main):
     assert code == 0 and "from step 20 to 25" in stderr
 
 
-def test_a_run_from_elsewhere_imports_no_module_unless_it_is_named(tmp_path, play_main):
+def test_a_run_from_elsewhere_imports_no_module_unless_it_is_named(
+    tmp_path, play_main, without_pictures
+):
     train = ["train", "--log-dir", tmp_path, "--num-steps", 3]
     assert play_main(*train, "--env", OWN_ENV, "--hparams", WITHOUT_UPDATES)[0] == 0
     for command in (train, ["run", "--log-dir", tmp_path]):

@@ -15,7 +15,7 @@ import tensorflow as tf
 from vaeseq import Context, DistModule, ModelBase, codec
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.replay import Transitions
-from vaeseq.nn.types import Size
+from vaeseq.nn.types import Nest, Size
 
 # Lower bound of the predicted standard deviations. With a smaller one the densities of values that
 # never vary dominate the loss, and the model does not learn when episodes end.
@@ -104,17 +104,21 @@ class ActionAndObservation(Context):
         """Returns the action and the normalised observation before it."""
         return inputs, self.statistics.normalise(state)
 
-    def observe(self, observed: Outcome, state: tf.Tensor) -> tf.Tensor:
-        """Returns o_t = o_{t-1} + change."""
-        return state + observed[0] * self.statistics.change_scale
+    def observe(self, observed: Nest, state: tf.Tensor) -> tf.Tensor:
+        """Returns o_t = o_{t-1} + change; `observed` is an `Outcome`."""
+        return state + self._change(observed)
 
     def from_observations(
-        self, observed: Outcome, inputs: tf.Tensor, state: tf.Tensor
+        self, observed: Nest, inputs: tf.Tensor, state: tf.Tensor
     ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         """Computes all o_t by a cumulative sum."""
-        after = state[:, None] + tf.cumsum(observed[0] * self.statistics.change_scale, axis=1)
+        after = state[:, None] + tf.cumsum(self._change(observed), axis=1)
         before = tf.concat([state[:, None], after[:, :-1]], axis=1)
         return (inputs, self.statistics.normalise(before)), after
+
+    def _change(self, observed: Nest) -> tf.Tensor:
+        change, *_ = tf.nest.flatten(observed)
+        return change * self.statistics.change_scale
 
 
 class World(ModelBase):
