@@ -132,11 +132,11 @@ def mixture_suite(folder: Path, steps: int) -> Suite:
 
 def captions_suite(folder: Path, steps: int) -> Suite:
     """Returns captions as words. Symbol 0 ends and pads a caption; symbol 1 is any rare word."""
-    train, test = (_read_words(folder / f"captions/coco_{name}.txt") for name in ("train", "test"))
-    words, counts = np.unique(np.concatenate(train), return_counts=True)
+    lines = [_read_words(folder / f"captions/coco_{name}.txt") for name in ("train", "test")]
+    words, counts = np.unique(np.concatenate(lines[0]), return_counts=True)
     known = {word: 2 + i for i, word in enumerate(words[counts > 1].tolist())}
     names = ["", "<rare>", *known]
-    train, test = (_encode_words(lines, known, steps) for lines in (train, test))
+    train, test = (_encode_words(split, known, steps) for split in lines)
     return Suite(train[:-1000], train[-1000:], test, len(names), names=names, end=0)
 
 
@@ -174,7 +174,7 @@ def _melody_windows(frames: np.ndarray, semitones: Sequence[int], steps: int) ->
     """Returns half-overlapping windows of a roll, transposed by each number of semitones."""
     ends = range(steps, len(frames) + 1, steps // 2)
     transposed = [np.roll(frames, semitone, axis=1) for semitone in semitones]
-    return [melody.of_rolls(x[end - steps : end], True) for x in transposed for end in ends]
+    return [melody.from_rolls(x[end - steps : end], True) for x in transposed for end in ends]
 
 
 SUITES = {  # the function that makes the data, and the default length of its sequences

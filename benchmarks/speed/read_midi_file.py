@@ -24,7 +24,7 @@ def read(path):
         data = file.read()
     before, start = peak_megabytes(), time.process_time()
     try:
-        roll.to_roll(midi_file.read(data).in_seconds(), roll.RollFormat(rate=8.0))
+        roll.to_roll(midi_file.parse(data).in_seconds(), roll.RollFormat(rate=8.0))
         result = "read"
     except midi_file.Refused as error:
         result = str(error)

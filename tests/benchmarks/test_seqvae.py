@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from benchmarks.seqvae import arms, measures, tables
-from benchmarks.seqvae.data import Suite, random_oracle, released_oracle, sample_suite
+from benchmarks.seqvae.data import (
+    Suite,
+    captions_suite,
+    melody_suite,
+    random_oracle,
+    released_oracle,
+    sample_suite,
+)
+from tests.examples.midi.test_midi_file import file, off, on
 
 
 def lstm_log_prob(p, symbols):
@@ -53,6 +61,28 @@ def test_samples_of_a_component_are_most_likely_under_it():
 def test_sequences_stop_at_the_end_symbol():
     suite = Suite(*[np.zeros([1, 1], int)] * 3, 3, names=["", "a", "b"], end=0)
     assert suite.text(np.array([[2, 1, 0, 2], [1, 1, 1, 1]])) == ["b a", "a a a a"]
+
+
+def test_captions_are_encoded_with_rare_words_and_an_end(tmp_path):
+    folder = tmp_path / "captions"
+    folder.mkdir()
+    (folder / "coco_train.txt").write_text("a dog\n" + "a cat\n" * 1001)
+    (folder / "coco_test.txt").write_text("a cat a cat\na dog\n")
+    suite = captions_suite(tmp_path, steps=4)
+    assert (len(suite.train), len(suite.valid), suite.vocabulary) == (2, 1000, 4)
+    assert suite.text(suite.test) == ["a cat a", "a <rare>"]
+
+
+def test_training_melodies_are_transposed_by_up_to_five_semitones(tmp_path):
+    folder = tmp_path / "melody" / "nottingham"
+    folder.mkdir(parents=True)
+    for key in range(60, 70):  # a note of one beat, which is four steps
+        (folder / f"{key}.mid").write_bytes(file(on(0, key) + off(480, key)))
+    suite = melody_suite(tmp_path, steps=4)
+    assert (len(suite.train), len(suite.valid), len(suite.test)) == (8 * 11, 1, 1)
+    first, *others = suite.train[:11]
+    assert [window[0] - first[0] for window in others] == list(range(1, 11))
+    assert suite.text(suite.test)[0].split()[1:] == ["-", "-", "-"]
 
 
 def test_the_gain_is_the_distance_at_equal_nll_test():
