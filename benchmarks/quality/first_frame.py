@@ -34,7 +34,7 @@ HPARAMS = vaeseq.HParams(
     obs_encoder_fc_layers=(128,),
     obs_decoder_fc_hidden_layers=(256, 256),
     latent_decoder_fc_layers=(64,),
-    divergence_schedule="constant",  # a rising strength is no better here
+    divergence_schedule="constant",
     learning_rate=0.01,
     batch_size=32,
 )
