@@ -16,7 +16,7 @@ _PUBLIC = {
     "ModelBase": "vaeseq.model.base",
     "Report": "vaeseq.training.callbacks",
     "Run": "vaeseq.training.run",
-    "State": "vaeseq.model.base",
+    "State": "vaeseq.model.wiring",
     "Step": "vaeseq.vae.core",
     "Stopped": "vaeseq.errors",
     "UsageError": "vaeseq.errors",
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from vaeseq.context import Context
     from vaeseq.errors import Stopped, UsageError
     from vaeseq.hparams import HParams
-    from vaeseq.model.base import ModelBase, State, make_optimizer
+    from vaeseq.model.base import ModelBase, make_optimizer
+    from vaeseq.model.wiring import State
     from vaeseq.nn.dist_module import DistModule
     from vaeseq.training import workers
     from vaeseq.training.callbacks import Report

@@ -12,7 +12,7 @@ from benchmarks.seqvae.model import TokenHParams, Tokens
 from vaeseq import context
 from vaeseq.examples.midi.collect import find_files, parse_files
 from vaeseq.examples.midi.music import melody, roll
-from vaeseq.model.sampling import draw
+from vaeseq.model.sampling import sample
 from vaeseq.nn.lstm import gates_from_format_1
 from vaeseq.nn.types import Size
 
@@ -110,7 +110,9 @@ def _sample_components(
     symbols = np.zeros([len(components), steps], np.int32)
     for number, oracle in enumerate(oracles):
         rows = np.flatnonzero(components == number)
-        symbols[rows] = draw(oracle, oracle.initial_state(1), len(rows), steps, seed=seed + number)
+        symbols[rows] = sample(
+            oracle, oracle.initial_state(1), len(rows), steps, seed=seed + number
+        )
     return symbols
 
 

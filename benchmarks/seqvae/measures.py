@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.seqvae.data import Suite
 from benchmarks.seqvae.model import Tokens
 from vaeseq.model import latent_usage
-from vaeseq.model.sampling import draw
+from vaeseq.model.sampling import sample
 
 _SAMPLES = 1000
 _BATCH_ROWS = 250
@@ -60,7 +60,7 @@ def measure_model(
 
 def measure_samples(model: Tokens, suite: Suite, seed: int, particles: int) -> Row:
     """Returns the likelihood of test sequences and the quality of generated ones."""
-    sampled = draw(model, model.initial_state(1), _SAMPLES, suite.test.shape[1], seed=seed)
+    sampled = sample(model, model.initial_state(1), _SAMPLES, suite.test.shape[1], seed=seed)
     return {
         "NLL_test": nats_per_symbol(model, suite.test[:_SAMPLES], particles),
         "entropy": nats_per_symbol(model, sampled, particles),

@@ -71,3 +71,63 @@ def test_the_error_of_a_collective_operation_is_known_by_its_message():
     with pytest.raises(tf.errors.OpError) as error:
         tf.debugging.assert_equal(1, 2)
     assert private_api.lost_worker(error.value) is None
+
+
+def test_optimizers_sum_gradients_over_replicas_by_the_method_that_is_replaced():
+    variable = keras.Variable([1.0])
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer.build([variable])
+    assert callable(optimizer._all_reduce_sum_gradients)
+    private_api.use_summed_gradients(optimizer)
+    seen, unchanged = [], optimizer._all_reduce_sum_gradients
+
+    def spy(gradients):
+        seen.extend(gradients)
+        return unchanged(gradients)
+
+    optimizer._all_reduce_sum_gradients = spy
+    optimizer.apply_gradients([(tf.constant([0.5]), variable)])
+    assert len(seen) == 1 and np.array_equal(seen[0][0], [0.5])
+    np.testing.assert_allclose(variable.numpy(), [0.5])
+
+
+def test_fit_builds_models_by_the_method_that_does_nothing(monkeypatch):
+    class Model(private_api.NoSymbolicBuild, keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    called = []
+    monkeypatch.setattr(
+        private_api.NoSymbolicBuild,
+        "_maybe_symbolic_build",
+        lambda self, *args, **kwargs: called.append(self.built),
+    )
+    assert hasattr(keras.Model, "_maybe_symbolic_build")
+    model = Model()
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(np.zeros([2, 1]), np.zeros([2, 1]), verbose=0)
+    model.evaluate(np.zeros([2, 1]), np.zeros([2, 1]), verbose=0)
+    assert called == [False, True]
+
+
+def test_seed_states_are_those_of_the_random_layers_in_their_order():
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.norm = keras.layers.Dropout(0.1), keras.layers.BatchNormalization()
+            self.second = keras.layers.GaussianNoise(0.1)
+            self.mean = keras.metrics.Mean()
+
+        def call(self, inputs):
+            return self.second(self.norm(self.first(inputs)))
+
+    model = Model()
+    model(np.zeros([2, 3]))
+    states = private_api.seed_states(model)
+    expected = [layer.seed_generator.state for layer in (model.first, model.second)]
+    assert [id(x) for x in states] == [id(x) for x in expected]
+    assert len(model.weights) == 4 and len(model.mean.variables) == 2

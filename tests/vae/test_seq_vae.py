@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import vaeseq
 from tests.conftest import SMALL, Bits, Waves, assert_close
-from vaeseq.model import latent_space, latent_usage, sampling
+from vaeseq.model import latent_usage
 from vaeseq.vae.latent import Gaussian
 
 SEQVAE = SMALL.replace(vae_type="SEQVAE")
@@ -41,15 +40,6 @@ def test_continuing_from_a_state_keeps_its_z(model, observed):
     again, _ = model.infer(observed, state=state, seed=7)
     assert_close(again.steps.latents[:, 0], inference.steps.latents[:, 0])
     assert np.all(again.kl == 0)
-
-
-def test_decoding_a_z_is_generating_with_it(model):
-    z = tf.random.stateless_normal([4, 3], [1, 2])
-    decoded = model.decode(z, 5, seed=3)
-    generated, _ = model.extend(
-        model.initial_state(4), 4, 5, seed=3, latents=tf.repeat(z[:, None], 5, axis=1)
-    )
-    assert_close(decoded, generated)
 
 
 @pytest.mark.parametrize("use_z_inputs", [True, False])
@@ -103,69 +93,3 @@ def test_batch_norm_prevents_collapse_when_the_kl_has_a_large_weight():
         assert (used.active_units == 0) == (gamma == 0), "latent_usage reports the collapse"
     assert kls[0.0] < 0.05
     assert kls[0.6] >= 0.95 * 3 * 0.6**2 / 2
-
-
-def test_interpolation_ends_where_it_should(model, observed):
-    path = model.interpolate(observed[0], observed[1], 4)
-    assert path.shape == (4, 6, 2)
-    both = model.reconstruct(observed[:2])
-    assert_close(path[0], both[0], 1e-3)
-    assert_close(path[-1], both[1], 1e-3)
-
-
-def test_a_way_is_drawn_with_one_noise(model):
-    z = tf.constant([[0.1] * 3, [0.1] * 3, [5.0] * 3])
-    rows = sampling.draw_with_common_noise(model, model.state_from_latents(z), 6, 0.7, seed=3)
-    assert rows.shape == (3, 6, 2)
-    assert_close(rows[0], rows[1])
-    assert np.abs(rows[0] - rows[2]).max() > 0.1
-    alone = sampling.draw(model, model.state_from_latents(z[2:]), 1, 6, 0.7, seed=3)
-    assert_close(rows[2], alone[0])
-    fresh = sampling.draw(model, model.state_from_latents(z), 3, 6, 0.7, seed=3)
-    assert np.abs(fresh[0] - fresh[1]).max() > 0.1
-
-
-def test_slerp_keeps_its_distance_from_the_centre():
-    start, end = tf.constant([2.0, 0.0]), tf.constant([0.0, 2.0])
-    points = latent_space.slerp(start, end, 3)
-    np.testing.assert_allclose(points, [[2, 0], [2**0.5, 2**0.5], [0, 2]], atol=1e-6)
-    np.testing.assert_allclose(latent_space.slerp(start, 2 * start, 3)[1], [3, 0], atol=1e-6)
-
-
-def test_an_attribute_is_the_difference_of_means(model, observed):
-    vector = model.attribute_vector(observed[:2], observed[2:])
-    loc = model.encode(observed).loc
-    assert_close(vector, tf.reduce_mean(loc[:2], 0) - tf.reduce_mean(loc[2:], 0))
-
-
-def test_a_core_without_such_a_z_says_so(observed):
-    for vae_type in ("RNN", "ISEQ", "SRNN"):
-        model = Waves(SMALL.replace(vae_type=vae_type))
-        with pytest.raises(vaeseq.UsageError, match=f"{vae_type} has no latent variable for the"):
-            model.encode(observed)
-
-
-@pytest.mark.parametrize("ratio", [0.0, 1.0, 4.0])
-def test_mutual_information_of_gaussians(ratio):
-    """Means of variance s^2 and noise of variance v: (1/2) log(1 + s^2 / v) for each unit."""
-    rng = np.random.default_rng(0)
-    loc = np.sqrt(ratio) * 0.5 * rng.normal(size=[6000, 2])
-    posteriors = Gaussian(tf.constant(loc), tf.fill([6000, 2], tf.constant(0.5, tf.float64)))
-    information = latent_usage.mutual_information(posteriors)
-    assert information == pytest.approx(np.log(1 + ratio), abs=0.04)
-    assert latent_usage.active_units(posteriors) == (2 if ratio else 0)
-
-
-def test_what_a_z_says_comes_back():
-    """All bits of a sequence are the same, so one unit is enough to tell them."""
-    keras.utils.set_random_seed(0)
-    observed = np.repeat(np.arange(64)[:, None] % 2, 6, axis=1).astype(np.int32)
-    model = Bits(
-        SEQVAE.replace(learning_rate=0.02, divergence_strength_half=50.0, word_dropout=1.0)
-    )
-    model.compile()
-    model.fit(tf.data.Dataset.from_tensors(observed).repeat(150), verbose=0)
-    used = latent_usage.latent_usage(model, [(observed[:32], [6] * 32), (observed[32:], [6] * 32)])
-    assert used.reconstruction_accuracy > 0.95
-    assert used.active_units >= 1
-    assert used.mutual_information == pytest.approx(np.log(2), abs=0.1)

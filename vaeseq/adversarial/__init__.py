@@ -1,1 +1,1 @@
-"""Discriminators and the policy gradient."""
+"""Discriminators, and the policy gradient that a sequence model gets from them."""

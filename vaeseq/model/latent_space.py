@@ -1,99 +1,110 @@
-"""The latent space of a core whose z is that of the whole sequence, and how much it is used."""
+"""Sequences as points of a latent space, if one z describes the whole sequence."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from vaeseq.vae.core import VAECore
+from vaeseq.model.sequence_model import SequenceModel
+from vaeseq.model.wiring import State
+from vaeseq.nn.types import Nest, Seed, Tensor
 from vaeseq.vae.latent import Gaussian
 
-GREEDY = 1e-8  # a temperature at which what is drawn is the most probable
-BETWEEN_TEMPERATURE = 0.5  # of what programs draw between two sequences, times the user's
+GREEDY = 1e-8  # a temperature at which samples are the mode
+BETWEEN_TEMPERATURE = 0.5  # factor of the temperature of samples between two sequences
 
 
-class LatentSpace:
-    """What a `ModelBase` can do with sequences as points z [Z].
+class LatentSpaceModel(SequenceModel):
+    """A sequence model that maps sequences to points z [Z] and back; see `ModelBase`.
 
-    All raise `UsageError` for a core that has no latent variable for the whole sequence.
+    All methods raise `UsageError` if the core has no latent variable for the whole sequence.
     """
-
-    core: Any
-    context: Any
-    as_sequences: Any
-    initial_state: Any
-    extend: Any
 
     @property
     def has_sequence_latent(self) -> bool:
-        """Whether there is a z for the whole sequence."""
-        return type(self.core).begin is not VAECore.begin
+        """Whether one z describes the whole sequence."""
+        return self.core.has_sequence_latent
 
-    def encode(self, observed: Any, inputs: Any = None, lengths: Any = None) -> Gaussian:
-        """The posterior q(z | x) of observed sequences: mean and deviation, [B, Z]."""
+    def encode(
+        self,
+        observed: Nest,
+        inputs: "Nest | None" = None,
+        lengths: Tensor | Sequence[int] | None = None,
+    ) -> Gaussian:
+        """Returns the posterior q(z | x) of observed sequences: mean and deviation, [B, Z]."""
         observed, inputs = self.as_sequences(observed, inputs)
-        self.core.begin(tf.zeros([1, self.core.latent_size]))  # or UsageError
-        rows = tf.shape(tf.nest.flatten(observed)[0])[0]
-        state = self.initial_state(rows)
+        state = self.initial_state(tf.shape(tf.nest.flatten(observed)[0])[0])
         contexts, _ = self.context.from_observations(observed, inputs, state.context)
         lengths = None if lengths is None else tf.cast(lengths, tf.int32)
-        return self.core.posterior(self.core.encode(contexts, observed, lengths)[:, 0])
+        evidence = self.core.encode(contexts, observed, lengths)
+        return self.core.posterior(None if evidence is None else evidence[:, 0])
 
     def decode(
         self,
-        latents: Any,
+        latents: Tensor,
         sequence_size: int,
-        inputs: Any = None,
+        inputs: "Nest | None" = None,
         temperature: float = 1.0,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> Any:
-        """Draws a sequence for each z of [B, Z]: nest of [B, sequence_size, *event_shape]."""
+        """Samples a sequence for each z of [B, Z]: nest of [B, sequence_size, *event_shape]."""
         state = self.state_from_latents(latents)
         return self.extend(state, len(latents), sequence_size, inputs, temperature, seed)[0]
 
-    def state_from_latents(self, latents: Any) -> Any:
-        """The state before the first step of sequences whose z [B, Z] is given."""
+    def state_from_latents(self, latents: Tensor) -> State:
+        """Returns the state before the first step of sequences with the given z [B, Z]."""
         state = self.initial_state(len(latents))
         return state._replace(core=self.core.begin(tf.cast(latents, tf.float32)))
 
-    def reconstruct(self, observed: Any, inputs: Any = None, lengths: Any = None) -> Any:
-        """The most probable x_t one after another, given the mean of q(z | x)."""
+    def reconstruct(
+        self,
+        observed: Nest,
+        inputs: "Nest | None" = None,
+        lengths: Tensor | Sequence[int] | None = None,
+    ) -> Any:
+        """Decodes the posterior mean of observed sequences; each x_t is the mode given x_1:t-1."""
         z = self.encode(observed, inputs, lengths).loc
         steps = tf.nest.flatten(observed)[0].shape[1]
         return self.decode(z, steps, inputs, GREEDY)
 
     def interpolate(
-        self, start: Any, end: Any, steps: int, sequence_size: int | None = None
+        self, start: Nest, end: Nest, steps: int, sequence_size: int | None = None
     ) -> Any:
-        """Sequences on the way from one observed sequence to another, [steps, T, ...].
+        """Returns sequences between two observed sequences, nest of [steps, T, *event_shape].
 
-        The first and the last are the reconstructions of the two, nests of [T, *event_shape].
+        The first and the last are the reconstructions of `start` and `end`, nests of
+        [T, *event_shape].
         """
         size = sequence_size or len(tf.nest.flatten(start)[0])
         return self.decode(self.interpolate_latents(start, end, steps), size, temperature=GREEDY)
 
-    def interpolate_latents(self, start: Any, end: Any, steps: int) -> tf.Tensor:
-        """z on the way from one observed sequence to another, [steps, Z]: see `slerp`.
+    def interpolate_latents(self, start: Nest, end: Nest, steps: int) -> tf.Tensor:
+        """Returns points between the posterior means of two sequences, [steps, Z]; see `slerp`.
 
-        The two are nests of [T, *event_shape], and need not be equally long.
+        `start` and `end` are nests of [T, *event_shape]; their lengths may differ.
         """
-        one = lambda nest: tf.nest.map_structure(lambda x: x[None], nest)  # noqa: E731
-        first, last = (self.encode(one(x)).loc[0] for x in (start, end))
-        return slerp(first, last, steps)
+        return slerp(self._posterior_mean(start), self._posterior_mean(end), steps)
 
-    def attribute_vector(self, having: Any, lacking: Any) -> tf.Tensor:
-        """The direction [Z] from sequences [B, T, ...] that lack something to those that have it.
+    def _posterior_mean(self, observed: Nest) -> tf.Tensor:
+        """Returns the posterior mean [Z] of one sequence."""
+        return self.encode(tf.nest.map_structure(lambda x: x[None], observed)).loc[0]
 
-        To be added to a z, as often as wanted (Roberts et al. 2018, arXiv:1803.05428).
+    def attribute_vector(self, having: Nest, lacking: Nest) -> tf.Tensor:
+        """Returns the direction [Z] from sequences without an attribute to those with it.
+
+        Both are nests of [B, T, ...]. Add a multiple of the vector to a z to change the attribute
+        (Roberts et al. 2018, arXiv:1803.05428).
         """
         means = [tf.reduce_mean(self.encode(x).loc, axis=0) for x in (having, lacking)]
         return means[0] - means[1]
 
 
-def slerp(start: Any, end: Any, steps: int) -> tf.Tensor:
-    """Points on the great circle from one z [Z] to another, [steps, Z] (Shoemake 1985).
+def slerp(start: Tensor, end: Tensor, steps: int) -> tf.Tensor:
+    """Returns points on the great circle from one z [Z] to another, [steps, Z] (Shoemake 1985).
 
-    A straight line would pass nearer to the centre than draws of a Gaussian are; the lengths of
-    the two change evenly on the way. Where they point the same way, it is that line.
+    A straight line would pass nearer to the origin than samples of a Gaussian lie. The norm
+    changes linearly from that of `start` to that of `end`. If the two point in the same
+    direction, the path is the straight line.
     """
     start, end = tf.cast(start, tf.float64), tf.cast(end, tf.float64)
     share = tf.linspace(tf.constant(0.0, tf.float64), 1.0, steps)[:, None]

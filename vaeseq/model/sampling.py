@@ -1,4 +1,4 @@
-"""Sequences of any length, drawn piece by piece."""
+"""Samples of any length, in bounded memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,73 +6,81 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.model.base import ModelBase, State
+from vaeseq.model.sequence_model import SequenceModel
+from vaeseq.model.wiring import State
+from vaeseq.nn.types import Nest, Tensor
 
-_STEPS_AT_ONCE = 500
 
-
-def draw(
-    model: ModelBase,
+def sample(
+    model: SequenceModel,
     state: State,
     num_samples: int,
     length: int,
     temperature: float = 1.0,
     seed: int = 0,
-    update: Callable[[int], Any] = lambda steps: None,
-    latents: Any = None,
+    update: Callable[[int], object] | None = None,
+    latents: Tensor | None = None,
+    steps_at_once: int = 500,
 ) -> Any:
-    """Draws sequences from a state on, as `ModelBase.extend` does, in bounded memory.
+    """Samples the continuation of sequences, `steps_at_once` steps at a time.
 
     Args:
-      model: what draws.
-      state: of `num_samples` rows, or of one for all of them.
-      num_samples: how many.
-      length: steps of each.
-      temperature: draw latents and observations from p^(1 / temperature).
-      seed: the same seed, the same sequences.
-      update: is told of the steps as they are drawn, all samples together.
-      latents: the latent variables [num_samples, length, Z]; by default they are drawn.
+      model: the model.
+      state: the state to continue from, of `num_samples` rows or of one row for all of them.
+      num_samples: the number of sequences.
+      length: the number of steps of each.
+      temperature: latents and observations are sampled from p^(1 / temperature).
+      seed: equal seeds give equal sequences.
+      update: called with the number of new steps, summed over the sequences, as they are sampled.
+      latents: z_1:T to use, [num_samples, length, Z]; None samples them.
+      steps_at_once: the largest number of steps that one call of the model samples.
 
     Returns:
       Observations, a nest of arrays [num_samples, length, *event_shape].
     """
     pieces = []
-    for start in range(0, length, _STEPS_AT_ONCE):
-        size = min(_STEPS_AT_ONCE, length - start)
+    for start in range(0, length, steps_at_once):
+        size = min(steps_at_once, length - start)
         part = None if latents is None else latents[:, start : start + size]
         observed, state = model.extend(
             state, num_samples, size, None, temperature, (seed, start), latents=part
         )
         pieces.append(tf.nest.map_structure(lambda x: x.numpy(), observed))
-        update(num_samples * size)
+        if update is not None:
+            update(num_samples * size)
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts, axis=1), *pieces)
 
 
-def draw_with_common_noise(
-    model: ModelBase,
+def sample_with_common_noise(
+    model: SequenceModel,
     states: State,
     length: int,
     temperature: float = 1.0,
     seed: int = 0,
-    update: Callable[[int], Any] = lambda steps: None,
-    latents: Any = None,
+    update: Callable[[int], object] | None = None,
+    latents: Tensor | None = None,
 ) -> Any:
-    """Draws a sequence from every row of some states on, all with the same noise.
+    """Samples one sequence for each row of `states`, all with the same noise.
 
-    Common random numbers: what differs between the sequences is what differs between the states,
-    so that a way through latent space is heard note by note, not hidden behind fresh draws.
+    With common random numbers, the sequences differ only because their states differ. An
+    interpolation in latent space then changes gradually, instead of at random.
 
     Args:
-      model, length, temperature, seed, update: see `draw`.
-      states: of as many rows as there shall be sequences.
-      latents: the latent variables [rows, length, Z]; by default they are drawn, too.
+      model, length, temperature, seed, update: see `sample`.
+      states: the states to continue from, one row for each sequence.
+      latents: z_1:T to use, [rows, length, Z]; None samples them, with the same noise.
 
     Returns:
       Observations, a nest of arrays [rows, length, *event_shape].
     """
-    given = (states,) if latents is None else (states, latents)
-    drawn = []
+    samples = []
     for row in range(len(tf.nest.flatten(states)[0])):
-        state, *z = tf.nest.map_structure(lambda x: x[row : row + 1], given)  # noqa: B023
-        drawn.append(draw(model, state, 1, length, temperature, seed, update, *z))
-    return tf.nest.map_structure(lambda *rows: np.concatenate(rows), *drawn)
+        z = None if latents is None else _row(latents, row)
+        state = _row(states, row)
+        samples.append(sample(model, state, 1, length, temperature, seed, update, z))
+    return tf.nest.map_structure(lambda *rows: np.concatenate(rows), *samples)
+
+
+def _row(nest: Nest, row: int) -> Any:
+    """Returns one row of a nest of [B, ...], as a nest of [1, ...]."""
+    return tf.nest.map_structure(lambda x: x[row : row + 1], nest)

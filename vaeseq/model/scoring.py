@@ -1,46 +1,56 @@
-"""How probable a model finds long sequences, read window by window with the state carried on."""
+"""Likelihoods of long sequences, computed window by window with the state carried on."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.model.base import ModelBase, State
+from vaeseq.model.sequence_model import SequenceModel
+from vaeseq.model.wiring import State
 from vaeseq.nn.sequences import last
+from vaeseq.nn.types import Nest, Tensor
 from vaeseq.vae import objectives
 
-_STEPS_BETWEEN_DRAWS = 8
+Span = tuple[int, int]
+"""A part of a sequence: its first step, and the step after its last."""
+
+
+class Sliceable(Protocol):
+    """An array [N, ...], or an object that slices to one, such as a file."""
+
+    def __getitem__(self, steps: slice, /) -> np.ndarray:
+        """Returns some of the N steps."""
 
 
 class Score(NamedTuple):
-    """Of each row that was read, in nats, [B]. In expectation elbo <= bound <= log p(x)."""
+    """Bounds of the log-likelihood of each row in nats, [B].
 
-    elbo: np.ndarray  # log_prob - kl along the inferred latents
+    In expectation, elbo <= bound <= log p(x).
+    """
+
+    elbo: np.ndarray  # log_prob - kl of the sampled latents
     kl: np.ndarray
     bound: np.ndarray  # the importance-weighted bound; exact for a core without latents
 
     @property
     def best(self) -> np.ndarray:
-        """The higher of the two bounds of all rows."""
+        """The bound with the higher sum over all rows, elbo or bound."""
         return max(self.bound, self.elbo, key=np.sum)
 
 
-Span = tuple[int, int]  # from the first to after the last
-
-
-def windows(
-    sequence: Any, spans: Sequence[Span], width: int
+def consecutive_windows(
+    sequence: Sliceable, spans: Sequence[Span], width: int
 ) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """Parts of a long sequence side by side, window by window: what `WindowScorer.read` takes.
+    """Yields all spans of a long sequence side by side, one window after another.
 
     Args:
-      sequence: whatever can be sliced to arrays [N, ...].
-      spans: where the rows of the windows begin and end in it.
-      width: of a window.
+      sequence: the sequence, [N, ...].
+      spans: the rows of the windows, as spans of `sequence`.
+      width: the number of steps in a window.
 
     Yields:
-      Windows [B, width, ...], zeros after the end of a row, and how much of each row is in them.
+      Windows [B, width, ...], zero after the end of a row, and the number of steps in each row.
     """
     longest = max(end - begin for begin, end in spans)
     for offset in range(0, longest, width):
@@ -55,121 +65,160 @@ def windows(
         yield observed, [len(part) for part in parts]
 
 
-def in_windows(
-    sequence: Any, spans: Sequence[Span], width: int, rows: int
+def separate_windows(
+    sequence: Sliceable, spans: Sequence[Span], width: int, rows: int
 ) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """All of the spans of a long sequence cut to windows, `rows` of them at once; see `windows`."""
+    """Yields all spans of a long sequence, cut to windows that each are a sequence of their own.
+
+    Args:
+      sequence, spans, width: see `consecutive_windows`.
+      rows: the largest number of windows to yield together.
+
+    Yields:
+      Windows [B, width, ...], zero after the end of a row, and the number of steps in each row.
+    """
     cut = [(at, min(at + width, end)) for begin, end in spans for at in range(begin, end, width)]
     for first in range(0, len(cut), rows):
-        yield from windows(sequence, cut[first : first + rows], width)
+        yield from consecutive_windows(sequence, cut[first : first + rows], width)
 
 
-def score(model: ModelBase, num_samples: int, read: Callable[["WindowScorer"], Score]) -> Score:
-    """The ELBO along one particle, which is never drawn again, and the bound of `num_samples`.
+def score(
+    model: SequenceModel, num_samples: int, score_data: Callable[["WindowScorer"], Score]
+) -> Score:
+    """Scores data with one particle for the ELBO and `num_samples` particles for the bound.
+
+    One particle is never resampled, so its ELBO is that of one sample of all latents.
 
     Args:
       model: the model.
-      num_samples: particles of the bound.
-      read: scores what is to be scored with a `WindowScorer`.
+      num_samples: the number of particles of the bound.
+      score_data: function that scores the data with a given `WindowScorer`.
     """
-    one = read(WindowScorer(model))
-    reader = WindowScorer(model, num_samples)
-    return one if reader.num_samples == 1 else one._replace(bound=read(reader).bound)
+    single = score_data(WindowScorer(model))
+    scorer = WindowScorer(model, num_samples)
+    if scorer.num_samples == 1:
+        return single
+    return single._replace(bound=score_data(scorer).bound)
+
+
+class _Steps(NamedTuple):
+    """What the core needs to infer some steps of a window: nests of [B * K, T, ...]."""
+
+    contexts: Nest
+    observed: Nest
+    evidence: tf.Tensor | None
+    noise: tf.Tensor
 
 
 class WindowScorer:
-    """Scores rows of sequences that are longer than can be read at once.
+    """Scores sequences that are too long to be scored by one call of the model.
 
-    Each row is followed by `num_samples` particles, each with its own state. Every few steps the
-    log of their mean weight adds to the bound, and they are drawn again in proportion to their
-    weights, which keeps the product of the means an unbiased estimate of p(x): a bound by
-    Jensen's inequality (FIVO, Maddison et al. 2017, arXiv:1705.09279, with proposals that know the
-    whole window). One particle is enough without latents.
+    `num_samples` particles follow each row, each with its own state. Every few steps, the log of
+    their mean weight is added to the bound, and they are resampled in proportion to their
+    weights. The product of the mean weights stays an unbiased estimate of p(x), so the bound is
+    one by Jensen's inequality (FIVO, Maddison et al. 2017, arXiv:1705.09279, with proposals that
+    know the whole window). A core without latents needs one particle only.
 
     Args:
-      model: what reads.
-      num_samples: particles a row.
+      model: the model.
+      num_samples: the number of particles of each row.
+      steps_between_resampling: the number of steps after which particles are resampled.
     """
 
-    def __init__(self, model: ModelBase, num_samples: int = 1):
+    def __init__(
+        self, model: SequenceModel, num_samples: int = 1, steps_between_resampling: int = 8
+    ):
         self.model = model
         self.num_samples = num_samples if model.core.latent_size else 1
-        self._read = tf.function(self._read_window, reduce_retracing=True, autograph=False)
+        self.steps_between_resampling = steps_between_resampling
+        self._compiled = tf.function(self._score_window, reduce_retracing=True, autograph=False)
 
-    def read(
-        self, windows: Iterable[tuple[Any, Any]], state: State | None = None, seed: int = 0
+    def score(
+        self,
+        windows: Iterable[tuple[Nest, Tensor | Sequence[int]]],
+        state: State | None = None,
+        seed: int = 0,
     ) -> tuple[Score, State]:
-        """Reads windows one after another.
+        """Scores consecutive windows.
 
         Args:
-          windows: pairs of observed, a nest of [B, T, ...], and lengths, int [B], 0 where a row
-            has ended.
-          state: the state that an earlier call returned; None starts anew.
-          seed: of the latents' noise and of the particles' choice.
+          windows: pairs of observations, a nest of [B, T, ...], and lengths, int [B]: the number
+            of steps in each row, 0 if the row has ended.
+          state: the state that an earlier call returned; None starts at the initial state.
+          seed: of the noise of the latents and of the resampling.
 
         Returns:
           The score, and the state after the last window, of B * num_samples rows.
+
+        Raises:
+          ValueError: if there are no windows.
         """
-        totals: Any = 0.0
+        totals = np.zeros(())
         for index, (observed, lengths) in enumerate(windows):
             if state is None:
-                rows = len(lengths) * self.num_samples
-                state = self.model.initial_state(rows)
+                state = self.model.initial_state(len(lengths) * self.num_samples)
             seeds = tf.random.experimental.stateless_split([seed, index], 2)
-            scores, state = self._read(observed, tf.constant(lengths, tf.int32), state, seeds)
-            totals += np.asarray(scores, np.float64)
-        if state is None:
-            raise ValueError("there are no windows to read")
+            scores, state = self._compiled(observed, tf.constant(lengths, tf.int32), state, seeds)
+            totals = totals + np.asarray(scores, np.float64)
+        if state is None or not totals.shape:
+            raise ValueError("windows: there are none to score")
         return Score(*totals), state
 
-    def _read_window(
-        self, observed: Any, lengths: tf.Tensor, state: State, seeds: tf.Tensor
+    def _score_window(
+        self, observed: Nest, lengths: tf.Tensor, state: State, seeds: tf.Tensor
     ) -> tuple[tf.Tensor, State]:
+        steps, context_state = self._prepare(observed, lengths, state, seeds[0])
+        end = tf.shape(steps.noise)[1]
+        stride = end if self.num_samples == 1 else self.steps_between_resampling
+        row_lengths = tf.repeat(lengths, self.num_samples)
+
+        def score_next(start: tf.Tensor, scores: tf.Tensor, core_state: Nest) -> tuple[Nest, ...]:
+            stop = tf.minimum(start + stride, end)
+            chunk_scores, after = self._score_chunk(
+                _slice(steps, start, stop),
+                core_state,
+                tf.clip_by_value(row_lengths - start, 0, stop - start),
+                tf.random.experimental.stateless_fold_in(seeds[1], start),
+            )
+            # A loop must keep its shapes, and those after resampling are unknown.
+            after = tf.nest.map_structure(_with_shape_of, after, core_state)
+            return stop, _with_shape_of(scores + chunk_scores, scores), after
+
+        scores = tf.zeros([len(Score._fields), tf.shape(lengths)[0]])
+        _, scores, core_state = tf.while_loop(
+            lambda start, *_: start < end, score_next, (0, scores, state.core)
+        )
+        return scores, State(context_state, core_state)
+
+    def _prepare(
+        self, observed: Nest, lengths: tf.Tensor, state: State, seed: tf.Tensor
+    ) -> tuple[_Steps, Nest]:
+        """Returns what the core needs for a window, and the state of the context after it."""
         model, K = self.model, self.num_samples
-        repeat = lambda x: None if x is None else tf.repeat(x, K, axis=0)  # noqa: E731
-        # All particles of a row have seen the same, and share what depends on nothing else.
+        # All particles of a row have the same past observations, so what depends on these alone
+        # is computed once for each row.
         observed, inputs = model.as_sequences(observed)
         before = tf.nest.map_structure(lambda x: x[::K], state.context)
         contexts, context_states = model.context.from_observations(observed, inputs, before)
         evidence = model.core.encode(contexts, observed, lengths)
-        sequences = tf.nest.map_structure(repeat, (contexts, observed, evidence))
-        context_state = tf.nest.map_structure(repeat, last(context_states, lengths))
-        steps = tf.shape(tf.nest.flatten(observed)[0])[1]
-        noise = model.noise(tf.shape(lengths)[0] * K, steps, seeds[0])
-        every = steps if K == 1 else _STEPS_BETWEEN_DRAWS
-
-        def read(start: Any, scores: tf.Tensor, core_state: Any) -> Any:
-            end = tf.minimum(start + every, steps)
-            part = tf.nest.map_structure(
-                lambda x: None if x is None else x[:, start:end], (*sequences, noise)
-            )
-            part_lengths = repeat(tf.clip_by_value(lengths - start, 0, end - start))
-            seed = tf.random.experimental.stateless_fold_in(seeds[1], start)
-            part_scores, after = self._read_part(part, core_state, part_lengths, seed)
-            # A loop's shapes stay as they are, and those after a draw of rows are not known.
-            totals = tf.ensure_shape(scores + part_scores, scores.shape)
-            after = tf.nest.map_structure(
-                lambda x, y: tf.ensure_shape(x, y.shape), after, core_state
-            )
-            return end, totals, after
-
-        scores = tf.zeros([len(Score._fields), tf.shape(lengths)[0]])
-        _, scores, core_state = tf.while_loop(
-            lambda start, *_: start < steps, read, (0, scores, state.core)
+        contexts, observed, evidence, context_state = _repeat(
+            (contexts, observed, evidence, last(context_states, lengths)), K
         )
-        return scores, State(context_state, core_state)
+        rows, steps = tf.shape(lengths)[0] * K, tf.shape(tf.nest.flatten(observed)[0])[1]
+        return _Steps(contexts, observed, evidence, model.noise(rows, steps, seed)), context_state
 
-    def _read_part(
-        self,
-        part: tuple[Any, Any, Any, tf.Tensor],
-        state: Any,
-        lengths: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> tuple[tf.Tensor, Any]:
-        """Scores a few steps, and draws the particles again."""
+    def _score_chunk(
+        self, steps: _Steps, state: Nest, lengths: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, Nest]:
+        """Scores a few steps, and resamples the particles.
+
+        Returns:
+          The fields of `Score` stacked, [3, B], and the states of the resampled particles.
+        """
         K = self.num_samples
-        contexts, observed, evidence, noise = part
-        inference = self.model.core.infer(contexts, observed, state, noise, lengths, evidence)
+        inference = self.model.core.infer(
+            steps.contexts, steps.observed, state, steps.noise, lengths, steps.evidence
+        )
         log_weights = tf.reshape(objectives.log_weight(inference), [-1, K])  # [B, K]
         bound = objectives.importance_weighted_bound(tf.transpose(log_weights))
         particles = (objectives.elbo(inference), tf.reduce_sum(inference.kl, axis=1))
@@ -178,3 +227,18 @@ class WindowScorer:
         rows = tf.reshape(chosen + K * tf.range(tf.shape(chosen)[0])[:, None], [-1])
         state = tf.nest.map_structure(lambda x: tf.gather(x, rows), last(inference.states, lengths))
         return tf.stack([*means, bound]), state
+
+
+def _repeat(nest: Nest, times: int) -> Any:
+    """Repeats each row of a nest of [B, ...]; None stays None."""
+    return tf.nest.map_structure(lambda x: None if x is None else tf.repeat(x, times, axis=0), nest)
+
+
+def _slice(steps: _Steps, start: tf.Tensor, stop: tf.Tensor) -> _Steps:
+    """Returns the steps from `start` to before `stop`."""
+    part: _Steps = tf.nest.map_structure(lambda x: None if x is None else x[:, start:stop], steps)
+    return part
+
+
+def _with_shape_of(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    return tf.ensure_shape(x, like.shape)

@@ -1,74 +1,86 @@
-"""A training stops before the update that would make its weights infinite or not a number."""
+"""Stops a training run before an update that would make weights infinite or not a number."""
 
 import functools
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
+import keras
 import tensorflow as tf
 
 from vaeseq.errors import Stopped
+from vaeseq.nn.types import Nest
 
-_MARK = "not finite at step"
+Data = TypeVar("Data")
+Result = TypeVar("Result")
+
 _MOST_NAMES = 3
+# Compiled code can raise only errors of TensorFlow, so the step and the names cross it as text.
+_MARK = "not finite at step"
+_MESSAGE = re.compile(rf"{_MARK} (\d+): ([^\]'\"\n]*)")
 
 
-def checked(
+def assert_finite(
     loss: tf.Tensor,
-    suspects: dict[str, Any],
-    variables: list[Any],
-    gradients: list[Any],
+    suspects: Mapping[str, Nest],
+    variables: Sequence[keras.Variable],
+    gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
     step: tf.Tensor,
 ) -> tf.Tensor:
-    """What to wait for before the update; it fails where the loss or a gradient is not finite.
+    """Asserts that a loss and its gradients are finite; put it before the update.
 
-    One number says whether all is well, so that only a failure looks into the tensors.
+    One number decides it. Only a failure looks into the tensors, to name up to three of those
+    that are not finite.
 
     Args:
       loss: the loss.
-      suspects: what it is made of: nests of tensors by name, in the order in which they are
+      suspects: nests of tensors that the loss depends on, by name, in the order in which they are
         computed.
       variables: the trainable variables.
-      gradients: theirs.
-      step: to be named.
+      gradients: those of `variables`; None for none.
+      step: the number of the step, to be named.
+
+    Returns:
+      A tensor for `tf.control_dependencies`.
     """
     norm = tf.linalg.global_norm(gradients)
-    well = tf.math.is_finite(loss + norm)
+    is_finite = tf.math.is_finite(loss + norm)
 
     def fail() -> tf.Tensor:
         pairs = zip(variables, gradients, strict=True)
-        named = suspects | {f"the gradient of {x.path}": gradient for x, gradient in pairs}
+        named = {**suspects, **{f"the gradient of {x.path}": gradient for x, gradient in pairs}}
         named["the norm of all gradients"] = norm
         bad = tf.stack([~_all_finite(x) for x in named.values()])
         names = tf.boolean_mask(list(named), bad)[:_MOST_NAMES]
-        words = [_MARK, tf.strings.as_string(step), tf.strings.reduce_join(names, separator=", ")]
-        tf.debugging.Assert(False, [tf.strings.join(words, separator=" ")])
-        return well
+        text = tf.strings.reduce_join(names, separator=", ")
+        number = tf.strings.as_string(step)
+        tf.debugging.Assert(False, [tf.strings.join([_MARK, " ", number, ": ", text])])
+        return is_finite
 
-    return tf.cond(well, lambda: well, fail)
+    return tf.cond(is_finite, lambda: is_finite, fail)
 
 
-def _all_finite(tensors: Any) -> tf.Tensor:
-    """Whether all floats in a nest are finite."""
+def _all_finite(tensors: "Nest | None") -> tf.Tensor:
+    """Returns whether all floats in a nest are finite."""
     dense = (x.values if isinstance(x, tf.IndexedSlices) else x for x in tf.nest.flatten(tensors))
     floats = [x for x in dense if x is not None and x.dtype.is_floating]
     return tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(x)) for x in floats)])
 
 
-def raise_stopped_if_not_finite(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A train function that says in one line (`Stopped`) what TensorFlow says in pages."""
+def raise_stopped_if_not_finite(function: Callable[[Data], Result]) -> Callable[[Data], Result]:
+    """Wraps a train function; turns the error of `assert_finite` into a one-line `Stopped`."""
 
     @functools.wraps(function)
-    def told(iterator: Any) -> Any:
+    def wrapped(data: Data) -> Result:
         try:
-            return function(iterator)
+            return function(data)
         except tf.errors.InvalidArgumentError as error:
-            found = re.search(rf"{_MARK} (\d+) ([^\]'\"\n]*)", error.message)
+            found = _MESSAGE.search(error.message)
             if not found:
                 raise
             raise Stopped(
-                f"step {found[1]}: {found[2]} not finite; nothing was updated. Try a smaller "
-                "learning_rate or clip_gradient_norm, and look for such values in the data"
+                f"step {found[1]}: {found[2]} not finite; nothing was updated. Use a smaller "
+                "learning_rate or clip_gradient_norm, and check the data for such values"
             ) from None
 
-    return told
+    return wrapped

@@ -9,7 +9,6 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from vaeseq.hparams import HParams
 from vaeseq.training import curves
 from vaeseq.training.best_weights import BestWeights
 from vaeseq.training.metrics_log import Metrics
@@ -77,15 +76,6 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self.saved_step = self.model.trained_steps
         took = time.monotonic() - start
         self.next = start + took + max(self.seconds_between, took / self.max_share)
-
-
-def best_metric(hparams: HParams) -> str:
-    """Returns the metric that selects the best weights of a generative model; see `Report`.
-
-    It is the validation loss. A policy gradient does not optimise the likelihood, so after one the
-    weights of the last report are the best.
-    """
-    return "valid_loss" if hparams.policy_gradient == "none" else "-step"
 
 
 class Report(keras.callbacks.Callback):

@@ -6,6 +6,7 @@ Keras that breaks one fails there by name.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -70,3 +71,38 @@ def lost_worker(error: tf.errors.OpError) -> str | None:
         return None
     found = re.search(r"task:(\d+)(?:\n| while)", error.message)
     return f"worker {found[1]}" if found else "a worker"
+
+
+def use_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
+    """Tells an optimizer that the gradients it gets are already summed over all replicas.
+
+    Keras sums them in `apply_gradients`, but clips each replica's own gradients before.
+    """
+
+    optimizer._all_reduce_sum_gradients = _unchanged
+
+
+def _unchanged(
+    gradients: list[tuple[tf.Tensor, tf.Variable]],
+) -> list[tuple[tf.Tensor, tf.Variable]]:
+    return gradients
+
+
+class NoSymbolicBuild:
+    """A base of models whose constructor creates the weights; list it before `keras.Model`.
+
+    `fit` and `evaluate` of Keras build a model symbolically, which fails for several replicas.
+    """
+
+    def _maybe_symbolic_build(self, *_: Any, **__: Any) -> None:
+        """Does nothing."""
+
+
+def seed_states(model: keras.Model) -> list[keras.Variable]:
+    """Returns the states of the random generators of a model's layers, such as dropout.
+
+    They are the variables of a model that are neither weights nor parts of metrics.
+    """
+    others = {id(variable) for variable in model.weights}
+    others |= {id(variable) for metric in model.metrics for variable in metric.variables}
+    return [variable for variable in model.variables if id(variable) not in others]

@@ -72,6 +72,8 @@ class VAECore(keras.layers.Layer, abc.ABC):
       name: the layer's name.
     """
 
+    has_sequence_latent = False  # whether one z describes the whole sequence; see `begin`
+
     def __init__(
         self,
         hparams: HParams,
@@ -134,7 +136,18 @@ class VAECore(keras.layers.Layer, abc.ABC):
         Raises:
           UsageError: if the core has no latent variable for the whole sequence.
         """
-        raise UsageError(
+        raise self._no_sequence_latent()
+
+    def posterior(self, evidence: tf.Tensor | None) -> Gaussian:
+        """Returns q(z | x) of whole sequences, given the evidence of their first step [B, D].
+
+        Raises:
+          UsageError: if the core has no latent variable for the whole sequence.
+        """
+        raise self._no_sequence_latent()
+
+    def _no_sequence_latent(self) -> UsageError:
+        return UsageError(
             f"{self.hparams.vae_type} has no latent variable for the whole sequence; "
             "train with --hparams vae_type=SEQVAE"
         )

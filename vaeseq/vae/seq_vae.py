@@ -51,6 +51,8 @@ class SeqVAE(VAECore):
     z is also an input of every d_t.
     """
 
+    has_sequence_latent = True
+
     def __init__(
         self,
         hparams: HParams,

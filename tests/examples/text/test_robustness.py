@@ -109,7 +109,7 @@ def test_everything_is_traced_once(main, tmp_path, corpus, monkeypatch):
         monkeypatch.setattr(owner, name, counted)
 
     count(TextModel, "train_step")
-    count(WindowScorer, "_read_window")
+    count(WindowScorer, "_score_window")
     count(VAECore, "generate")
     run, valid = tmp_path / "run", tmp_path / "valid.txt"
     valid.write_text(VERSE * 101)  # long enough for two streams
@@ -117,12 +117,12 @@ def test_everything_is_traced_once(main, tmp_path, corpus, monkeypatch):
     train = ["train", "--log-dir", run, *corpora, "--hparams", TINY, "--num-steps", 5]
     TextProgram(report_steps=2).train(parse(*train, "--keep", 1))
     assert len(list(run.glob("checkpoints/step-*"))) == 1
-    assert sorted(traced) == ["_read_window", "generate", "train_step"]
+    assert sorted(traced) == ["_score_window", "generate", "train_step"]
     traced.clear()
     main("evaluate", "--log-dir", run)
     several_pieces = ["--length", 600, "--num-samples", 2, "--temperature", 0.5]
     main("generate", "--log-dir", run, *several_pieces)
-    assert traced == ["_read_window", "generate"]
+    assert traced == ["_score_window", "generate"]
 
 
 # Malicious run directories: each changes a copy of a good run.

@@ -50,7 +50,7 @@ def _collect_corpus(patterns: Sequence[str], form: RollFormat) -> tuple[Corpus, 
 def _windows(model: MidiModel, corpus: Corpus) -> Iterator[tuple[Observed, list[int]]]:
     """Yields batches of windows that are as long as those of training, and their lengths."""
     width, rows = model.hparams.sequence_size, model.hparams.batch_size
-    for rolls, lengths in scoring.in_windows(corpus.frames, corpus.spans, width, rows):
+    for rolls, lengths in scoring.separate_windows(corpus.frames, corpus.spans, width, rows):
         yield model.observe(rolls, strike_first_frame=True), lengths
 
 

@@ -18,7 +18,7 @@ from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.examples.midi.program import HELD_OUT, MidiProgram, corpus_statistics, open_corpora
 from vaeseq.model.base import State
 from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
-from vaeseq.model.sampling import draw, draw_with_common_noise
+from vaeseq.model.sampling import sample, sample_with_common_noise
 from vaeseq.nn.types import Tensor
 from vaeseq.training import files
 
@@ -87,7 +87,7 @@ def _extend(
             tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
         )
     with tqdm(total=args.num_samples * length, unit="frame") as bar:
-        observed = draw(
+        observed = sample(
             model, state, args.num_samples, length, args.temperature, args.seed, bar.update
         )
     return model.to_rolls(observed)
@@ -150,7 +150,7 @@ def _draw_path(
     """Returns a roll for each state of an interpolation, all with the same noise."""
     with tqdm(total=args.steps * length, unit="frame") as bar:
         return model.to_rolls(
-            draw_with_common_noise(
+            sample_with_common_noise(
                 model, states, length, temperature, args.seed, bar.update, latents
             )
         )

@@ -9,7 +9,7 @@ from vaeseq import Context, DistModule, ModelBase, codec, context
 from vaeseq.examples.midi.corpus import Corpus
 from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.music import melody
-from vaeseq.model.scoring import Score, WindowScorer, windows
+from vaeseq.model.scoring import Score, WindowScorer, consecutive_windows
 from vaeseq.nn.mlp import MLP
 
 Observed = np.ndarray | tuple[np.ndarray, np.ndarray]
@@ -155,7 +155,7 @@ def score_pieces(
         pieces = order[at : at + rows]
         spans = [corpus.spans[piece] for piece in pieces]
         longest = max(end - begin for begin, end in spans)
-        parts = windows(corpus.frames, spans, min(longest, window_frames))
+        parts = consecutive_windows(corpus.frames, spans, min(longest, window_frames))
         observed = ((model.observe(rolls), lengths) for rolls, lengths in parts)
-        scores[:, pieces] = scorer.read(observed, seed=seed)[0]
+        scores[:, pieces] = scorer.score(observed, seed=seed)[0]
     return Score(*scores)

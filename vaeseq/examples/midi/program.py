@@ -31,9 +31,10 @@ from vaeseq.examples.midi.model import MidiModel, Observed, score_pieces
 from vaeseq.examples.midi.music import render
 from vaeseq.examples.midi.music.render import Statistics
 from vaeseq.examples.midi.music.roll import RollFormat, to_midi_bytes
-from vaeseq.model.sampling import draw
+from vaeseq.model.base import best_metric
+from vaeseq.model.sampling import sample
 from vaeseq.model.scoring import WindowScorer
-from vaeseq.training.callbacks import Report, best_metric
+from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
 
@@ -168,7 +169,7 @@ def open_corpora(run: Run) -> tuple[RollFormat, Corpus, Corpus]:
 def sample_roll(model: MidiModel, form: RollFormat, seconds: float) -> np.ndarray:
     """Returns the roll of a sample, always with the random seed of the hyperparameters."""
     length = max(1, round(seconds * form.frames_per_second))
-    observed = draw(model, model.initial_state(1), 1, length, seed=model.hparams.seed)
+    observed = sample(model, model.initial_state(1), 1, length, seed=model.hparams.seed)
     return model.to_rolls(observed)[0]
 
 

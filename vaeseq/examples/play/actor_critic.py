@@ -69,7 +69,7 @@ class ActorCritic:
         checks = []
         if self.hparams.check_numerics:
             suspects = {"imagined trajectories": imagined, "the agent's loss": loss}
-            checks = [finite.checked(loss, suspects, variables, gradients, step)]
+            checks = [finite.assert_finite(loss, suspects, variables, gradients, step)]
         with tf.control_dependencies(checks):
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
             self.agent.update_slow_critic(self.hparams.slow_critic_rate)

@@ -47,7 +47,7 @@ def _evaluate(model: TextModel, ids: ArrayFile, args: argparse.Namespace) -> dic
     result["oov_share"] = model.vocabulary.count_oov(ids) / len(ids)
     if model.has_sequence_latent:
         width, rows = model.hparams.sequence_size, model.hparams.batch_size
-        parts = scoring.in_windows(ids, [(0, len(ids))], width, rows)
+        parts = scoring.separate_windows(ids, [(0, len(ids))], width, rows)
         result |= latent_usage(model, parts, args.seed)._asdict()
     return result
 

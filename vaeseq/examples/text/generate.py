@@ -10,7 +10,7 @@ from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.model import TextModel, sample_texts
 from vaeseq.examples.text.program import load_trained
 from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
-from vaeseq.model.sampling import draw_with_common_noise
+from vaeseq.model.sampling import sample_with_common_noise
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -49,5 +49,7 @@ def _interpolate(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
     z = model.interpolate_latents(start, end, args.steps)
     length = args.length or model.hparams.sequence_size
     temperature = args.temperature * BETWEEN_TEMPERATURE
-    ids = draw_with_common_noise(model, model.state_from_latents(z), length, temperature, args.seed)
+    ids = sample_with_common_noise(
+        model, model.state_from_latents(z), length, temperature, args.seed
+    )
     yield from map(model.vocabulary.decode, ids)

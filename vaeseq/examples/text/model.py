@@ -13,8 +13,8 @@ from vaeseq import ModelBase, codec
 from vaeseq.examples.text.data import Ids, Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.model.base import State
-from vaeseq.model.sampling import draw
-from vaeseq.model.scoring import Score, WindowScorer, windows
+from vaeseq.model.sampling import sample
+from vaeseq.model.scoring import Score, WindowScorer, consecutive_windows
 
 
 class TextModel(ModelBase):
@@ -65,14 +65,14 @@ def score_text(
     spans = list(itertools.pairwise(bounds))
     longest = max(end - begin for begin, end in spans)
     bar = tqdm(
-        windows(ids, spans, width),
+        consecutive_windows(ids, spans, width),
         total=math.ceil(longest / width),
         unit="char",
         unit_scale=streams * width,
         disable=not progress,
     )
     state = _states_before(scorer, ids, spans, seed) if streams > 1 else None
-    return Score(*map(np.sum, scorer.read(bar, state, seed)[0]))
+    return Score(*map(np.sum, scorer.score(bar, state, seed)[0]))
 
 
 def _states_before(
@@ -81,7 +81,7 @@ def _states_before(
     """Returns the state after the window before each span; the first starts anew."""
     width, particles = scorer.model.hparams.sequence_size, scorer.num_samples
     before = [(max(0, begin - width), begin) for begin, _ in spans]
-    _, states = scorer.read(windows(ids, before, width), seed=seed)
+    _, states = scorer.score(consecutive_windows(ids, before, width), seed=seed)
     initial = scorer.model.initial_state(particles)
     joined: State = tf.nest.map_structure(
         lambda first, others: tf.concat([first, others[particles:]], 0), initial, states
@@ -116,5 +116,5 @@ def sample_texts(
     if prime:
         _, state = model.infer(model.vocabulary.encode(prime)[None], seed=seed)
     with tqdm(total=num_samples * length, unit="char", disable=not progress) as bar:
-        ids = draw(model, state, num_samples, length, temperature, seed, bar.update)
+        ids = sample(model, state, num_samples, length, temperature, seed, bar.update)
     yield from map(model.vocabulary.decode, ids)

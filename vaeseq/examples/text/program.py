@@ -12,8 +12,9 @@ from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Text, Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel, sample_texts, score_text
+from vaeseq.model.base import best_metric
 from vaeseq.model.scoring import WindowScorer
-from vaeseq.training.callbacks import Report, best_metric
+from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
 

@@ -1,0 +1,212 @@
+"""Samples of a policy, and rollouts that estimate the value of its choices."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import tensorflow as tf
+
+from vaeseq.context import Context
+from vaeseq.hparams import HParams
+from vaeseq.nn.convert import unpack_batch
+from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.types import Nest, Seed, Size
+
+_ROWS_AT_ONCE = 2048
+
+Score = Callable[[Nest, tf.Tensor | None], tf.Tensor]
+"""Returns the score of whole sequences, [B], given them and their lengths."""
+
+
+class Core(Protocol):
+    """What a policy uses of its core; see `vaeseq.vae.core.VAECore`."""
+
+    latent_size: int
+
+    @property
+    def generate(self) -> Callable[..., tuple[Nest, tuple[Nest, Nest]]]:
+        """Samples observations."""
+
+    @property
+    def unroll(self) -> Callable[..., tuple[Any, Nest]]:
+        """Returns all steps of a sequence, and the state after each."""
+
+
+class Policy(Protocol):
+    """A sequence model as a policy, which chooses x_t given x_1:t-1; `ModelBase` is one."""
+
+    hparams: HParams
+    context: Context
+    decoder: DistModule
+
+    @property
+    def core(self) -> Core:
+        """The recurrent core."""
+
+    def as_sequences(self, observed: Nest, inputs: "Nest | None" = None) -> tuple[Nest, Nest]:
+        """Converts observations and inputs to tensors of the expected dtypes."""
+
+    def noise(self, batch_size: Size, steps: Size, seed: Seed) -> tf.Tensor:
+        """Returns the noise of the latents, [B, T, Z]."""
+
+    @property
+    def initial_state(self) -> Callable[[Size], tuple[Nest, Nest]]:
+        """Returns the states of context and core before the first step."""
+
+    @property
+    def infer(self) -> Callable[..., tuple[Any, Any]]:
+        """Infers the latents of observed sequences."""
+
+
+class Batch(NamedTuple):
+    """Observed sequences: tensors, as `Policy.as_sequences` returns them."""
+
+    observed: Nest  # nest of [B, T, *event_shape]
+    inputs: Nest = ()  # nest of [B, T, ...]
+    lengths: tf.Tensor | None = None  # [B]
+
+    @property
+    def shape(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """B and T."""
+        rows, steps = tf.unstack(tf.shape(tf.nest.flatten(self.observed)[0])[:2])
+        return rows, steps
+
+
+class Samples(NamedTuple):
+    """Generated sequences."""
+
+    observed: Nest  # nest of [B, T, *event_shape]
+    log_prob: tf.Tensor  # log p(x_t | x_<t, z) [B, T], with its gradient
+    states: tuple[Nest, Nest]  # of context and core after each step, nests of [B, T, ...]
+
+
+def batch_of(policy: Policy, data: Nest) -> Batch:
+    """Returns the batch that Keras passes to a training step."""
+    observed, inputs, lengths, _ = unpack_batch(data)
+    return Batch(*policy.as_sequences(observed, inputs), lengths)
+
+
+def sample(policy: Policy, batch: Batch, seed: Seed) -> Samples:
+    """Samples as many sequences as a batch has, with the same inputs and lengths.
+
+    If the policy has latents, those of the first half of the rows come from the prior, and those
+    of the second half from the posterior of the observed rows. The latents are reparameterized,
+    so the gradient of `log_prob` reaches the parts of the model that they come from.
+    """
+    if policy.core.latent_size == 0:
+        return _sample(policy, batch, seed, from_posterior=False)
+    half = batch.shape[0] // 2
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed))
+    from_prior = _sample(policy, _rows(batch, slice(None, half)), seeds[0], from_posterior=False)
+    inferred = _sample(policy, _rows(batch, slice(half, None)), seeds[1], from_posterior=True)
+    joined: Samples = tf.nest.map_structure(
+        lambda *parts: tf.concat(parts, axis=0), from_prior, inferred
+    )
+    return joined
+
+
+def _sample(policy: Policy, batch: Batch, seed: Seed, from_posterior: bool) -> Samples:
+    noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
+    noise = policy.noise(*batch.shape, noise_seed)
+    context_state, core_state = policy.initial_state(batch.shape[0])
+    latents = None
+    if from_posterior:
+        inference, _ = policy.infer(*batch, seed=noise_seed)
+        latents = inference.steps.latents
+    constant = None if latents is None else tf.stop_gradient(latents)
+    states = context_state, core_state
+    generated, _ = policy.core.generate(
+        policy.context, batch.inputs, states, noise, seed, latents=constant
+    )
+    generated = tf.nest.map_structure(tf.stop_gradient, generated)
+    contexts, context_states = policy.context.from_observations(
+        generated, batch.inputs, context_state
+    )
+    steps, core_states = policy.core.unroll(contexts, core_state, noise, latents=latents)
+    log_prob = policy.decoder.log_prob(steps.obs_params, generated)
+    return Samples(generated, log_prob, (context_states, core_states))
+
+
+def action_values(
+    policy: Policy,
+    score: Score,
+    samples: Samples,
+    batch: Batch,
+    seed: Seed,
+    rows_at_once: int = _ROWS_AT_ONCE,
+) -> tf.Tensor:
+    """Returns estimates of Q_k = Q(x_1:t_k) for every t_k of the grid, [B, K].
+
+    Q_k is the mean score of `hparams.policy_rollouts` rollouts that continue x_1:t_k, with t_k =
+    c, 2c, ..., T for c = `hparams.policy_reward_step`. The last one is the score of the sample.
+
+    Args:
+      policy: the policy.
+      score: scores whole sequences.
+      samples: the sequences.
+      batch: the batch that they were sampled for.
+      seed: of the rollouts.
+      rows_at_once: about the largest number of sequences that are rolled out together, which
+        bounds the memory.
+    """
+    count, stride = policy.hparams.policy_rollouts, policy.hparams.policy_reward_step
+    rows, steps = batch.shape
+    ends = tf.range(stride, steps, stride)  # all t_k < T
+    prefixes = tf.shape(ends)[0]
+    at_once = tf.maximum(rows_at_once // tf.maximum(rows * prefixes, 1), 1)
+
+    def roll_out(done: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        now = tf.minimum(at_once, count - done)
+        sequences = _rollouts(policy, samples, batch, ends, now, tf.stack([0, done]) + seed)
+        scores = score(sequences, _repeat(batch.lengths, prefixes * now))
+        sums = tf.reduce_sum(tf.reshape(scores, [rows, prefixes, now]), 2)
+        return done + now, tf.ensure_shape(total + sums, total.shape)  # a loop keeps its shapes
+
+    start = 0, tf.zeros([rows, prefixes])
+    _, total = tf.while_loop(lambda done, _: done < count, roll_out, start)
+    own = score(samples.observed, batch.lengths)[:, None]
+    return tf.concat([total / count, own], axis=1)
+
+
+def _rollouts(
+    policy: Policy, samples: Samples, batch: Batch, ends: tf.Tensor, count: tf.Tensor, seed: Seed
+) -> Nest:
+    """Returns N = `count` continuations of each prefix of each row, [B K N, T, ...]."""
+    rows, time = batch.shape
+    noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
+    copies = tf.shape(ends)[0] * count
+    end = tf.tile(tf.repeat(ends, count), [rows])  # [B K N]
+    steps = tf.maximum(time - policy.hparams.policy_reward_step, 1)
+    later = tf.clip_by_value(end[:, None] + tf.range(steps), 0, time - 1)
+    noise = policy.noise(tf.shape(end)[0], steps, noise_seed)
+
+    def state_at_end(states: tf.Tensor) -> tf.Tensor:
+        """[B, T, ...] to [B K N, ...]."""
+        found = tf.gather(states, ends - 1, axis=1)
+        return _repeat(tf.reshape(found, tf.concat([[-1], tf.shape(states)[2:]], 0)), count)
+
+    def inputs_after_end(inputs: tf.Tensor) -> tf.Tensor:
+        """[B, T, ...] to [B K N, steps, ...]."""
+        return tf.gather(_repeat(inputs, copies), later, batch_dims=1)
+
+    inputs = tf.nest.map_structure(inputs_after_end, batch.inputs)
+    states = tf.nest.map_structure(state_at_end, samples.states)
+    generated, _ = policy.core.generate(policy.context, inputs, states, noise, seed)
+    at = tf.range(time) - end[:, None]  # the position of each step in its rollout [B K N, T]
+
+    def join(prefix: tf.Tensor, rollout: tf.Tensor) -> tf.Tensor:
+        after = tf.gather(rollout, tf.clip_by_value(at, 0, steps - 1), batch_dims=1)
+        shape = tf.concat([tf.shape(at), tf.ones([tf.rank(after) - 2], tf.int32)], 0)
+        return tf.where(tf.reshape(at, shape) < 0, _repeat(prefix, copies), after)
+
+    joined: Nest = tf.nest.map_structure(join, samples.observed, generated)
+    return joined
+
+
+def _repeat(x: tf.Tensor | None, times: Size) -> tf.Tensor | None:
+    """Repeats each row; None stays None."""
+    return None if x is None else tf.repeat(x, times, axis=0)
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    part: Batch = tf.nest.map_structure(lambda x: None if x is None else x[rows], batch)
+    return part
