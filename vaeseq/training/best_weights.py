@@ -43,8 +43,7 @@ class BestWeights:
         badness = self._badness(metrics)
         if badness < self._lowest:
             self._checkpoints.save_best(model, final)
-            if not final:
-                self._lowest = badness
+            self._lowest = badness
 
     def _badness(self, metrics: Metrics) -> float:
         return self._sign * metrics[self._name]
