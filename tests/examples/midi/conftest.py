@@ -83,7 +83,7 @@ def trained(pieces, tmp_path_factory):
         words = ["train", "--log-dir", path, "--train-files", pieces, "--num-steps", STEPS]
         args = app.parser().parse_args([str(word) for word in [*words, *FLAGS[kind]]])
         out = io.StringIO()
-        with contextlib.redirect_stdout(out):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
             MidiProgram(sample_seconds=1.0).train(args)
         return Trained(path, out.getvalue())
 

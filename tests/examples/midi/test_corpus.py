@@ -1,5 +1,8 @@
 """Corpora: split, stored, opened, and cut into batches."""
 
+import functools
+import json
+
 import numpy as np
 import pytest
 
@@ -71,11 +74,29 @@ def test_a_stored_corpus_loads_as_it_was(parsed, tmp_path):
     for corpus, part in ((train, parts["train"]), (valid, parts["valid"])):
         for (begin, end), piece in zip(corpus.spans, part, strict=True):
             np.testing.assert_array_equal(corpus.frames[begin:end], roll.to_roll(piece.notes, form))
-    for change in ('"frames": 1', '"rate": -1', '"programs": [0, 0]'):
-        name = change.partition(":")[0]
-        broken = text.replace(text[text.index(name) :].split(",")[0], change, 1)
-        with pytest.raises(UsageError):
-            load_corpora(broken, "pieces.json", find_file)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("train", 0, "frames"), 1, r"train.rolls has \d+ frames, but pieces.json says \d+"),
+        (("format", "rate"), -1, "format.rate"),
+        (("format", "programs"), [0, 0], "format.programs"),
+    ],
+)
+def test_an_index_that_is_invalid_or_wrong_is_refused(place, value, message, parsed, tmp_path):
+    form = choose_format(parsed, HPARAMS, None, apart=False)
+
+    def find_file(name):
+        return tmp_path / name
+
+    stored = write_rolls(parsed, form, find_file(rolls_name("train")))
+    write_rolls(parsed, form, find_file(rolls_name("valid")))
+    index = json.loads(index_json(form, stored, stored, {}))
+    *parents, last = place
+    functools.reduce(lambda node, key: node[key], parents, index)[last] = value
+    with pytest.raises(UsageError, match=message):
+        load_corpora(json.dumps(index), "pieces.json", find_file)
 
 
 def test_the_head_of_a_corpus_has_whole_pieces():
