@@ -78,7 +78,7 @@ def imagine(
         outcome, core = world.core.step(context, core, noise)
         params = world.decoder.temper(outcome.obs_params, temperature)
         sampled = world.decoder.sample(params, outcome_seed[0])
-        _, (reward, _), (continues,) = outcome.obs_params
+        *_, reward, _, continues = tf.nest.flatten(outcome.obs_params)
         after = world.context.observe(sampled, observation)
         carried = Start(State(after, core), Memory(remembered, executed))
         return (after, action, reward, tf.sigmoid(continues)), carried
