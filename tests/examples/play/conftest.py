@@ -57,7 +57,9 @@ def player_for(pooled):
 def train_steps(player, environment, start, stop):
     """Trains for the steps start + 1 to stop; returns the rows of the replay buffer."""
     player.train_in(environment)
-    player.fit(batches_by_step(lambda step: np.asarray([step]), start, stop), verbose=0)
+    player.fit(
+        batches_by_step(lambda step: np.asarray([step]), start, stop), shuffle=False, verbose=0
+    )
     return replayed(player)
 
 

@@ -47,7 +47,8 @@ def test_run_prints_each_game_and_a_summary(trained_run, play_main):
     command = ["run", "--log-dir", trained_run[0], "--num-games", 3, "--max-moves", 12]
     code, stdout, _ = play_main(*command, "--agent", "random", "--seed", 1)
     lines = stdout.splitlines()
-    assert code == 0 and len(lines) == 4 and lines[0].startswith("game 1: ")
+    assert code == 0 and len(lines) == 4 and lines[0].startswith("game 1: score ")
+    assert "over 3 games; not solved (threshold 475)" in lines[3]
     code, stdout, _ = play_main(*command, "--json")
     result = json.loads(stdout)
     assert code == 0 and result["env"] == "CartPole-v1" and result["threshold"] == 475

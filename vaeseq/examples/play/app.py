@@ -1,4 +1,4 @@
-"""Learns a model of a game, learns to play inside that model, and plays the real game."""
+"""Learn a model of a game, learn to play inside that model, and play the real game."""
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
@@ -12,64 +12,76 @@ def main() -> None:
 
 
 def parser() -> arguments.Parser:
-    """Returns the parser of the command line."""
+    """Returns the parser of the program's command line."""
     program, commands = arguments.make_parser("vaeseq-play", __doc__)
     train = arguments.add_command(
-        commands, f"{_PACKAGE}.program", "train", "begin or resume a training run"
+        commands, f"{_PACKAGE}.program", "train", "start or resume a training run"
     )
     arguments.add_training(train, num_steps=5000)
+    _add_environment(train)
     train.set_defaults(workers=1, main=main)
-    train.add_argument(
+
+    run = arguments.add_command(commands, f"{_PACKAGE}.run", "run", "play games")
+    _add_games(run)
+    _add_output(run)
+    return program
+
+
+def _add_environment(parser: arguments.Parser) -> None:
+    """Adds the flags of `train` that name the game and say when it is solved."""
+    parser.add_argument(
         "--env",
         metavar="NAME",
-        help="the game: an id of Gymnasium such as Pendulum-v1, module:Id for one that a module "
-        "registers, or gym:Id for one of Gym (default: CartPole-v1)",
+        help="the game: a Gymnasium id such as Pendulum-v1, module:Id if importing a module "
+        "registers it, or gym:Id for Gym (default: CartPole-v1)",
     )
-    train.add_argument(
+    parser.add_argument(
         "--solved-at",
         type=arguments.finite,
         metavar="X",
-        help="stop when the mean score reaches X (default: the threshold of the game, if it has "
-        "one)",
+        help="stop when the mean score reaches X (default: the threshold that the game declares)",
     )
-    train.add_argument(
-        "--no-early-stop",
-        action="store_true",
-        help="continue to --num-steps after the game is solved",
+    parser.add_argument(
+        "--no-early-stop", action="store_true", help="train until --num-steps even if solved"
     )
 
-    run = arguments.add_command(commands, f"{_PACKAGE}.run", "run", "play games")
-    run.add_argument(
-        "--env", metavar="NAME", help="the game; needed only to confirm that module:Id is trusted"
+
+def _add_games(parser: arguments.Parser) -> None:
+    """Adds the flags of `run` that choose the games and the agent."""
+    parser.add_argument(
+        "--env", metavar="NAME", help="the game of the run; only needed to trust a module:Id"
     )
-    run.add_argument(
-        "--max-moves",
-        type=arguments.positive,
-        metavar="N",
-        help="cut off a game after N moves (default: the hparam game_steps)",
-    )
-    run.add_argument(
+    parser.add_argument(
         "--num-games",
         type=arguments.positive,
         default=10,
         metavar="N",
         help="number of games (default: %(default)s)",
     )
-    run.add_argument(
+    parser.add_argument(
+        "--max-moves",
+        type=arguments.positive,
+        metavar="N",
+        help="stop a game after N moves (default: the hyperparameter game_steps)",
+    )
+    parser.add_argument(
         "--agent",
         choices=("trained", "random"),
         default="trained",
         help="who plays (default: %(default)s)",
     )
-    run.add_argument(
+    parser.add_argument(
         "--seed",
         type=arguments.natural,
         default=0,
         metavar="N",
-        help="random seed of the games (default: %(default)s)",
+        help="random seed; the same seed gives the same games (default: %(default)s)",
     )
-    run.add_argument(
-        "--render", metavar="FILE", help="write an animation of the first game to FILE, a .gif"
+
+
+def _add_output(parser: arguments.Parser) -> None:
+    """Adds the flags of `run` that choose what it writes."""
+    parser.add_argument(
+        "--render", metavar="FILE", help="write the first game as an animated GIF to FILE"
     )
-    run.add_argument("--json", action="store_true", help="print the result as a JSON object")
-    return program
+    parser.add_argument("--json", action="store_true", help="print the result as a JSON object")

@@ -35,10 +35,12 @@ class Summary(NamedTuple):
     solved: bool | None  # None without a threshold
 
     def __str__(self) -> str:
-        text = f"{self.mean:.1f} +- {self.deviation:.1f} over {self.games} games"
+        games = "game" if self.games == 1 else "games"
+        text = f"mean score {self.mean:.1f} +- {self.deviation:.1f} over {self.games} {games}"
         if self.threshold is None:
             return text
-        return f"{text}; {'solved' if self.solved else 'not solved'}, at {self.threshold:g}"
+        solved = "solved" if self.solved else "not solved"
+        return f"{text}; {solved} (threshold {self.threshold:g})"
 
 
 def summarise(episodes: Sequence[Episode], threshold: float | None) -> Summary:

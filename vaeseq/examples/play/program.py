@@ -69,26 +69,26 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
 
     def plan(self, run: Run, model: Player, args: argparse.Namespace) -> tuple[Batch, Report]:
         """Returns batches and reports; a training step is a step of the environment."""
-        environment = self.read(run)
-        model.train_in(environment)
-        threshold = environment.threshold if args.solved_at is None else args.solved_at
-        evaluation = Evaluation(model, environment, threshold, not args.no_early_stop)
+        domain = self.read(run)
+        model.train_in(domain)
+        threshold = domain.threshold if args.solved_at is None else args.solved_at
+        evaluation = Evaluation(model, domain, threshold, not args.no_early_stop)
         return schedule.plan(run, model, evaluation, args.num_steps)
 
     def finish(self, run: Run, model: Player) -> None:
         """Plays new episodes with the best weights and with random actions."""
-        environment = self.read(run)
+        domain = self.read(run)
         step = run.restore_best(model)
         seeds = schedule.episode_seeds(model, schedule.FINAL, model.hparams.confirm_games)
         for name, actor in (("trained", model.actor), ("random", None)):
-            episodes = play(actor, environment, seeds, model.hparams.game_steps)
-            print(f"{name:>8}: {summarise(episodes, environment.threshold)}")
+            episodes = play(actor, domain, seeds, model.hparams.game_steps)
+            print(f"{name:>8}: {summarise(episodes, domain.threshold)}")
             if actor is not None:
                 run.write(_DREAM, pictures.reality_beside_dream(model, episodes[0]))
-        print(f"trained for {model.trained_steps} moves; best weights: after {step} moves")
+        print(f"trained for {model.trained_steps} moves; the best weights are those after {step}")
         logging.info("curves, predictions and a dream are in %s", run.path)
 
 
 def train(args: argparse.Namespace) -> None:
-    """Begins or resumes a training run."""
+    """Starts or resumes a training run."""
     PlayProgram(args.env).train(args)
