@@ -42,7 +42,7 @@ class Policy(Protocol):
     def core(self) -> Core:
         """The recurrent core."""
 
-    def as_sequences(self, observed: Nest, inputs: "Nest | None" = None) -> tuple[Nest, Nest]:
+    def as_sequences(self, observed: Nest, inputs: Nest | None = None) -> tuple[Nest, Nest]:
         """Converts observations and inputs to tensors of the expected dtypes."""
 
     def noise(self, batch_size: Size, steps: Size, seed: Seed) -> tf.Tensor:

@@ -93,7 +93,7 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
     def call(
         self,
         observed: Nest,
-        inputs: "Nest | None" = None,
+        inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
         *,
         state: State | None = None,

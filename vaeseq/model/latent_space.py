@@ -28,7 +28,7 @@ class LatentSpaceModel(SequenceModel):
     def encode(
         self,
         observed: Nest,
-        inputs: "Nest | None" = None,
+        inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
     ) -> Gaussian:
         """Returns the posterior q(z | x) of observed sequences: mean and deviation, [B, Z]."""
@@ -43,7 +43,7 @@ class LatentSpaceModel(SequenceModel):
         self,
         latents: Tensor,
         sequence_size: int,
-        inputs: "Nest | None" = None,
+        inputs: Nest | None = None,
         temperature: float = 1.0,
         seed: Seed = 0,
     ) -> Any:
@@ -59,7 +59,7 @@ class LatentSpaceModel(SequenceModel):
     def reconstruct(
         self,
         observed: Nest,
-        inputs: "Nest | None" = None,
+        inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
     ) -> Any:
         """Decodes the posterior mean of observed sequences; each x_t is the mode given x_1:t-1."""

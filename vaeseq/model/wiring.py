@@ -66,7 +66,7 @@ class WiredModel(keras.Model):
     def infer(
         self,
         observed: Nest,
-        inputs: "Nest | None" = None,
+        inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
         *,
         state: State | None = None,
@@ -117,7 +117,7 @@ class WiredModel(keras.Model):
 
         return tf.nest.map_structure(zeros, self.decoder.event_dtype, self.decoder.event_shape)
 
-    def as_sequences(self, observed: Nest, inputs: "Nest | None" = None) -> tuple[Any, Any]:
+    def as_sequences(self, observed: Nest, inputs: Nest | None = None) -> tuple[Any, Any]:
         """Converts observations and inputs to tensors of the expected dtypes.
 
         Raises:

@@ -60,7 +60,7 @@ def assert_finite(
     return tf.cond(is_finite, lambda: is_finite, fail)
 
 
-def _all_finite(tensors: "Nest | None") -> tf.Tensor:
+def _all_finite(tensors: Nest | None) -> tf.Tensor:
     """Returns whether all floats in a nest are finite."""
     dense = (x.values if isinstance(x, tf.IndexedSlices) else x for x in tf.nest.flatten(tensors))
     floats = [x for x in dense if x is not None and x.dtype.is_floating]
