@@ -34,7 +34,7 @@ def test_the_variables_of_an_optimizer_are_named_after_the_variable_they_belong_
         assert private_api.slot_owner(optimizer.iterations, model.weights) is None
 
 
-def test_a_worker_waits_for_the_chief_only_as_long_as_it_is_told():
+def test_a_worker_waits_for_the_chief_no_longer_than_the_limit():
     (port,) = workers.free_ports(1)
     cluster = {"worker": [f"localhost:{port}", "localhost:1"]}
     config = {"cluster": cluster, "task": {"type": "worker", "index": 1}}
