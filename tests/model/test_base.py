@@ -41,7 +41,7 @@ def test_training_is_a_function_of_the_seed(pooled, observed):
     hparams = SMALL.replace(vae_type="SRNN")
     weights = []
     for seed in (0, 0, 1):
-        model = pooled(Waves, hparams.replace(seed=seed))
+        model = pooled(Waves, hparams.replace(seed=seed), run_eagerly=True)
         fit(model, observed, 2)
         weights.append(model.get_weights())
     assert_close(weights[0], weights[1], 0)
@@ -124,11 +124,12 @@ def test_calling_the_model_infers(waves, observed):
 def test_dropout_affects_training_only_and_is_a_function_of_seed_and_step(
     pooled, vae_type, observed
 ):
-    weights = pooled(Waves, SMALL.replace(vae_type=vae_type)).get_weights()
+    hparams = SMALL.replace(vae_type=vae_type)
+    weights = pooled(Waves, hparams, run_eagerly=True).get_weights()
 
     def losses(rate):
         """Returns the losses of two training steps with the same weights, and of evaluation."""
-        model = pooled(Waves, SMALL.replace(vae_type=vae_type, dropout=rate))
+        model = pooled(Waves, hparams.replace(dropout=rate), run_eagerly=True)
         model.set_weights(weights)
         model.optimizer.learning_rate.assign(0.0)
         trained = fit(model, observed, 2).history["loss"]
