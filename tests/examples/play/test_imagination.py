@@ -42,28 +42,31 @@ def test_lambda_returns_match_a_calculation_by_hand():
 )
 def test_imagination_is_generation_with_the_actions_of_the_agent(vae_type, sizes, player_for):
     hparams = TINY.replace(vae_type=vae_type, policy_rnn_hidden_sizes=sizes)
-    environment = Environment(Corridor())
+    environment = Environment(Bandit(continuous=True))
     player = player_for(environment, hparams, seed=2)
     train_steps(player, environment, 0, 8)
     world, agent = player.world, player.agent
     state = State(tf.constant([[0.0], [1.0], [2.0]]), world.core.initial_state(3))
     start, seed = Start(state, agent.initial_memory(3)), tf.constant([3, 4])
     imagined = imagination.imagine(world, agent, start, 6, seed)
-    temperature = hparams.dream_temperature
-    (changes, *_), _ = world.extend(state, 3, 6, imagined.actions, temperature, seed)
+    executed = tf.clip_by_value(imagined.actions, -1, 1)
+    (changes, *_), _ = world.extend(state, 3, 6, executed, hparams.dream_temperature, seed)
     scaled = changes * world.statistics.change_scale
     after = state.context[:, None] + np.cumsum(scaled, axis=1)
     np.testing.assert_allclose(imagined.observations[:, 1:], after, atol=1e-4)
 
-    # The features of the whole sequence are those of its steps.
+    # The features of the sequence are those of its steps, and the actions are sampled from them.
     normalised = world.statistics.normalise(imagined.observations)
-    before = tf.concat([tf.zeros([3, 1, 2]), imagined.actions], axis=1)
+    before = tf.concat([tf.zeros([3, 1, 1]), executed], axis=1)
     features, _ = agent.sequence_features(normalised, before, start.memory.state)
+    action_seeds = imagination._step_seeds(tf.random.experimental.stateless_split(seed)[0], 6)[0]
     memory = start.memory
-    for t in range(7):
+    for t in range(6):
         step, state = agent.features(normalised[:, t], memory._replace(action=before[:, t]))
         memory = memory._replace(state=state)
         np.testing.assert_allclose(step, features[:, t], atol=1e-5)
+        sampled = agent.actions.sample(agent.policy_params(step), action_seeds[t])
+        np.testing.assert_allclose(imagined.actions[:, t], sampled, atol=1e-5)
 
 
 @pytest.mark.parametrize("actor_gradient", ["reinforce", "pathwise"])
