@@ -1,5 +1,6 @@
 """The models over which the laws are tested, a pool of compiled ones, and programs in process."""
 
+import collections
 import functools
 import os
 import sys
@@ -84,8 +85,18 @@ def vae_type(request):
 
 
 @pytest.fixture(scope="session")
-def pool():
-    return Pool()
+def pools():
+    """A pool for each folder of tests.
+
+    TensorFlow relaxes the shapes of a function that has seen several, which changes the rounding
+    of its results, so only tests that use the same shapes may share a model.
+    """
+    return collections.defaultdict(Pool)
+
+
+@pytest.fixture
+def pool(request, pools):
+    return pools[request.path.parent]
 
 
 @pytest.fixture

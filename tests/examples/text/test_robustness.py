@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_finite_exits_with_1_and_suggests_a_remedy(main, tmp_
     train = ["train", "--log-dir", tmp_path / "run", "--train-corpus", corpus, "--num-steps", 9]
     code, _, err = main(*train, "--hparams", f"{TINY},learning_rate=1e38,clip_gradient_norm=0")
     assert code == 1 and "Traceback" not in err
-    assert "not finite; nothing was updated. Try a smaller learning_rate" in err
+    assert "not finite; nothing was updated. Use a smaller learning_rate" in err
 
 
 def test_everything_is_traced_once(main, tmp_path, corpus, monkeypatch):
@@ -201,7 +201,7 @@ MALICIOUS = {
     "hparams-type": (hparams(batch_size="os.system('x')"), "batch_size must be int"),
     "hparams-name": (hparams(__class__=1), "unknown name"),
     "hparams-memory": (hparams(rnn_hidden_sizes=[10**6] * 9), "GB to train"),
-    "hparams-layers": (hparams(rnn_hidden_sizes=[1] * 10**5), "more than 64"),
+    "hparams-layers": (hparams(rnn_hidden_sizes=[1] * 10**5), "100000 items, above 64"),
     "hparams-range": (hparams(sequence_size=10**15), "out of range"),
     "hparams-type-of-core": (hparams(vae_type="../x"), "unknown vae_type"),
     "vocabulary-link": (link_out("vocabulary.json"), "leads out of"),
