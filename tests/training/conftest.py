@@ -1,5 +1,7 @@
 """Small trainings in run directories, with models from the pool."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,12 @@ def state(model):
 def log_of(run):
     """The metrics of a run without the time it took."""
     return [{**line, "seconds": 0} for line in run.metrics()]
+
+
+@pytest.fixture(scope="session")
+def pool(pools):
+    """The pool of this folder, for fixtures that outlive a test."""
+    return pools[Path(__file__).parent]
 
 
 @pytest.fixture(scope="session")
