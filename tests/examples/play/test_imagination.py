@@ -10,7 +10,7 @@ from vaeseq.examples.play import imagination
 from vaeseq.examples.play.environment import Environment
 from vaeseq.examples.play.imagination import Start, Trajectories
 from vaeseq.examples.play.player import Player
-from vaeseq.model.base import State
+from vaeseq.model.wiring import State
 
 
 def test_lambda_returns_match_a_calculation_by_hand():

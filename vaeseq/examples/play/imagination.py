@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from vaeseq.examples.play.agent import Agent, Memory
 from vaeseq.examples.play.world import World
-from vaeseq.model.base import State
+from vaeseq.model.wiring import State
 from vaeseq.nn.sequences import scan
 
 

@@ -14,7 +14,7 @@ from vaeseq.examples.play import imagination
 from vaeseq.examples.play.episodes import Episode
 from vaeseq.examples.play.imagination import Start, Trajectories
 from vaeseq.examples.play.player import Player
-from vaeseq.model.base import State
+from vaeseq.model.wiring import State
 
 _MAX_VARIABLES = 4  # components of the observation that are plotted
 _DREAMS = 16  # a prediction is the mean of these

@@ -14,7 +14,7 @@ from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.imagination import Start
 from vaeseq.examples.play.replay import Replay, Transitions
 from vaeseq.examples.play.world import Outcome, World
-from vaeseq.model.base import State
+from vaeseq.model.wiring import State
 from vaeseq.nn import finite
 
 StateNest = TypeVar("StateNest")  # a nest of tensors

@@ -24,7 +24,7 @@ def episode_seeds(player: Player, purpose: int, episodes: int) -> list[int]:
 
 
 class Evaluation:
-    """What is done at a report.
+    """The evaluation of a player at each report.
 
     The player plays greedy episodes. If their mean return reaches the threshold, it plays
     `confirm_games` other episodes, and these count instead: the environment is solved if their
