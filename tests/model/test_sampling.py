@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tests.conftest import assert_close
+from tests.conftest import SMALL, Waves, assert_close
 from vaeseq.model.sampling import sample, sample_with_common_noise
 
 
@@ -21,12 +21,13 @@ def test_pieces_continue_each_other_without_another_trace(seq_vae):
     assert_close(pieces[:, 7:14], seq_vae.extend(after, 2, 7, None, 0.7, (3, 7))[0])
 
 
-def test_pieces_use_their_part_of_the_latents(seq_vae):
+def test_pieces_use_their_part_of_the_latents(pooled):
+    model = pooled(Waves, SMALL.replace(vae_type="SRNN"))
     z = tf.random.stateless_normal([2, 9, 3], [1, 2])
-    state = seq_vae.initial_state(2)
-    samples = sample(seq_vae, state, 2, 9, latents=z, steps_at_once=5)
-    start, after = seq_vae.extend(state, 2, 5, seed=(0, 0), latents=z[:, :5])
-    end, _ = seq_vae.extend(after, 2, 4, seed=(0, 5), latents=z[:, 5:])
+    state = model.initial_state(2)
+    samples = sample(model, state, 2, 9, latents=z, steps_at_once=5)
+    start, after = model.extend(state, 2, 5, seed=(0, 0), latents=z[:, :5])
+    end, _ = model.extend(after, 2, 4, seed=(0, 5), latents=z[:, 5:])
     assert_close(samples, np.concatenate([start, end], axis=1))
 
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import SMALL, Waves
 from vaeseq import objectives
 from vaeseq.model import scoring
 from vaeseq.model.scoring import Score, consecutive_windows, separate_windows
+from vaeseq.vae.core import Inference
 
 
 def in_windows(observed, width):
@@ -91,6 +93,21 @@ def test_particles_that_are_resampled_often_tighten_the_bound_of_a_long_sequence
         scorer_ = scorer(model, 32, steps_between_resampling=steps)
         bounds.append(totals(scorer_.score(in_windows(observed, 48))[0]).bound)
     assert bounds[0] < bounds[1]
+
+
+def test_particles_are_resampled_in_proportion_to_their_weights(pooled, scorer, monkeypatch):
+    """One particle of each row has all of the weight, so all others continue from its state."""
+    model = pooled(Waves, SMALL.replace(vae_type="SRNN"))
+    log_prob = tf.constant([[-99.0, 0.0, -99.0, -99.0], [0.0, -99.0, -99.0, -99.0]])
+    zero, states = tf.zeros([8, 1]), tf.reshape(tf.range(8), [8, 1, 1])
+    inference = Inference(tf.reshape(log_prob, [8, 1]), zero, zero, None, states)
+    monkeypatch.setattr(model.core, "infer", lambda *args: inference)
+    steps = scoring._Steps((), (), None, tf.zeros([8, 1, 3]))
+    scores, after = scorer(model, 4)._score_chunk(
+        steps, states[:, 0], tf.ones([8], tf.int32), [1, 2]
+    )
+    np.testing.assert_array_equal(after[:, 0], [1, 1, 1, 1, 4, 4, 4, 4])
+    np.testing.assert_allclose(scores[2], 2 * [-np.log(4)], rtol=1e-5)
 
 
 def test_a_score_has_the_elbo_of_one_particle_and_the_bound_of_many(pooled, observed, scorer):
