@@ -1,4 +1,4 @@
-"""What the documents say is true: their Python runs, their commands parse."""
+"""The documents are true: their Python code runs, their commands parse, their links work."""
 
 import re
 import shlex
@@ -31,7 +31,7 @@ def test_python_runs(code, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("commands", list(blocks("sh")))
-def test_commands_are_understood(commands):
+def test_commands_parse(commands):
     for command in re.split(r"\n|&&", commands.replace("\\\n", " ")):
         words = shlex.split(command, comments=True)
         if words[:1] and words[0] in PROGRAMS:
@@ -41,7 +41,7 @@ def test_commands_are_understood(commands):
             assert module.with_suffix(".py").exists() or (module / "__main__.py").exists(), command
 
 
-def test_links_lead_somewhere():
+def test_links_point_to_existing_files():
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
