@@ -8,10 +8,8 @@ the same self-BLEU (Caccia et al. 2020, arXiv:1811.02549).
 from collections.abc import Sequence
 
 import numpy as np
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 _HYPOTHESES, _REFERENCES = 200, 500
-_SMOOTH = SmoothingFunction().method1
 
 
 def bleu(generated: Sequence[list[int]], real: Sequence[list[int]]) -> dict[str, float]:
@@ -28,4 +26,7 @@ def bleu(generated: Sequence[list[int]], real: Sequence[list[int]]) -> dict[str,
 
 
 def _bleu(references: list[list[int]], sequence: list[int]) -> float:
-    return sentence_bleu(references, sequence, smoothing_function=_SMOOTH) if sequence else 0.0
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu  # extra `benchmarks`
+
+    smooth = SmoothingFunction().method1
+    return sentence_bleu(references, sequence, smoothing_function=smooth) if sequence else 0.0

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from benchmarks.seqvae.bleu import bleu
 from benchmarks.seqvae.data import Suite
 from benchmarks.seqvae.model import Tokens
 from vaeseq.model import latent_usage
@@ -73,8 +74,6 @@ def sample_quality(suite: Suite, sampled: np.ndarray) -> Row:
     if suite.oracles:
         quality: Row = {"NLL_oracle": oracle_nats_per_symbol(suite, sampled)}
     else:
-        from benchmarks.seqvae.bleu import bleu  # needs NLTK
-
         quality = bleu(suite.sequences(sampled), suite.sequences(suite.test))
     return {**quality, "distinct": len(np.unique(sampled))}
 

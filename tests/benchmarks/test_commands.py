@@ -32,8 +32,6 @@ def run(monkeypatch, name, *arguments):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_module_can_be_imported_and_answers_help(path, monkeypatch, capsys):
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    if path.name == "bleu.py":
-        pytest.importorskip("nltk")  # in the extra `benchmarks`
     module = importlib.import_module(name)
     if hasattr(module, "main"):
         monkeypatch.setattr(sys, "argv", [name, "--help"])
