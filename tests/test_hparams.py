@@ -100,6 +100,14 @@ def test_a_preset_sets_several_values_and_others_override_it():
         HParams().parse("preset=papr")
 
 
+def test_a_subclass_that_is_no_dataclass_is_refused():
+    class Mine(HParams):
+        dropout: float = 0.15
+
+    with pytest.raises(TypeError, match=r"Mine must be a dataclass.*dataclass\(frozen=True\)"):
+        Mine()
+
+
 def test_hparams_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         HParams().seed = 1

@@ -43,7 +43,8 @@ def hparam(
 ) -> T:
     """Returns a field of `HParams`: low <= value <= high, value > above, or one of `choices`.
 
-    A subclass that overrides only the default writes `name: type = value`; the limits stay.
+    A subclass, a frozen dataclass as well, overrides only the default by `name: type = value`; the
+    limits stay.
     """
     limits = Limits(low, above, high, choices)
     return dataclasses.field(default=default, metadata={"limits": limits})
@@ -211,6 +212,12 @@ class HParams:
     seed: int = hparam(0, low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
+        own = vars(type(self))
+        if "__annotations__" in own and "__dataclass_fields__" not in own:
+            raise TypeError(
+                f"{type(self).__name__} must be a dataclass, or its fields are ignored: "
+                "decorate it with @dataclasses.dataclass(frozen=True)"
+            )
         types, limits = typing.get_type_hints(type(self)), _limits(type(self))
         for name in types:
             value = _checked(name, types[name], limits.get(name, Limits()), getattr(self, name))

@@ -120,8 +120,8 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
 
         Args:
           data: the batch.
-          objective: returns what is minimized in addition to the negative ELBO, and something
-            else that it has computed.
+          objective: returns a term that is added to the loss (the weighted KL minus log p(x | z)),
+            and something else that it has computed.
 
         Returns:
           The second value of `objective`.

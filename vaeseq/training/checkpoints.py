@@ -2,7 +2,7 @@
 
 checkpoints/step-*.safetensors    the newest, for resuming: weights, optimizer, metrics, step
 checkpoints/best.safetensors      the weights with the best validation metric
-checkpoints/final.safetensors     the weights at the end of the training, if they are still better
+checkpoints/final.safetensors     the weights at the end of training, if they are better than those
 """
 
 import re
@@ -50,7 +50,8 @@ class CheckpointStore:
 
         Args:
           model: the model.
-          final: whether they count only as long as the training ends here; see `remove_final`.
+          final: whether to keep them apart, because this report is made only at the end of
+            training and is taken back on resuming; see `remove_final`.
         """
         self._save(_FINAL if final else _BEST, weights(model), model)
 
@@ -61,7 +62,7 @@ class CheckpointStore:
     def restore_latest(self, model: Trainable) -> int:
         """Restores a compiled model from the newest valid checkpoint.
 
-        Invalid checkpoints that are newer are renamed, so that they cannot be mistaken for it.
+        Invalid checkpoints that are newer are renamed, so that a later call does not read them.
 
         Returns:
           The step of the checkpoint, 0 if there is none.

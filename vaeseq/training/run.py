@@ -98,7 +98,10 @@ class Run(files.Folder):
             )
         about = files.Folder(path).read_json("run.json", _about_schema(schema or {}))
         if about["program"] != program:
-            raise UsageError(f"--log-dir: {path} holds a run of another program, not of {program}")
+            raise UsageError(
+                f"--log-dir: {path} holds a run of another program, not of {program}; choose "
+                "another directory"
+            )
         return cls(path, about, keep)
 
     @staticmethod

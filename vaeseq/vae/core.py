@@ -5,8 +5,9 @@ A core models sequences x_1:T with latent variables z_1:T, given contexts c_1:T:
     p(x, z | c) = prod_t p(z_t | z_1:t-1, x_1:t-1, c_1:t) p(x_t | z_1:t, x_1:t-1, c_1:t)
 
 and approximates the posterior of z by q(z_t | ..., evidence). One method, `step`, defines both:
-it generates without evidence and infers with it. Training and generation scan the same step, so
-the model that generates is the model that was trained.
+it generates without evidence and infers with it, so the model that generates is the model that was
+trained. A core may compute a whole sequence faster than by scanning `step` (see `unroll`); tests
+require equal results.
 
 Shapes: B sequences in a batch, T time steps, C features of a context, Z latent units, D recurrent
 outputs.

@@ -14,14 +14,14 @@ r"""SRNN: a recurrent network with a chain of latent variables.
           c_1          c_t                   c_1   c_1,x_1   c_t   c_t,x_t
 
 x_t observed, z_t latent, d_t and e_t outputs of LSTMs (e runs backward in time), c_t contexts
-(by default x_{t-1}).
+(by default x_{t-1}, encoded, and the inputs).
 
-Use it if something unobserved evolves in time. It is the most expressive core here. Only its chain
-of z_t runs step by step; d and e are computed for the whole sequence.
+Use it if the parts of an observation depend on each other, or if something unobserved evolves in
+time. d and e are fused recurrences over the whole sequence; the chain of z_t is a loop of its own.
 
 The log-likelihood is not tractable: the ELBO and the importance-weighted bound are lower bounds.
-q factorises as the true posterior does: z_t depends on z_{t-1} and, through d_t and e_t, on the
-whole sequence.
+q has the same factorisation as the true posterior: z_t depends on z_{t-1} and, through d_t and
+e_t, on the whole sequence.
 
 Source: Fraccaro, Sønderby, Paquet, Winther, "Sequential Neural Models with Stochastic Layers",
 2016, arXiv:1605.07571. There, e_t sees d_t and x_t; here, as in VAE-Seq (2018), c_t and x_t.
