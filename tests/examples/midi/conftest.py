@@ -6,11 +6,13 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pretty_midi
 import pytest
 
 from vaeseq.examples.midi import app, program
 from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.roll import HELD, KEYS, STRUCK, RollFormat
 from vaeseq.examples.midi.program import MidiProgram
 
 TINY = (
@@ -54,6 +56,17 @@ def save(path, programs=(0,), key=60, count=8, tempo=120.0):
     path.parent.mkdir(exist_ok=True)
     midi.write(str(path))
     return path
+
+
+@pytest.fixture
+def melody():
+    """A roll of three seconds, the last one silent."""
+    frames = np.zeros([24, 2 * KEYS], np.uint8)
+    for frame, key in enumerate([60, 62, 64, 65]):
+        frames[4 * frame, key] = STRUCK
+        frames[4 * frame + 1 : 4 * frame + 4, key] = HELD
+    frames[[0, 8], KEYS + 36] = STRUCK
+    return frames, RollFormat(8.0, programs=(73, DRUMS))
 
 
 @pytest.fixture

@@ -4,19 +4,7 @@ import numpy as np
 import pytest
 
 from vaeseq.examples.midi.music import render
-from vaeseq.examples.midi.music.midi_file import DRUMS
-from vaeseq.examples.midi.music.roll import HELD, KEYS, STRUCK, RollFormat
-
-
-@pytest.fixture
-def melody():
-    """A roll of three seconds, the last one silent."""
-    frames = np.zeros([24, 2 * KEYS], np.uint8)
-    for frame, key in enumerate([60, 62, 64, 65]):
-        frames[4 * frame, key] = STRUCK
-        frames[4 * frame + 1 : 4 * frame + 4, key] = HELD
-    frames[[0, 8], KEYS + 36] = STRUCK
-    return frames, RollFormat(8.0, programs=(73, DRUMS))
+from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 
 
 def test_sound_is_as_long_as_the_roll_and_silent_where_it_is(melody):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vaeseq.examples.midi.music import midi_file, roll
 from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
-from vaeseq.examples.midi.music.roll import HELD, KEYS, SILENT, STRUCK, RollFormat
+from vaeseq.examples.midi.music.roll import HELD, KEYS, SILENT, RollFormat
 
 FORMATS = [
     RollFormat(8.0),
@@ -133,17 +133,6 @@ def test_a_roll_that_is_too_large_is_refused():
     hour = Notes(*(np.zeros(0) for _ in range(5)), 3600.0)
     with pytest.raises(Refused, match="needs a roll of 3600000 frames x 128 keys"):
         roll.to_roll(hour, RollFormat(1000.0))
-
-
-@pytest.fixture
-def melody():
-    """A roll of three seconds, the last one silent."""
-    frames = np.zeros([24, 2 * KEYS], np.uint8)
-    for frame, key in enumerate([60, 62, 64, 65]):
-        frames[4 * frame, key] = STRUCK
-        frames[4 * frame + 1 : 4 * frame + 4, key] = HELD
-    frames[[0, 8], KEYS + 36] = STRUCK
-    return frames, RollFormat(8.0, programs=(73, DRUMS))
 
 
 def test_other_libraries_parse_the_file_and_its_length(melody):
