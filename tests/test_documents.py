@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.hyperparameters import page
 from vaeseq.examples.midi import app as midi_app
 from vaeseq.examples.play import app as play_app
 from vaeseq.examples.text import app as text_app
@@ -45,3 +46,8 @@ def test_links_point_to_existing_files():
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_page_of_hyperparameters_is_what_the_source_says():
+    written = (ROOT / "docs" / "hyperparameters.md").read_text(encoding="utf-8")
+    assert written == page(), "run python -m scripts.hyperparameters > docs/hyperparameters.md"

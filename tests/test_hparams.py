@@ -1,12 +1,21 @@
+import copy
 import dataclasses
+import inspect
 import json
+import pickle
+import pydoc
+from typing import Optional
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaeseq import HParams, UsageError
+from vaeseq import HParams, UsageError, hparam
+from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.text.hparams import TextHParams
+from vaeseq.hparams.field import hyperparameters
 
 sizes = st.lists(st.integers(1, 2000), max_size=4).map(tuple)
 positive = st.floats(1e-12, 1e6)
@@ -111,3 +120,101 @@ def test_a_subclass_that_is_no_dataclass_is_refused():
 def test_hparams_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         HParams().seed = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(HParams):
+    """A subclass as a user writes it."""
+
+    latent_size: int = 8
+    horizon: float | None = hparam(None, "How far to look.", above=0)
+    taste: str = "any"
+
+
+@pytest.mark.parametrize("make", [HParams, HParams().replace, lambda **x: Own().replace(**x)])
+def test_numbers_of_numpy_become_those_of_python(make):
+    hparams = make(
+        latent_size=np.int64(3),
+        dropout=np.float32(0.5),
+        use_monte_carlo_kl=np.bool_(True),
+        rnn_hidden_sizes=np.array([4, 5]),
+        obs_encoder_fc_layers=[np.int32(6)],
+        learning_rate=np.array(0.25),
+        vae_type=np.str_("RNN"),
+    )
+    assert json.loads(json.dumps(dataclasses.asdict(hparams)))["rnn_hidden_sizes"] == [4, 5]
+    values = hparams.latent_size, hparams.dropout, hparams.use_monte_carlo_kl, hparams.learning_rate
+    assert values == (3, 0.5, True, 0.25) and [*map(type, values)] == [int, float, bool, float]
+    assert type(hparams.vae_type) is str and type(hparams.obs_encoder_fc_layers[0]) is int
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"latent_size": np.int64(0)},
+            "latent_size = 0 is out of range: at least 1, at most 10485",
+        ),
+        ({"latent_size": np.float64(3)}, r"latent_size must be int, not 3\.0"),
+        ({"dropout": np.array([0.5])}, r"dropout must be float, not \[0\.5\]"),
+        ({"rnn_hidden_sizes": np.ones([2, 2], int)}, r"must be tuple of int, not \[1, 1\]"),
+    ],
+)
+def test_numbers_of_numpy_are_held_to_the_limits(changes, message):
+    with pytest.raises(UsageError, match=message):
+        HParams(**changes)
+
+
+@pytest.mark.parametrize("cls", [HParams, Own, TextHParams])
+def test_the_constructor_hints_at_the_name_that_was_meant(cls):
+    with pytest.raises(UsageError, match="unknown name 'latnet_size'; did you mean 'latent_size'"):
+        cls(latnet_size=3)
+
+
+def test_a_constructor_of_ones_own_has_arguments_of_its_own():
+    @dataclasses.dataclass(frozen=True, init=False)
+    class Wide(HParams):
+        def __init__(self, width):
+            super().__init__(rnn_hidden_sizes=(width,))
+
+    assert Wide(width=7).rnn_hidden_sizes == (7,)
+
+
+def test_the_signature_names_the_fields_and_copies_are_equal():
+    assert "latent_size" in inspect.signature(HParams).parameters
+    assert "taste" in inspect.signature(Own).parameters
+    for hparams in (HParams(latent_size=3), Own(horizon=2.0)):
+        assert copy.deepcopy(hparams) == hparams == pickle.loads(pickle.dumps(hparams))
+
+
+@pytest.mark.parametrize("kind", [float | None, Optional[float]])  # noqa: UP045
+def test_a_field_may_be_a_number_or_none(kind):
+    cls = dataclasses.make_dataclass("Maybe", [("x", kind, 0.5)], bases=(HParams,), frozen=True)
+    assert [cls(x=x).x for x in (None, 1, np.float64(2))] == [None, 1.0, 2.0]
+    assert [cls().parse(f"x={x}").x for x in ("none", "None", "null", "3")] == [None] * 3 + [3.0]
+    with pytest.raises(UsageError, match="x must be float or None, not 'big'"):
+        cls().parse("x=big")
+    with pytest.raises(UsageError, match="horizon = 0"):
+        Own(horizon=0)
+    with pytest.raises(UsageError, match="dropout must be float, not None"):
+        cls(dropout=None)
+
+
+def test_a_field_of_a_type_that_cannot_be_checked_is_refused():
+    with pytest.raises(TypeError, match=r"cannot have the type <class 'dict'>; it must be int"):
+        dataclasses.make_dataclass("Odd", [("x", dict, None)], bases=(HParams,), frozen=True)()
+
+
+@pytest.mark.parametrize("cls", [HParams, TextHParams, MidiHParams, PlayHParams])
+def test_every_field_is_documented(cls):
+    text = pydoc.render_doc(cls, renderer=pydoc.plaintext)
+    for field in hyperparameters(cls).values():
+        assert field.doc.endswith("."), field.name
+        assert f"{field.name}=" in text and field.doc.split()[-1] in text, field.name
+
+
+def test_help_of_a_subclass_has_its_own_fields_and_its_own_defaults():
+    text = pydoc.render_doc(Own, renderer=pydoc.plaintext)
+    assert "A subclass as a user writes it." in text and "latent_size=8  (int, at least 1" in text
+    assert "horizon=None  (float or None, above 0)" in text and "How far to look." in text
+    assert "Own\n" in text and "taste=any  (str)" in text

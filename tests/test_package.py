@@ -59,11 +59,14 @@ def test_all_names_are_public_and_there():
         _ = vaeseq.nothing
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--hparams", "help"]])
 @pytest.mark.parametrize("program", ["text", "midi", "play"])
-def test_help_needs_no_tensorflow(program):
+def test_help_needs_no_tensorflow(program, arguments):
     code = (
-        f"import sys; sys.argv = ['x', '--help']; from vaeseq.examples.{program} import app\n"
+        f"import sys; sys.argv = ['x', *{arguments}]; from vaeseq.examples.{program} import app\n"
         "try: app.main()\n"
         "except SystemExit: assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "--hparams" not in arguments or "latent_size=" in told

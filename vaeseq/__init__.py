@@ -24,6 +24,7 @@ _PUBLIC = {
     "VAE_TYPES": "vaeseq.vae",
     "codec": "vaeseq.codec",
     "context": "vaeseq.context",
+    "hparam": "vaeseq.hparams",
     "make_optimizer": "vaeseq.model.base",
     "objectives": "vaeseq.vae.objectives",
     "train": "vaeseq.training.loop",
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from vaeseq import codec, context
     from vaeseq.context import Context
     from vaeseq.errors import Stopped, UsageError
-    from vaeseq.hparams import HParams
+    from vaeseq.hparams import HParams, hparam
     from vaeseq.model.base import ModelBase, make_optimizer
     from vaeseq.model.wiring import State
     from vaeseq.nn.dist_module import DistModule

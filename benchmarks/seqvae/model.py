@@ -5,8 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from vaeseq import HParams, ModelBase, codec
-from vaeseq.hparams import hparam
+from vaeseq import HParams, ModelBase, codec, hparam
 
 _BATCH_ROWS = 250
 
@@ -21,7 +20,7 @@ class TokenHParams(HParams):
     obs_encoder_fc_layers: tuple[int, ...] = ()
     obs_decoder_fc_hidden_layers: tuple[int, ...] = ()
     latent_decoder_fc_layers: tuple[int, ...] = ()
-    embed_size: int = hparam(32, low=1)
+    embed_size: int = hparam(32, "The size of the embedding of a symbol.", low=1)
     learning_rate: float = 4e-3
     batch_size: int = 64
     policy_elbo_steps: int = 0

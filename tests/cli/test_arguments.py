@@ -1,5 +1,6 @@
 import pytest
 
+from vaeseq import HParams
 from vaeseq.cli import arguments
 
 
@@ -7,7 +8,7 @@ from vaeseq.cli import arguments
 def parser():
     parser, commands = arguments.make_parser("prog", "A program.")
     train = arguments.add_command(commands, "nowhere", "train", "train")
-    arguments.add_training(train, num_steps=10)
+    arguments.add_training(train, num_steps=10, hparams=HParams)
     generate = arguments.add_command(commands, "nowhere", "generate", "generate")
     arguments.add_sampling(generate, length=5, unit="characters")
     arguments.add_evaluation(arguments.add_command(commands, "nowhere", "evaluate", "evaluate"))

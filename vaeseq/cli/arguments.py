@@ -3,10 +3,12 @@
 import argparse
 import importlib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from vaeseq.errors import did_you_mean
+from vaeseq.hparams import HParams, table
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 Number = TypeVar("Number", int, float)
@@ -33,6 +35,11 @@ class Parser(argparse.ArgumentParser):
         """Returns the hint to add to a message about an unknown flag."""
         flags = [name for action in self._actions for name in action.option_strings]
         return did_you_mean(flag.partition("=")[0], [name for name in flags if name[:2] == "--"])
+
+    def exit_with(self, text: str) -> NoReturn:
+        """Prints a text that the user asked for to stdout and exits with 0."""
+        self._print_message(f"{text}\n", sys.stdout)
+        self.exit()
 
     def error(self, message: str) -> NoReturn:
         """Prints one line to stderr and exits with 2."""
@@ -88,8 +95,20 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def add_training(parser: Parser, num_steps: int) -> None:
-    """Adds the flags of every `train` command."""
+def add_training(parser: Parser, num_steps: int, hparams: type[HParams]) -> None:
+    """Adds the flags of every `train` command.
+
+    Args:
+      parser: the command's parser.
+      num_steps: the default of `--num-steps`.
+      hparams: the class of hyperparameters, which `--hparams help` describes.
+    """
+
+    def changes(text: str) -> str:
+        if text.strip() == "help":
+            parser.exit_with(table.as_text(hparams))
+        return text
+
     parser.add_argument(
         "--num-steps",
         type=positive,
@@ -105,9 +124,11 @@ def add_training(parser: Parser, num_steps: int) -> None:
     )
     parser.add_argument(
         "--hparams",
+        type=changes,
         default="",
         metavar="NAME=VALUE,...",
-        help="hyperparameters to change, such as batch_size=64,learning_rate=1e-3",
+        help="hyperparameters to change, such as batch_size=64,learning_rate=1e-3; "
+        "`--hparams help` lists all of them",
     )
     parser.add_argument(
         "--keep",

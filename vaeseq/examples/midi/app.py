@@ -2,6 +2,7 @@
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
+from vaeseq.examples.midi.hparams import MidiHParams
 
 _PACKAGE = "vaeseq.examples.midi"
 
@@ -17,7 +18,7 @@ def parser() -> arguments.Parser:
     train = arguments.add_command(
         commands, f"{_PACKAGE}.program", "train", "start or resume a training run"
     )
-    arguments.add_training(train, num_steps=1500)
+    arguments.add_training(train, num_steps=1500, hparams=MidiHParams)
     arguments.add_workers(train, main)
     _add_files(
         train,

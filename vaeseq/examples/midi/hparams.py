@@ -29,20 +29,41 @@ class MidiHParams(HParams):
     batch_size: int = 16
     sequence_size: int = 128
 
-    # Frames per second, unless the run counts frames per beat.
-    rate: float = hparam(8.0, above=0, high=MAX_RATE)
-    # The number of velocities at which a key can be struck. With 0, a key is on or off in each
-    # frame, so that repeated notes merge.
-    velocity_levels: int = hparam(1, low=0, high=127)
-    # The distribution of a frame. "keys": independent keys; "beta_count": a Beta distribution for
-    # each key and a count of sounding keys (VAE-Seq, 2018); "melody": one symbol for the highest
-    # voice.
-    decoder: str = hparam("keys", choices=("keys", "beta_count", "melody"))
-    # The number of frames in the context. If above 1, these layers encode them together.
-    history_size: int = hparam(1, low=1, high=1 << 12)
-    history_encoder_fc_layers: tuple[int, ...] = hparam((128,), low=1, high=1 << 20)
-    # Training pieces are transposed at random by at most this many semitones.
-    transpose: int = hparam(5, low=0, high=64)
+    rate: float = hparam(
+        8.0,
+        "Frames per second, unless the run counts frames per beat.",
+        above=0,
+        high=MAX_RATE,
+        heading="Music",
+    )
+    velocity_levels: int = hparam(
+        1,
+        "The number of velocities at which a key can be struck. With 0, a key is on or off in "
+        "each frame, so that repeated notes merge.",
+        low=0,
+        high=127,
+    )
+    decoder: str = hparam(
+        "keys",
+        'The distribution of a frame. "keys": independent keys; "beta_count": a Beta distribution'
+        ' for each key and a count of sounding keys (VAE-Seq, 2018); "melody": one symbol for the'
+        " highest voice.",
+        choices=("keys", "beta_count", "melody"),
+    )
+    history_size: int = hparam(1, "The number of frames in the context.", low=1, high=1 << 12)
+    history_encoder_fc_layers: tuple[int, ...] = hparam(
+        (128,),
+        "If `history_size` is above 1: units of the dense layers that encode these frames "
+        "together.",
+        low=1,
+        high=1 << 20,
+    )
+    transpose: int = hparam(
+        5,
+        "Training pieces are transposed at random by at most this many semitones.",
+        low=0,
+        high=64,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,6 +2,7 @@
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
+from vaeseq.examples.play.hparams import PlayHParams
 
 _PACKAGE = "vaeseq.examples.play"
 
@@ -17,7 +18,7 @@ def parser() -> arguments.Parser:
     train = arguments.add_command(
         commands, f"{_PACKAGE}.program", "train", "start or resume a training run"
     )
-    arguments.add_training(train, num_steps=5000)
+    arguments.add_training(train, num_steps=5000, hparams=PlayHParams)
     _add_environment(train)
     train.set_defaults(workers=1, main=main)
 

@@ -31,35 +31,97 @@ class PlayHParams(HParams):
     batch_size: int = 64
     sequence_size: int = 16
 
-    # Collecting: the first `random_steps` actions and a share of later episodes are random.
-    random_steps: int = hparam(500, low=2, high=1 << 30)
-    update_every: int = hparam(1, low=1, high=1 << 20)  # steps between updates
-    random_games: float = hparam(0.1, low=0, high=1)
-    # Steps for which a random action is held: only long pushes make a pendulum swing.
-    random_hold: int = hparam(1, low=1, high=1 << 20)
-    replay_steps: int = hparam(50_000, low=16, high=1 << 26)  # capacity of the replay buffer
-    game_steps: int = hparam(5_000, low=1, high=1 << 30)  # episodes are truncated after these
+    random_steps: int = hparam(
+        500,
+        "The number of steps at the start whose actions are random.",
+        low=2,
+        high=1 << 30,
+        heading="Collecting experience",
+    )
+    update_every: int = hparam(
+        1, "The number of steps between updates of world model and agent.", low=1, high=1 << 20
+    )
+    random_games: float = hparam(
+        0.1, "The share of later episodes whose actions are random.", low=0, high=1
+    )
+    random_hold: int = hparam(
+        1,
+        "The number of steps for which a random action is held: only long pushes make a pendulum "
+        "swing.",
+        low=1,
+        high=1 << 20,
+    )
+    replay_steps: int = hparam(
+        50_000,
+        "The capacity of the replay buffer in steps; at least `random_steps`.",
+        low=16,
+        high=1 << 26,
+    )
+    game_steps: int = hparam(
+        5_000, "The number of steps after which an episode is truncated.", low=1, high=1 << 30
+    )
 
-    # An update of the agent: `imagined_games` trajectories of `horizon` steps.
-    imagined_games: int = hparam(128, low=1, high=1 << 16)
-    horizon: int = hparam(15, low=1, high=1 << 12)
-    dream_temperature: float = hparam(0.1, above=0)  # of imagined observations
+    imagined_games: int = hparam(
+        128,
+        "The number of imagined trajectories in an update of the agent.",
+        low=1,
+        high=1 << 16,
+        heading="Imagination",
+    )
+    horizon: int = hparam(15, "The number of steps of each trajectory.", low=1, high=1 << 12)
+    dream_temperature: float = hparam(0.1, "The temperature of imagined observations.", above=0)
 
-    # The agent. "auto" is "pathwise" for continuous actions without a recurrent policy,
-    # "reinforce" otherwise.
-    actor_gradient: str = hparam("auto", choices=("auto", "reinforce", "pathwise"))
-    policy_fc_layers: tuple[int, ...] = hparam((64, 64), low=1, high=1 << 20)
-    policy_rnn_hidden_sizes: tuple[int, ...] = hparam((), low=1, high=1 << 20)
-    agent_learning_rate: float = hparam(3e-3, above=0)
-    discount: float = hparam(0.98, low=0, high=1)
-    return_lambda: float = hparam(0.8, low=0, high=1)
-    entropy_bonus: float = hparam(1e-2, low=0)
-    slow_critic_rate: float = hparam(0.05, above=0, high=1)
+    actor_gradient: str = hparam(
+        "auto",
+        'How the policy learns: "reinforce", from the returns of its actions; "pathwise", through'
+        ' the world model; "auto" is "pathwise" for continuous actions without a recurrent '
+        'policy, "reinforce" otherwise.',
+        choices=("auto", "reinforce", "pathwise"),
+        heading="Agent",
+    )
+    policy_fc_layers: tuple[int, ...] = hparam(
+        (64, 64), "Units of the dense layers of the policy and of the critic.", low=1, high=1 << 20
+    )
+    policy_rnn_hidden_sizes: tuple[int, ...] = hparam(
+        (),
+        "Units of the policy's LSTM layers; without layers, it has no memory.",
+        low=1,
+        high=1 << 20,
+    )
+    agent_learning_rate: float = hparam(
+        3e-3, "The learning rate of the policy's and the critic's optimizers, Adam.", above=0
+    )
+    discount: float = hparam(0.98, "The discount of later rewards, per step.", low=0, high=1)
+    return_lambda: float = hparam(
+        0.8,
+        "The lambda of the returns: 0 trusts the critic's value of the next step, 1 only rewards "
+        "and the value at the horizon.",
+        low=0,
+        high=1,
+    )
+    entropy_bonus: float = hparam(
+        1e-2, "The weight of the policy's entropy in its objective, per nat.", low=0
+    )
+    slow_critic_rate: float = hparam(
+        0.05,
+        "The share by which the slow critic, which gives the values in the returns, moves "
+        "towards the critic in each update.",
+        above=0,
+        high=1,
+    )
 
-    # Evaluation: greedy episodes; if they reach the threshold, `confirm_games` others decide.
-    evaluate_every: int = hparam(250, low=1, high=1 << 30)
-    evaluate_games: int = hparam(20, low=1, high=1 << 16)
-    confirm_games: int = hparam(100, low=1, high=1 << 16)
+    evaluate_every: int = hparam(
+        250, "The number of steps between evaluations.", low=1, high=1 << 30, heading="Evaluation"
+    )
+    evaluate_games: int = hparam(
+        20, "The number of greedy episodes in an evaluation.", low=1, high=1 << 16
+    )
+    confirm_games: int = hparam(
+        100,
+        "The number of other episodes that decide, if those of an evaluation reach the threshold.",
+        low=1,
+        high=1 << 16,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

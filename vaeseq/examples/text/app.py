@@ -2,6 +2,7 @@
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
+from vaeseq.examples.text.hparams import TextHParams
 
 _PACKAGE = "vaeseq.examples.text"
 
@@ -17,7 +18,7 @@ def parser() -> arguments.Parser:
     train = arguments.add_command(
         commands, f"{_PACKAGE}.program", "train", "start or resume a training run"
     )
-    arguments.add_training(train, num_steps=3000)
+    arguments.add_training(train, num_steps=3000, hparams=TextHParams)
     arguments.add_workers(train, main)
     _add_corpus(train, "train", "text to train on, in UTF-8 (default: Shakespeare, if installed)")
     _add_corpus(train, "valid", "text to validate on (default: the last tenth of --train-corpus)")

@@ -23,6 +23,12 @@ class TextHParams(HParams):
     divergence_strength_start: float = 0.1
     divergence_strength_half: float = 200.0
 
-    embed_size: int = hparam(64, low=1, high=1 << 20)
-    vocab_size: int = hparam(5000, low=2, high=0x110000)  # most frequent characters to know
-    oov_buckets: int = hparam(1, low=1, high=1 << 16)  # symbols for all other characters
+    embed_size: int = hparam(
+        64, "The size of the embedding of a character.", low=1, high=1 << 20, heading="Text"
+    )
+    vocab_size: int = hparam(
+        5000, "The number of characters to know, the most frequent ones.", low=2, high=0x110000
+    )
+    oov_buckets: int = hparam(
+        1, "The number of symbols for all other characters.", low=1, high=1 << 16
+    )

@@ -1,0 +1,273 @@
+"""HParams: the hyperparameters of a model and of its training."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from vaeseq.hparams.base import HParamsBase
+from vaeseq.hparams.field import MOST_UNITS, hparam
+
+__all__ = ["HParams", "hparam"]
+
+_PRESETS: dict[str, Mapping[str, object]] = {
+    "paper": {  # Gao, Cui, Ding 2021
+        "vae_type": "SEQVAE",
+        "rnn_hidden_sizes": (32,),
+        "embed_size": 64,
+        "latent_size": 64,
+        "seqvae_use_z_inputs": False,
+    },
+    "seqgan": {  # Yu, Zhang, Wang, Yu 2016, arXiv:1609.05473
+        "vae_type": "RNN",
+        "rnn_hidden_sizes": (32,),
+        "embed_size": 32,
+        "policy_gradient": "seqgan",
+        "policy_baseline": "none",
+        "policy_rollouts": 16,
+        "policy_reward_step": 1,
+        "discriminator": "cnn",
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class HParams(HParamsBase):
+    """Hyperparameters of a model and its training. Examples subclass it with their own.
+
+    A tuple has one item for each layer; `()` means no layers. A step is one update of the weights;
+    the steps within a sequence are called time steps. NumPy's numbers become Python's.
+
+    Raises:
+      UsageError: (a `ValueError`) for an unknown name, or for a value of the wrong type or out of
+        its limits.
+    """
+
+    presets = _PRESETS
+
+    vae_type: str = hparam(
+        "SRNN",
+        "The recurrent core, a key of `vaeseq.VAE_TYPES`: RNN (no latent variables), ISEQ "
+        "(independent z_t), SRNN (a chain of z_t) or SEQVAE (one z for the sequence).",
+        heading="Core",
+    )
+    latent_size: int = hparam(
+        4, "The number of units of each latent variable; RNN ignores it.", low=1, high=MOST_UNITS
+    )
+
+    obs_encoder_fc_layers: tuple[int, ...] = hparam(
+        (256, 128),
+        "Units of the dense layers from an observation to its features (`codec.MLPObsEncoder`).",
+        low=1,
+        high=MOST_UNITS,
+        heading="Networks",
+    )
+    obs_decoder_fc_hidden_layers: tuple[int, ...] = hparam(
+        (256,),
+        "Units of the hidden dense layers from the core to p(x_t | ...) (`codec.MLPObsDecoder`).",
+        low=1,
+        high=MOST_UNITS,
+    )
+    latent_decoder_fc_layers: tuple[int, ...] = hparam(
+        (256,),
+        "Units of the hidden dense layers of the prior and posterior of z.",
+        low=1,
+        high=MOST_UNITS,
+    )
+    rnn_hidden_sizes: tuple[int, ...] = hparam(
+        (32,), "Units of the LSTM layers of each recurrent network.", low=1, high=MOST_UNITS
+    )
+    dropout: float = hparam(
+        0.0,
+        "The share of features that is dropped in training, after MLPObsEncoder and before "
+        "MLPObsDecoder.",
+        low=0,
+        high=0.95,
+    )
+    word_dropout: float = hparam(
+        0.0, "The probability in training that the context does not contain x_{t-1}.", low=0, high=1
+    )
+    activation: str = hparam(
+        "relu",
+        "The activation between dense layers.",
+        choices=("relu", "elu", "tanh", "gelu", "silu"),
+    )
+    positive_projection: str = hparam(
+        "softplus",
+        "The function that makes the standard deviations of z positive.",
+        choices=("softplus", "exp"),
+    )
+    decoder_sees_context: bool = hparam(
+        False,
+        "Whether p(x_t | ...) also sees c_t directly, besides the output of the recurrent network.",
+    )
+
+    divergence_schedule: str = hparam(
+        "gompertz",
+        'How w depends on the step; see `vaeseq.objectives.divergence_strength`. "gompertz" is a '
+        'smooth rise, "linear" an even one, "cyclical" repeats the linear rise, "constant" is the'
+        " end value.",
+        choices=("gompertz", "linear", "cyclical", "constant"),
+        heading="Objective: log p(x | z) - w KL, in nats",
+    )
+    divergence_strength_start: float = hparam(
+        1e-5,
+        '"gompertz": w at step 0, as a share of `divergence_strength_end`. If above 0.5, w stays '
+        "there.",
+        above=0,
+        high=1,
+    )
+    divergence_strength_half: float = hparam(
+        500.0,
+        'The step at which w is half of `divergence_strength_end`; "linear" reaches the end at '
+        'twice this step, and "cyclical" starts again at four times this step.',
+        above=0,
+    )
+    divergence_strength_end: float = hparam(
+        1.0, "The final value of w. 1 is the ELBO.", low=0, high=1e3
+    )
+    free_bits: float = hparam(
+        0.0,
+        "Nats of KL without a gradient: the loss does not push the KL below this. 0 turns it off.",
+        low=0,
+    )
+    free_bits_per: str = hparam(
+        "sequence",
+        "What the free nats are for: the KL of each sequence, or of each latent unit (the sum "
+        "over the time steps, averaged over the batch).",
+        choices=("sequence", "dimension"),
+    )
+    use_monte_carlo_kl: bool = hparam(
+        False,
+        "Whether the KL is the estimate log q(z) - log p(z) at the sampled z, not the closed form.",
+    )
+    kl_balance: float = hparam(
+        0.5,
+        "The prior's share of the KL's gradient; the posterior gets the rest. 0.5 is the KL's own"
+        " gradient, 1 trains only the prior.",
+        low=0,
+        high=1,
+    )
+    log_prob_samples: int = hparam(
+        16,
+        "The number of samples in the importance-weighted bound of `log_prob`; RNN needs none.",
+        low=1,
+        high=1 << 12,
+    )
+
+    srnn_use_res_q: bool = hparam(
+        True,
+        "SRNN: whether the posterior's mean is learned as a residual to the prior's.",
+        heading="Options of single cores",
+    )
+    seqvae_use_z_inputs: bool = hparam(
+        True,
+        "SEQVAE: whether z is an input of every time step, besides the first state of the decoder.",
+    )
+    seqvae_batch_norm: float = hparam(
+        0.0,
+        "SEQVAE: the standard deviation over a batch of the posterior means (gamma of BN-VAE), "
+        "which keeps the KL above Z gamma^2 / 2 nats on average. 0 turns it off.",
+        low=0,
+    )
+
+    policy_gradient: str = hparam(
+        "none",
+        'The return of choosing x_t: "seqgan" and "prefix" from rollouts, "stepwise" from rewards'
+        ' of all prefixes. "none" turns the policy gradient off.',
+        choices=("none", "seqgan", "prefix", "stepwise"),
+        heading="Policy gradient, besides the ELBO; see `vaeseq.adversarial.policy_gradient`",
+    )
+    policy_gradient_weight: float = hparam(
+        1.0, "The weight of the policy gradient's loss per time step; the ELBO has weight 1.", low=0
+    )
+    policy_elbo_steps: int = hparam(
+        1000, "The number of steps at the start that train with the ELBO alone.", low=0
+    )
+    policy_judge_steps: int = hparam(
+        200, "The number of steps after these that train the discriminator alone.", low=0
+    )
+    policy_rollouts: int = hparam(
+        4, '"seqgan", "prefix": the number of rollouts of each prefix.', low=1, high=1 << 12
+    )
+    policy_reward_step: int = hparam(
+        4,
+        '"seqgan", "prefix": the number of time steps between prefixes that are rolled out.',
+        low=1,
+        high=1 << 20,
+    )
+    policy_reward: str = hparam(
+        "log_sigmoid",
+        '"stepwise": the reward computed from the logit l_t of the prefix x_1:t: log '
+        "sigmoid(l_t), tanh(l_t / 2), or the difference l_t - l_{t-1}.",
+        choices=("log_sigmoid", "tanh", "difference"),
+    )
+    policy_discount: float = hparam(
+        0.95, '"stepwise": the discount of later rewards, per time step.', low=0, high=1
+    )
+    policy_baseline: str = hparam(
+        "critic",
+        "What is subtracted from the return to reduce its variance: nothing, the mean of the "
+        "batch, or the prediction of a critic (needs discriminator=causal).",
+        choices=("none", "batch", "critic"),
+    )
+    policy_entropy_bonus: float = hparam(
+        0.0, "The weight of the entropy -log p(x_t | ...) in the return, per nat.", low=0
+    )
+    discriminator: str = hparam(
+        "causal",
+        'The discriminator: "cnn" (SeqGAN\'s) and "recurrent" judge whole sequences, "causal" '
+        'judges all prefixes ("stepwise" needs it).',
+        choices=("cnn", "recurrent", "causal"),
+    )
+    discriminator_size: int = hparam(
+        64,
+        'Units of the discriminator\'s recurrent layers, or filters of each width of "cnn".',
+        low=1,
+        high=MOST_UNITS,
+    )
+    discriminator_updates: int = hparam(
+        1,
+        "The number of updates of the discriminator for each update of the model.",
+        low=1,
+        high=1 << 10,
+    )
+    discriminator_learning_rate: float = hparam(
+        1e-3, "The learning rate of the discriminator's optimizer, Adam.", above=0
+    )
+
+    learning_rate: float = hparam(
+        1e-3, "The initial learning rate of Adam.", above=0, heading="Training"
+    )
+    learning_rate_decay_steps: int = hparam(
+        0,
+        "The number of steps over which the learning rate decays along a cosine. 0 keeps it "
+        "constant.",
+        low=0,
+    )
+    learning_rate_end: float = hparam(
+        0.1, "The final learning rate, as a share of `learning_rate`.", low=0, high=1
+    )
+    adam_beta_2: float = hparam(
+        0.99, "Adam's decay rate of the second moment.", low=0, high=0.999999
+    )
+    clip_gradient_norm: float = hparam(
+        1.0,
+        "The largest norm of all gradients together; larger ones are scaled down. 0 turns it off.",
+        low=0,
+    )
+    check_numerics: bool = hparam(
+        True, "Whether training stops before an update whose loss or gradient is not finite."
+    )
+    batch_size: int = hparam(32, "The number of sequences in a batch.", low=1, high=1 << 16)
+    sequence_size: int = hparam(
+        64,
+        "The number of time steps in a training sequence, and the default length of samples.",
+        low=1,
+        high=1 << 20,
+    )
+    seed: int = hparam(
+        0,
+        "The random seed of training: of all noise and dropout, and in the programs also of the "
+        "initial weights and of the order of the data.",
+        low=0,
+        high=2**31 - 1,
+    )
