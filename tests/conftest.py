@@ -1,6 +1,7 @@
 """The models over which the laws are tested, a pool of compiled ones, and programs in process."""
 
 import collections
+import contextlib
 import functools
 import os
 import sys
@@ -142,6 +143,23 @@ def run_program(monkeypatch, capsys):
         return exit.value.code or 0, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Makes stdout and stderr a terminal in a block; returns a function that reads what it got."""
+
+    @contextlib.contextmanager
+    def connect():
+        ours, theirs = os.openpty()
+        with contextlib.ExitStack() as stack:
+            patch = stack.enter_context(monkeypatch.context())
+            for name, descriptor in (("stdout", theirs), ("stderr", os.dup(theirs))):
+                patch.setattr(sys, name, stack.enter_context(open(descriptor, "w")))
+            yield lambda: os.read(ours, 1 << 20).decode()
+        os.close(ours)
+
+    return connect
 
 
 @pytest.fixture

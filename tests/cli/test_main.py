@@ -1,5 +1,7 @@
 """Commands end with the right exit code and no traceback. They are functions of this file."""
 
+import errno
+import os
 import signal
 import sys
 
@@ -37,6 +39,10 @@ def stop(args):
     raise Stopped("the disk is full")
 
 
+def fill_the_disk(args):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/file")
+
+
 def receive_sigint(args):
     signal.raise_signal(signal.SIGINT)
 
@@ -51,6 +57,7 @@ def receive_sigterm(args):
         ("succeed", 0, "d\n", ""),
         ("make_a_mistake", 2, "", "prog make_a_mistake: error: --flag: is wrong\n"),
         ("stop", 1, "", "prog stop: error: the disk is full\n"),
+        ("fill_the_disk", 1, "", "prog fill_the_disk: error: /tmp/file: No space left on device\n"),
         ("receive_sigint", 130, "", ""),
         ("receive_sigterm", 143, "", ""),
     ],

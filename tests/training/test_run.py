@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.training.conftest import ABOUT, fit, make_run
-from vaeseq import UsageError
+from vaeseq import Stopped, UsageError
 from vaeseq.training.run import Run
 
 
@@ -64,3 +64,18 @@ def test_incomplete_files_of_a_killed_process_are_removed(tmp_path, compiled):
     (tmp_path / "checkpoints" / "step-000000003.safetensors.unfinished").write_text("half")
     fit(run, compiled(), 1)
     assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_a_folder_in_the_way_of_a_file_is_refused_before_the_training(tmp_path, compiled):
+    run = make_run(tmp_path)
+    (tmp_path / "x.unfinished").mkdir()
+    with pytest.raises(UsageError, match=r"x\.unfinished is a folder; remove it"):
+        fit(run, compiled(), 1)
+
+
+def test_a_training_that_stops_before_its_first_checkpoint_names_none(tmp_path, compiled):
+    def stop(step):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(Stopped, match=r"the disk is full; there is no checkpoint in .* yet$"):
+        fit(make_run(tmp_path), compiled(), 1, batch=stop)

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
+from vaeseq.cli import streams
 from vaeseq.cli.arguments import Parser
 from vaeseq.errors import Stopped, UsageError
 from vaeseq.training.signals import ignore_at_exit, interruptible
@@ -15,12 +16,15 @@ def run_command(parser: Parser) -> NoReturn:
 
     Exit codes:
       0: success.
-      1: a training run stopped (`Stopped`).
+      1: a training run stopped (`Stopped`), or a file could not be read or written (`OSError`).
       2: the user made a mistake (`UsageError`, or a mistake in the flags).
       130 or 143: Ctrl-C or SIGTERM ended the command.
     """
+    try:
+        streams.protect()
+    except UsageError as error:
+        parser.error(str(error))
     args = parser.parse_args()
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any text, any terminal
     try:
         with interruptible():
             code = _run_under_absl(args)
@@ -57,8 +61,12 @@ def _run(args: argparse.Namespace) -> int:
     except (UsageError, Stopped) as error:
         _AboveProgressBars().write(f"{args.parser.prog}: error: {error}\n")
         return 2 if isinstance(error, UsageError) else 1
-    except BrokenPipeError:  # the process that reads stdout, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        pass  # the process that reads stdout, such as `head`, has ended
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _AboveProgressBars().write(f"{args.parser.prog}: error: {where}{error.strerror or error}\n")
+        return 1
     return 0
 
 
@@ -85,7 +93,8 @@ class _AboveProgressBars:
     def write(self, text: str) -> None:
         from tqdm import tqdm
 
-        tqdm.write(text, file=sys.stderr, end="")
+        # Unlike a bar, a message has no reason to return to the beginning of its line.
+        tqdm.write(streams.escape(text) if sys.stderr.isatty() else text, file=sys.stderr, end="")
 
     def flush(self) -> None:
         sys.stderr.flush()

@@ -53,8 +53,14 @@ def _sync_folder(path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes the incomplete files of a process that was killed."""
+    """Removes the incomplete files of a process that was killed.
+
+    Raises:
+      UsageError: if a folder has the name of such a file and would be in the way of a later one.
+    """
     for path in folder.glob(f"**/*{_UNFINISHED}"):
+        if path.is_dir() and not path.is_symlink():
+            raise UsageError(f"--log-dir: {path} is a folder; remove it, or give it another name")
         path.unlink(missing_ok=True)
 
 

@@ -205,8 +205,7 @@ class Run(files.Folder):
                 raise_if_interrupted()
         except OSError as failure:
             error = failure
-        step = self.checkpoints.newest_step()
-        newest = f"the newest checkpoint in {self.path} is that of step {step}"
+        newest = self._newest_checkpoint()
         if isinstance(error, Stopped):
             raise type(error)(f"{error}; {newest}") from error.__cause__
         if isinstance(error, OSError):
@@ -214,6 +213,12 @@ class Run(files.Folder):
             full = error.errno in _DISK_FULL
             what = "the disk is full" if full else error.strerror or str(error)
             raise Stopped(f"{where}{what}; {newest}") from error
+
+    def _newest_checkpoint(self) -> str:
+        step = self.checkpoints.newest_step()
+        if not step:
+            return f"there is no checkpoint in {self.path} yet"
+        return f"the newest checkpoint in {self.path} is that of step {step}"
 
 
 def _about_schema(added: files.Schema) -> files.Schema:

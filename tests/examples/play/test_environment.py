@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from tests.examples.play.conftest import train_steps
 from tests.examples.play.toy_environments import Corridor, Legacy
-from vaeseq.errors import UsageError
+from vaeseq.errors import Stopped, UsageError
 from vaeseq.examples.play import environment
 from vaeseq.examples.play.environment import Environment
 
@@ -61,6 +61,17 @@ def test_an_unknown_name_is_a_one_line_error_with_a_suggestion(name, message):
     with pytest.raises(UsageError, match=message) as error:
         environment.make(name)
     assert "\n" not in str(error.value)
+
+
+def test_an_error_of_an_environment_is_one_line():
+    class Broken(Corridor):
+        def step(self, action):
+            raise ValueError("\nno such action\nand a long explanation")
+
+    broken = Environment(Broken())
+    broken.reset(1)
+    with pytest.raises(Stopped, match=r"Broken raised ValueError: no such action$"):
+        broken.step(np.asarray([0, 1]))
 
 
 def test_spaces_that_are_not_vectors_are_rejected():

@@ -106,6 +106,9 @@ def test_the_first_game_is_rendered(trained_run, tmp_path, play_main):
     flags = ["--num-games", 2, "--max-moves", 6, "--render", path]
     assert play_main("run", "--log-dir", trained_run[0], *flags)[0] == 0
     assert 2 <= PIL.Image.open(path).n_frames <= 7
+    flags[-1] = path / "below" / "game.gif"
+    code, _, stderr = play_main("run", "--log-dir", trained_run[0], *flags)
+    assert code == 2 and "--render: cannot write" in stderr
 
 
 def test_an_environment_that_cannot_render_is_a_usage_error(

@@ -203,6 +203,7 @@ MALICIOUS = {
     "hparams-memory": (hparams(rnn_hidden_sizes=[10**6] * 9), "GB to train"),
     "hparams-layers": (hparams(rnn_hidden_sizes=[1] * 10**5), "100000 items, above 64"),
     "hparams-range": (hparams(sequence_size=10**15), "out of range"),
+    "hparams-sequence": (hparams(sequence_size=2000), "training sequences have 2000"),
     "hparams-type-of-core": (hparams(vae_type="../x"), "unknown vae_type"),
     "vocabulary-link": (link_out("vocabulary.json"), "leads out of"),
     "vocabulary-words": (write("vocabulary.json", VOCABULARY % ('["abc"]', 1)), "too long"),
@@ -212,6 +213,7 @@ MALICIOUS = {
     "corpus-link": (link_out("corpus/train_corpus.ids"), "leads out of"),
     "corpus-folder": (link_out("corpus"), "leads out of"),
     "corpus-empty": (write("corpus/train_corpus.ids", ""), "cut short"),
+    "corpus-short": (write("corpus/train_corpus.ids", b"\0\1\2"), "training text has 2 char"),
     "corpus-ids": (write("corpus/train_corpus.ids", b"\xff" * 1600), "another run"),
     "checkpoints-link": (link_out("checkpoints"), "leads out of"),
     "checkpoints-huge": (huge("checkpoints/step-000000002.safetensors"), "valid"),
@@ -219,6 +221,7 @@ MALICIOUS = {
     "metrics-link": (link_out("metrics.jsonl"), "leads out of"),
     "tensorboard-link": (link_out("tensorboard"), "leads out of"),
     "curves-link": (link_out("curves.png"), "leads out of"),
+    "unfinished-folder": (lambda run: (run / "x.unfinished").mkdir(), "is a folder"),
     "lock-link": (link_out("lock"), "leads out of"),
 }
 
@@ -246,3 +249,41 @@ def test_a_pickle_in_place_of_a_checkpoint_is_skipped(main, copied_run):
     for command in ("evaluate", "generate"):
         code, out, err = main(command, "--log-dir", copied_run)
         assert code == 2 and out == "" and "has no valid checkpoint" in err
+
+
+CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]")
+
+
+def test_what_strangers_wrote_into_a_run_does_not_control_the_terminal(main, terminal, copied_run):
+    path = copied_run / "vocabulary.json"
+    content = json.loads(path.read_text())
+    size = len(content["characters"])
+    content["characters"] = [*"\x1b\x07\x9b\u202e\r", *map(chr, range(0x4E00, 0x4E00 + size - 5))]
+    path.write_text(json.dumps(content))
+    (copied_run / "checkpoints" / "evil\x1b[2J\rname").touch()
+    commands = [
+        ["generate", "--length", "300"],
+        ["train", "--num-steps", "3"],
+        ["generate", "\x9b"],
+    ]
+    with terminal() as read:
+        for command, *flags in commands:
+            main(command, "--log-dir", copied_run, *flags)
+            shown = read()
+            assert not CONTROLS.search(shown), repr(shown)
+            assert "\\x" in shown
+            assert "evil\\x1b[2J\\rname" in shown or command == "generate"
+
+
+def test_a_full_stdout_is_reported_and_a_full_stderr_is_not(main, copied_run, monkeypatch, capsys):
+    generate = ["generate", "--log-dir", copied_run, "--length", 5]
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code, _, err = main(*generate)
+    assert code == 2
+    assert err.splitlines()[-1].endswith("error: cannot write to stdout: No space left on device")
+    monkeypatch.setattr(sys, "stdout", sys.__stdout__)
+    with open("/dev/full", "w") as full, open(os.devnull, "w") as null:
+        monkeypatch.setattr(sys, "stdout", null)
+        monkeypatch.setattr(sys, "stderr", full)
+        assert main(*generate)[0] == 0

@@ -211,7 +211,8 @@ class Environment:
         try:
             yield
         except Exception as error:
-            raise Stopped(f"{self.name} raised {type(error).__name__}: {error}") from error
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            raise Stopped(f"{self.name} raised {reason}") from error
 
 
 def make(name: str, render: bool = False) -> Environment:
@@ -233,9 +234,13 @@ def make(name: str, render: bool = False) -> Environment:
     except UsageError:
         raise
     except Exception as error:  # the environment's own code may raise anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = _first_line(error) or type(error).__name__
         hint = "" if imports_module(name) else did_you_mean(name, registration.registry)
         raise UsageError(f"--env: cannot make {name}: {reason}{hint}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")
 
 
 def imports_module(name: str) -> bool:

@@ -39,15 +39,21 @@ def run(args: argparse.Namespace) -> None:
         if not args.json:
             _print_episode(number + 1, episodes[-1])
     if args.render:
-        animation = pictures.gif(frames, len(frames) / environment.frames_per_second)
-        with files.atomic_write(Path(args.render)) as file:
-            file.write(animation)
+        _write(args.render, pictures.gif(frames, len(frames) / environment.frames_per_second))
     summary = summarise(episodes, environment.threshold)
     if args.json:
         about = {"env": environment.name, "agent": args.agent, "seed": args.seed}
         print(_json(about, summary, episodes))
     else:
         print(summary)
+
+
+def _write(path: str, animation: bytes) -> None:
+    try:
+        with files.atomic_write(Path(path)) as file:
+            file.write(animation)
+    except OSError as error:
+        raise UsageError(f"--render: cannot write {path}: {error.strerror}") from error
 
 
 def _print_episode(number: int, episode: Episode) -> None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from vaeseq.cli.program import Program, Schema
+from vaeseq.errors import UsageError
 from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Text, Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
@@ -75,6 +76,11 @@ class TextProgram(Program[TextHParams, Vocabulary, Mapping[str, Text], TextModel
         """Returns batches of windows at random places, and reports on the validation text."""
         hparams = model.hparams
         ids, held_out = data.load_split(run.file, model.vocabulary)
+        if len(ids) < hparams.sequence_size:
+            raise UsageError(
+                f"--log-dir: the stored training text has {len(ids)} characters, but training "
+                f"sequences have {hparams.sequence_size}; {run.path} has been changed"
+            )
         sizes = hparams.batch_size, hparams.sequence_size, hparams.seed
         report = Report(
             run,
