@@ -1,6 +1,8 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tests.conftest import SMALL, assert_close
 from vaeseq import DistModule, codec
@@ -94,9 +96,37 @@ def test_mlp_encoder_flattens_and_casts_nests():
     assert codec.MLPObsEncoder(SMALL.replace(obs_encoder_fc_layers=()))(observed).shape == (5, 7)
 
 
-def test_mlp_decoder_takes_nests_of_features():
+def test_mlp_decoder_takes_features_of_any_size():
     decoder = codec.MLPObsDecoder(SMALL, codec.CategoricalDecoder(4))
-    assert decoder((tf.zeros([5, 2]), tf.zeros([5, 3])))[0].shape == (5, 4)
+    assert decoder(tf.zeros([5, 3]))[0].shape == (5, 4)
+
+
+@pytest.mark.parametrize(
+    "combine", [lambda x: codec.MLPObsDecoder(SMALL, x), lambda x: codec.JointDecoder([x])]
+)
+def test_what_combines_decoders_names_one_that_does_not_fit(combine):
+    with pytest.raises(TypeError, match=r"must be a vaeseq.DistModule such as .*, not Dense"):
+        combine(keras.layers.Dense(3))
+    with pytest.raises(ValueError, match="MLPObsDecoder must set param_size"):
+        combine(codec.MLPObsDecoder(SMALL, codec.BernoulliDecoder()))
+
+
+class Misshapen(codec.NormalDecoder):
+    def dist(self, params):
+        return tfd.Normal(*params)
+
+
+def test_a_distribution_of_other_events_than_the_decoder_says_is_refused():
+    decoder = Misshapen([3])
+    params = decoder(features_of(decoder))
+    for use in (
+        lambda: decoder.log_prob(params, tf.zeros([3, 3])),
+        lambda: decoder.sample(params, [0, 1]),
+    ):
+        with pytest.raises(
+            ValueError, match=r"Misshapen has events of the shape \(\), .* is \(3,\)"
+        ):
+            use()
 
 
 def test_a_decoder_without_temper_is_an_error_that_names_it():

@@ -1,7 +1,7 @@
 """Encoders and decoders of observations.
 
 An encoder is any Keras layer from observations [N, *event_shape] to features [N, E]. A decoder is
-a `DistModule`: the distribution of one observation, given features.
+a `DistModule`: the distribution of one observation, given features [N, D], one tensor.
 
 The decoders named after a distribution take `event_shape`, the shape of one observation; its
 elements are independent given the features. `JointDecoder` combines decoders to one of tuples.
@@ -19,7 +19,7 @@ from tensorflow_probability import distributions as tfd
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.dropout import Dropout
-from vaeseq.nn.mlp import MLP, concat, positive_projection
+from vaeseq.nn.mlp import MLP, positive_projection
 from vaeseq.nn.types import Nest, Tensor
 
 _Logits = tuple[tf.Tensor]
@@ -91,13 +91,13 @@ class MLPObsDecoder(DistModule):
     def __init__(self, hparams: HParams, decoder: DistModule, name: str | None = None):
         super().__init__(name=name)
         self.dropout = Dropout(hparams.dropout)
-        self.mlp = MLP(hparams, (*hparams.obs_decoder_fc_hidden_layers, decoder.param_size))
+        self.mlp = MLP(hparams, (*hparams.obs_decoder_fc_hidden_layers, _param_size(decoder)))
         self.decoder = decoder
         self.event_shape, self.event_dtype = decoder.event_shape, decoder.event_dtype
 
-    def call(self, features: Nest) -> Nest:
-        """Maps a nest of features [N, D_i] to the params of `decoder`."""
-        return self.decoder(self.mlp(self.dropout(concat(features))))
+    def call(self, features: tf.Tensor) -> Nest:
+        """Maps features [N, D] to the params of `decoder`."""
+        return self.decoder(self.mlp(self.dropout(features)))
 
     def dist(self, params: Nest) -> tfd.Distribution:
         """Returns the distribution of `decoder`."""
@@ -347,9 +347,9 @@ class JointDecoder(DistModule):
     def __init__(self, decoders: Sequence[DistModule], name: str | None = None):
         super().__init__(name=name)
         self.decoders = tuple(decoders)
+        self.param_size = sum(map(_param_size, decoders))
         self.event_shape = tuple(decoder.event_shape for decoder in decoders)
         self.event_dtype = tuple(decoder.event_dtype for decoder in decoders)
-        self.param_size = sum(decoder.param_size for decoder in decoders)
 
     def call(self, features: tf.Tensor) -> tuple[Nest, ...]:
         """Maps features [N, param_size] to a tuple of the parts' params."""
@@ -370,3 +370,20 @@ class JointDecoder(DistModule):
         """Returns the tempered params of each part."""
         parts = zip(self.decoders, params, strict=True)
         return tuple(decoder.temper(p, temperature) for decoder, p in parts)
+
+
+def _param_size(decoder: DistModule) -> int:
+    """Returns the number of features that a decoder takes.
+
+    Raises:
+      TypeError: if it is no decoder.
+      ValueError: if it takes any number.
+    """
+    name = type(decoder).__name__
+    if not isinstance(decoder, DistModule):
+        raise TypeError(
+            f"the decoder must be a vaeseq.DistModule such as codec.NormalDecoder([3]), not {name}"
+        )
+    if not hasattr(decoder, "param_size"):
+        raise ValueError(f"{name} must set param_size, the number of features that it takes")
+    return decoder.param_size

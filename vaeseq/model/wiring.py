@@ -9,6 +9,7 @@ import tensorflow as tf
 from vaeseq import vae
 from vaeseq.context import Context, EncodeObserved
 from vaeseq.hparams import HParams
+from vaeseq.model import parts
 from vaeseq.nn import convert, replicas
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.dist_module import DistModule
@@ -40,10 +41,13 @@ class WiredModel(keras.Model):
             )
         super().__init__(name=name)
         self.hparams = hparams or HParams()
+        parts.check_inputs_spec(inputs_spec)
         self.inputs_spec = inputs_spec
         self.encoder = self.make_encoder()
+        parts.check_encoder(self.encoder)
         self.decoder = self.make_decoder()
-        self.encoded_size = self.encoder(self.zero_observations).shape[-1]
+        parts.check_decoder(self.decoder)
+        self.encoded_size = parts.encoded_size(self.encoder, self.zero_observations)
         self.context = self.make_context()
         self.core = vae.make(self.hparams, self.encoder, self.decoder)
         self._create_weights()
@@ -54,7 +58,7 @@ class WiredModel(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} must define make_encoder")
 
     def make_decoder(self) -> DistModule:
-        """Returns the observation distribution, given features."""
+        """Returns the observation distribution, given features [N, D]."""
         raise NotImplementedError(f"{type(self).__name__} must define make_decoder")
 
     def make_context(self) -> Context:

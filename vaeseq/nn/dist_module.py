@@ -36,8 +36,12 @@ class DistModule(keras.layers.Layer, abc.ABC):
     param_size: int
 
     @abc.abstractmethod
-    def call(self, features: Nest) -> Nest:
-        """Maps features [N, param_size] to params, a nest of tensors [N, ...]."""
+    def call(self, features: tf.Tensor) -> Nest:
+        """Maps features [N, param_size] to params, a nest of tensors [N, ...].
+
+        The features are one tensor, whatever the core: if it has several, such as d_t and z_t, it
+        concatenates them.
+        """
 
     @abc.abstractmethod
     def dist(self, params: Any) -> tfd.Distribution:
@@ -58,7 +62,7 @@ class DistModule(keras.layers.Layer, abc.ABC):
 
     def log_prob(self, params: Any, event: Nest) -> tf.Tensor:
         """Computes the log-density of an event in nats; has the batch shape of the params."""
-        return self.dist(params).log_prob(event)
+        return self._checked_dist(params).log_prob(event)
 
     def sample(self, params: Any, seed: Tensor) -> Nest:
         """Samples one event for each element of the batch shape.
@@ -67,6 +71,23 @@ class DistModule(keras.layers.Layer, abc.ABC):
           params: the output of `call`.
           seed: stateless seed, int32 [2].
         """
-        event = tf.nest.flatten(self.dist(params).sample(seed=seed))
+        event = tf.nest.flatten(self._checked_dist(params).sample(seed=seed))
         event = tf.nest.pack_sequence_as(self.event_dtype, event)
         return tf.nest.map_structure(tf.cast, event, self.event_dtype)
+
+    def _checked_dist(self, params: Any) -> tfd.Distribution:
+        """Returns the distribution; raises `ValueError` if its events have not `event_shape`.
+
+        TensorFlow would broadcast the events, and compute something else.
+        """
+        dist = self.dist(params)
+        actual, expected = tf.nest.flatten(dist.event_shape), tf.nest.flatten(self.event_shape)
+        if len(actual) != len(expected) or not all(
+            x.is_compatible_with(y) for x, y in zip(actual, expected, strict=True)
+        ):
+            raise ValueError(
+                f"the distribution of {type(self).__name__} has events of the shape "
+                f"{dist.event_shape}, but its event_shape is {self.event_shape}; tfd.Independent "
+                "makes the last axes of a distribution part of its event"
+            )
+        return dist

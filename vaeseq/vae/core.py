@@ -24,6 +24,7 @@ from vaeseq.context import Context
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae import divergence
@@ -69,7 +70,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
     Args:
       hparams: the hyperparameters.
       encoder: layer from observations [N, *event_shape] to features [N, E].
-      decoder: the observation distribution, given a nest of features.
+      decoder: the observation distribution, given features [N, D].
       name: the layer's name.
     """
 
@@ -203,6 +204,11 @@ class VAECore(keras.layers.Layer, abc.ABC):
             evidence = self.encode(contexts, observed, lengths)
         steps, states = self.unroll(contexts, state, noise, evidence)
         log_prob = self.decoder.log_prob(steps.obs_params, observed)
+        if log_prob.shape.rank != 2:
+            raise ValueError(
+                f"log_prob of {type(self.decoder).__name__} must return one number for each "
+                f"observation, [B, T], not {log_prob.shape}"
+            )
         z = (steps.posterior, steps.prior, steps.latents)
         log_ratio = tf.reduce_sum(divergence.log_ratio(*z), axis=-1)
         mask = None
@@ -260,13 +266,31 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
         return scan(step, (inputs, noise, seeds[None], latents), states)
 
-    def decoder_features(self, features: Nest, context: Nest) -> Nest:
+    def decoder_features(self, features: Nest, context: Nest) -> tf.Tensor:
         """Returns the decoder's input: the features, with c_t if `hparams.decoder_sees_context`.
 
         With c_t, p(x_t | ...) has an arrow from c_t besides those of the graphical model.
-        """
-        return (features, context) if self.hparams.decoder_sees_context else features
 
-    def decode(self, features: Nest) -> Nest:
-        """Returns the observation params of all steps, given features [B, T, ...]."""
+        Args:
+          features: nest of [..., D_i], of one step or of all.
+          context: nest of [..., C_i].
+
+        Returns:
+          One tensor [..., D], the concatenation.
+
+        Raises:
+          ValueError: if the decoder takes another number of features.
+        """
+        joined = concat((features, context) if self.hparams.decoder_sees_context else features)
+        size, given = getattr(self.decoder, "param_size", None), joined.shape[-1]
+        if size not in (None, given):
+            raise ValueError(
+                f"{type(self.decoder).__name__} takes {size} features (its param_size), but the "
+                f"{self.hparams.vae_type} core gives {given}; put an MLP before it, as "
+                "codec.MLPObsDecoder(hparams, decoder) does"
+            )
+        return joined
+
+    def decode(self, features: tf.Tensor) -> Nest:
+        """Returns the observation params of all steps, given features [B, T, D]."""
         return over_time(self.decoder, features)
