@@ -30,6 +30,25 @@ def test_after_the_first_signal_ctrl_c_kills_and_sigterm_is_ignored():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_a_second_ctrl_c_leaves_at_once():
+    saving = """
+import signal
+from vaeseq.training.signals import Interrupted, interruptible
+with interruptible():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except Interrupted:
+        print("saving", flush=True)
+        while True:
+            signal.pause()
+"""
+    command = [sys.executable, "-c", saving]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "saving\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == -signal.SIGINT
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_that_other_code_swallows_is_raised_again():
     class Swallows:

@@ -8,6 +8,7 @@ from typing import NoReturn
 from vaeseq.cli import streams
 from vaeseq.cli.arguments import Parser
 from vaeseq.errors import Stopped, UsageError
+from vaeseq.training import progress
 from vaeseq.training.signals import ignore_at_exit, interruptible
 
 
@@ -91,10 +92,8 @@ class _AboveProgressBars:
     """A stream that writes to stderr above the progress bars."""
 
     def write(self, text: str) -> None:
-        from tqdm import tqdm
-
         # Unlike a bar, a message has no reason to return to the beginning of its line.
-        tqdm.write(streams.escape(text) if sys.stderr.isatty() else text, file=sys.stderr, end="")
+        progress.write_above(streams.escape(text) if sys.stderr.isatty() else text)
 
     def flush(self) -> None:
         sys.stderr.flush()

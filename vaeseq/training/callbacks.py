@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from vaeseq.training import curves
+from vaeseq.training import curves, progress
 from vaeseq.training.best_weights import BestWeights
 from vaeseq.training.metrics_log import Metrics
 from vaeseq.training.run import Run
@@ -184,7 +184,7 @@ def reported_means(model: Trainable, means: Mapping[str, SupportsFloat]) -> dict
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar on stderr: the rate, the time left, and the first metric that has a value.
+    """A progress bar: the rate, the time left, and the first metric that has a value.
 
     That metric is the loss since the last report, or the discriminator's while it learns alone.
     """
@@ -197,7 +197,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs: Logs = None) -> None:
         """Starts the bar at the steps already made."""
         start = self.model.trained_steps
-        self.bar = tqdm(total=self.num_steps, initial=start, unit="step", dynamic_ncols=True)
+        self.bar = progress.bar(total=self.num_steps, initial=start, unit="step")
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Advances the bar by a step."""

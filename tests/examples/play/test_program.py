@@ -67,6 +67,7 @@ def test_a_solved_run_stays_as_it_is_without_no_early_stop(tmp_path, play_main, 
     train = ["train", "--log-dir", tmp_path, "--num-steps", 60, "--solved-at", "-1"]
     code, _, stderr = play_main(*train, "--hparams", WITHOUT_UPDATES)
     assert code == 0 and "20/60" in stderr.replace(" ", "")
+    assert "closing games, then as many with random actions" in stderr
     code, _, stderr = play_main(*train)
     assert code == 0 and "solved at step 20; use --no-early-stop to continue" in stderr
     code, _, stderr = play_main(*train[:-3], 25, "--no-early-stop")

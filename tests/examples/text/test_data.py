@@ -41,13 +41,21 @@ def test_a_lone_surrogate_is_an_unknown_character():
 
 def test_a_file_of_any_unicode_is_read_in_blocks(tmp_path):
     text = "naïve 日本語 \U0001f3b5\r\nend"
-    assert "".join(as_file(tmp_path, text, block_bytes=5)()) == text
+    assert "".join(as_file(tmp_path, text, keep_returns=True, block_bytes=5)()) == text
+
+
+@pytest.mark.parametrize("block_bytes", [1, 4, 1000])
+def test_line_ends_become_newlines_and_a_mark_of_byte_order_is_left_out(tmp_path, block_bytes):
+    content = "\ufeffone\r\ntwo\rthree\n\r\n\ufeff\r"
+    text = as_file(tmp_path, content, block_bytes=block_bytes)
+    assert "".join(text()) == "one\ntwo\nthree\n\n\ufeff\n"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "is empty"),
+        ("\ufeff", "is empty"),
         (b"abc\0def", "binary"),
         (b"abcdefgh\xff", "not UTF-8 text: invalid start byte at byte 8"),
         ("日本".encode()[:-1], "not UTF-8 text: .* at byte 3"),

@@ -39,6 +39,17 @@ def test_evaluate_prints_scores_per_character(main, trained_run, tmp_path):
     assert result["nats_per_char"] == -result["log_prob"] and result["kl"] == 0
 
 
+def test_a_run_whose_vocabulary_has_carriage_returns_scores_them(main, copied_run, tmp_path):
+    """Version 0.1 kept them."""
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"Shall I\r\ncompare thee\r\n")
+    command = ["evaluate", "--log-dir", copied_run, "--eval-corpus", text]
+    assert json.loads(main(*command)[1])["num_chars"] == 21
+    path = copied_run / "vocabulary.json"
+    path.write_text(path.read_text().replace('"S"', r'"\r"'))
+    assert json.loads(main(*command)[1])["num_chars"] == 23
+
+
 def test_the_same_seed_generates_the_same_texts_also_from_the_console(main, trained_run):
     flags = ["--log-dir", trained_run, "--length", 30, "--num-samples", 2, "--prime", "Shall "]
     command = ["generate", *flags, "--temperature", 0.5, "--seed"]

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 from absl import logging
-from tqdm import tqdm
 
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi.music import chorales, midi_file, roll
 from vaeseq.examples.midi.music.midi_file import DRUMS, MAX_BYTES, Notes, Refused
 from vaeseq.examples.midi.music.roll import RollFormat
+from vaeseq.training.progress import bar
 
 _SUFFIXES = (".mid", ".midi")
 _REASONS_SHOWN = 3
@@ -118,7 +118,7 @@ def _collect_distinct(
 ) -> Collection:
     """Collects pieces, each once, and refusals, which are pairs of a name and a reason."""
     collection, seen = Collection([], {}), set()
-    for piece in tqdm(pieces, "parsing", total, unit="piece", disable=not progress, leave=False):
+    for piece in bar(pieces, "parsing", total, unit="piece", disable=not progress, leave=False):
         if isinstance(piece, Piece):
             content = b"".join(np.asarray(part).tobytes() for part in piece.notes)
             if content not in seen:

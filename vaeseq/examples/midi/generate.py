@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tqdm import tqdm
 
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi.collect import parse_files, select_fitting
@@ -21,6 +20,7 @@ from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
 from vaeseq.model.sampling import sample, sample_with_common_noise
 from vaeseq.nn.types import Tensor
 from vaeseq.training import files
+from vaeseq.training.progress import bar
 
 _MAX_PLOTTED = 20  # samples of an interpolation in one picture
 _LOW_KL = 0.1  # nats per frame
@@ -86,9 +86,9 @@ def _extend(
         _, state = model.infer(
             tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
         )
-    with tqdm(total=args.num_samples * length, unit="frame") as bar:
+    with bar(total=args.num_samples * length, unit="frame") as shown:
         observed = sample(
-            model, state, args.num_samples, length, args.temperature, args.seed, bar.update
+            model, state, args.num_samples, length, args.temperature, args.seed, shown.update
         )
     return model.to_rolls(observed)
 
@@ -148,10 +148,10 @@ def _draw_path(
     latents: Tensor | None = None,
 ) -> np.ndarray:
     """Returns a roll for each state of an interpolation, all with the same noise."""
-    with tqdm(total=args.steps * length, unit="frame") as bar:
+    with bar(total=args.steps * length, unit="frame") as shown:
         return model.to_rolls(
             sample_with_common_noise(
-                model, states, length, temperature, args.seed, bar.update, latents
+                model, states, length, temperature, args.seed, shown.update, latents
             )
         )
 

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from vaeseq import Context, DistModule, ModelBase, codec, context
 from vaeseq.examples.midi.corpus import Corpus
@@ -11,6 +10,7 @@ from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.music import melody
 from vaeseq.model.scoring import Score, WindowScorer, consecutive_windows
 from vaeseq.nn.mlp import MLP
+from vaeseq.training.progress import bar
 
 Observed = np.ndarray | tuple[np.ndarray, np.ndarray]
 """Observations of a `MidiModel`."""
@@ -151,7 +151,7 @@ def score_pieces(
     rows = model.hparams.batch_size
     scores = np.zeros([len(Score._fields), len(order)])
     starts = range(0, len(order), rows)
-    for at in tqdm(starts, "scoring", unit="batch", disable=not progress):
+    for at in bar(starts, "scoring", unit="batch", disable=not progress):
         pieces = order[at : at + rows]
         spans = [corpus.spans[piece] for piece in pieces]
         longest = max(end - begin for begin, end in spans)

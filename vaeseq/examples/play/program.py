@@ -79,7 +79,9 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
         """Plays new episodes with the best weights and with random actions."""
         domain = self.read(run)
         step = run.restore_best(model)
-        seeds = schedule.episode_seeds(model, schedule.FINAL, model.hparams.confirm_games)
+        games = model.hparams.confirm_games
+        seeds = schedule.episode_seeds(model, schedule.FINAL, games)
+        logging.info("playing %d closing games, then as many with random actions", games)
         for name, actor in (("trained", model.actor), ("random", None)):
             episodes = play(actor, domain, seeds, model.hparams.game_steps)
             print(f"{name:>8}: {summarise(episodes, domain.threshold)}")

@@ -2,6 +2,8 @@
 
 import codecs
 import importlib.util
+import io
+import itertools
 import json
 import os
 import re
@@ -23,15 +25,22 @@ Ids: TypeAlias = np.ndarray | ArrayFile
 
 _CODE_POINTS = 0x110000
 _BLOCK_BYTES = 1 << 22
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _OOV_GLYPH = "\N{REPLACEMENT CHARACTER}"
 
 
-def file_text(path: str | os.PathLike[str], flag: str, block_bytes: int = _BLOCK_BYTES) -> Text:
-    """Returns the text of a UTF-8 file.
+def file_text(
+    path: str | os.PathLike[str],
+    flag: str,
+    keep_returns: bool = False,
+    block_bytes: int = _BLOCK_BYTES,
+) -> Text:
+    """Returns the text of a UTF-8 file, without the mark of byte order at its beginning.
 
     Args:
       path: the file.
       flag: the flag that names the file, for messages.
+      keep_returns: whether to keep carriage returns; otherwise `\\r\\n` and `\\r` become `\\n`.
       block_bytes: the number of bytes to read at a time.
 
     Raises:
@@ -39,32 +48,42 @@ def file_text(path: str | os.PathLike[str], flag: str, block_bytes: int = _BLOCK
     """
 
     def blocks() -> Iterator[str]:
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        offset = 0
-        try:
-            with open(path, "rb") as file:
-                while True:
-                    data = file.read(block_bytes)
-                    pending = len(decoder.getstate()[0])
-                    text = decoder.decode(data, final=not data)
-                    if "\0" in text:
-                        raise UsageError(f"{flag}: {path} is binary: it contains NUL characters")
-                    if text:
-                        yield text
-                    offset += len(data)
-                    if not data:
-                        break
-            if not offset:
-                raise UsageError(f"{flag}: {path} is empty; give a text")
-        except UnicodeDecodeError as error:
-            raise UsageError(
-                f"{flag}: {path} is not UTF-8 text: {error.reason} at byte "
-                f"{offset - pending + error.start}; convert it, for example with iconv"
-            ) from error
-        except OSError as error:
-            raise UsageError(f"{flag}: cannot read {path}: {error.strerror}") from error
+        texts = _decode(path, flag, keep_returns, block_bytes)
+        first, is_empty = next(texts, "").removeprefix(_BYTE_ORDER_MARK), True
+        for text in filter(None, itertools.chain([first], texts)):
+            if "\0" in text:
+                raise UsageError(f"{flag}: {path} is binary: it contains NUL characters")
+            is_empty = False
+            yield text
+        if is_empty:
+            raise UsageError(f"{flag}: {path} is empty; give a text")
 
     return blocks
+
+
+def _decode(
+    path: str | os.PathLike[str], flag: str, keep_returns: bool, block_bytes: int
+) -> Iterator[str]:
+    """Yields the text of a UTF-8 file in blocks that are not empty; see `file_text`."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    newlines = io.IncrementalNewlineDecoder(None, translate=not keep_returns)
+    offset, data = 0, b"start"
+    try:
+        with open(path, "rb") as file:
+            while data:
+                data = file.read(block_bytes)
+                pending = len(decoder.getstate()[0])
+                text = newlines.decode(decoder.decode(data, final=not data), final=not data)
+                if text:
+                    yield text
+                offset += len(data)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{flag}: {path} is not UTF-8 text: {error.reason} at byte "
+            f"{offset - pending + error.start}; convert it, for example with iconv"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{flag}: cannot read {path}: {error.strerror}") from error
 
 
 def embedded_shakespeare() -> Text:

@@ -30,7 +30,9 @@ def evaluate(args: argparse.Namespace) -> None:
 def _encode(path: str, vocabulary: Vocabulary, folder: Path) -> ArrayFile:
     """Returns the ids of a text, in a file so that they need not fit into memory."""
     file = folder / "text.ids"
-    data.encode_to_file(data.file_text(path, "--eval-corpus"), vocabulary, file)
+    # Runs of version 0.1 may know carriage returns; they were trained on texts that kept them.
+    text = data.file_text(path, "--eval-corpus", keep_returns="\r" in vocabulary.characters)
+    data.encode_to_file(text, vocabulary, file)
     return ArrayFile(file, vocabulary.size)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from vaeseq import ModelBase, codec
 from vaeseq.examples.text.data import Ids, Vocabulary
@@ -15,6 +14,7 @@ from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.model.base import State
 from vaeseq.model.sampling import sample
 from vaeseq.model.scoring import Score, WindowScorer, consecutive_windows
+from vaeseq.training.progress import bar
 
 
 class TextModel(ModelBase):
@@ -64,7 +64,7 @@ def score_text(
     bounds = [len(ids) * stream // streams for stream in range(streams + 1)]
     spans = list(itertools.pairwise(bounds))
     longest = max(end - begin for begin, end in spans)
-    bar = tqdm(
+    shown = bar(
         consecutive_windows(ids, spans, width),
         total=math.ceil(longest / width),
         unit="char",
@@ -72,7 +72,7 @@ def score_text(
         disable=not progress,
     )
     state = _states_before(scorer, ids, spans, seed) if streams > 1 else None
-    return Score(*map(np.sum, scorer.score(bar, state, seed)[0]))
+    return Score(*map(np.sum, scorer.score(shown, state, seed)[0]))
 
 
 def _states_before(
@@ -115,6 +115,6 @@ def sample_texts(
     state = model.initial_state(1)
     if prime:
         _, state = model.infer(model.vocabulary.encode(prime)[None], seed=seed)
-    with tqdm(total=num_samples * length, unit="char", disable=not progress) as bar:
-        ids = sample(model, state, num_samples, length, temperature, seed, bar.update)
+    with bar(total=num_samples * length, unit="char", disable=not progress) as shown:
+        ids = sample(model, state, num_samples, length, temperature, seed, shown.update)
     yield from map(model.vocabulary.decode, ids)
