@@ -6,6 +6,7 @@ from tensorflow_probability import distributions as tfd
 
 from tests.conftest import SMALL, assert_close
 from vaeseq import DistModule, codec
+from vaeseq.nn.support import assert_observed, check_observed
 
 DECODERS = {
     "Bernoulli": lambda shape: codec.BernoulliDecoder(shape),
@@ -81,6 +82,14 @@ def test_log_prob_of_a_joint_decoder_is_the_sum_of_its_parts():
     assert_close(decoder.log_prob(params, event), expected)
     tempered = decoder.temper(params, 0.5)
     assert_close(tempered[1], count.temper(params[1], 0.5))
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_samples_are_in_the_support(make_decoder, shape):
+    decoder = make_decoder(shape)
+    event = decoder.sample(decoder(features_of(decoder, rows=50)), [0, 1])
+    check_observed(decoder.support, event[None])
+    assert assert_observed(decoder.support, event[None])
 
 
 def test_beta_density_is_finite_at_0_and_1():

@@ -19,6 +19,7 @@ _PUBLIC = {
     "State": "vaeseq.model.wiring",
     "Step": "vaeseq.vae.core",
     "Stopped": "vaeseq.errors",
+    "Support": "vaeseq.nn.support",
     "UsageError": "vaeseq.errors",
     "VAECore": "vaeseq.vae.core",
     "VAE_TYPES": "vaeseq.vae",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from vaeseq.model.base import ModelBase, make_optimizer
     from vaeseq.model.wiring import State
     from vaeseq.nn.dist_module import DistModule
+    from vaeseq.nn.support import Support
     from vaeseq.training import workers
     from vaeseq.training.callbacks import Report
     from vaeseq.training.loop import train

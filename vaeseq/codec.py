@@ -20,6 +20,7 @@ from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.dropout import Dropout
 from vaeseq.nn.mlp import MLP, positive_projection
+from vaeseq.nn.support import Support
 from vaeseq.nn.types import Nest, Tensor
 
 _Logits = tuple[tf.Tensor]
@@ -95,6 +96,11 @@ class MLPObsDecoder(DistModule):
         self.decoder = decoder
         self.event_shape, self.event_dtype = decoder.event_shape, decoder.event_dtype
 
+    @property
+    def support(self) -> Nest:
+        """That of `decoder`."""
+        return self.decoder.support
+
     def call(self, features: tf.Tensor) -> Nest:
         """Maps features [N, D] to the params of `decoder`."""
         return self.decoder(self.mlp(self.dropout(features)))
@@ -166,6 +172,11 @@ class BernoulliDecoder(_LogitDecoder):
       name: the layer's name.
     """
 
+    @property
+    def support(self) -> Support:
+        """The numbers 0 and 1."""
+        return Support(type(self).__name__, 0, 1, whole=True)
+
     def dist(self, params: _Logits) -> tfd.Distribution:
         """Returns independent Bernoulli distributions."""
         return self._independent(tfd.Bernoulli(*params, dtype=self.event_dtype))
@@ -194,6 +205,11 @@ class BinomialDecoder(_LogitDecoder):
     ):
         super().__init__(event_shape, dtype, name=name)
         self.total_count = total_count
+
+    @property
+    def support(self) -> Support:
+        """Whole numbers from 0 to `total_count`."""
+        return Support(type(self).__name__, 0, self.total_count, whole=True)
 
     def dist(self, params: _Logits) -> tfd.Distribution:
         """Returns independent binomial distributions."""
@@ -227,6 +243,11 @@ class CategoricalDecoder(_LogitDecoder):
         super().__init__(event_shape, dtype, name=name)
         self.num_classes = num_classes
         self.param_size *= num_classes
+
+    @property
+    def support(self) -> Support:
+        """Whole numbers from 0 to `num_classes` - 1."""
+        return Support(type(self).__name__, 0, self.num_classes - 1, whole=True)
 
     def call(self, features: tf.Tensor) -> _Logits:
         """Maps features [N, param_size] to logits [N, *event_shape, num_classes]."""
@@ -269,6 +290,11 @@ class BetaDecoder(_PositiveDecoder):
       projection: map from features to positive numbers, "softplus" or "exp".
       name: the layer's name.
     """
+
+    @property
+    def support(self) -> Support:
+        """Numbers from 0 to 1."""
+        return Support(type(self).__name__, 0, 1)
 
     def call(self, features: tf.Tensor) -> _Pair:
         """Maps features [N, param_size] to positive concentrations [N, *event_shape]."""
@@ -350,6 +376,11 @@ class JointDecoder(DistModule):
         self.param_size = sum(map(_param_size, decoders))
         self.event_shape = tuple(decoder.event_shape for decoder in decoders)
         self.event_dtype = tuple(decoder.event_dtype for decoder in decoders)
+
+    @property
+    def support(self) -> tuple[Nest, ...]:
+        """A tuple with those of the parts."""
+        return tuple(decoder.support for decoder in self.decoders)
 
     def call(self, features: tf.Tensor) -> tuple[Nest, ...]:
         """Maps features [N, param_size] to a tuple of the parts' params."""

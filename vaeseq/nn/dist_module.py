@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from vaeseq.nn.support import Support
 from vaeseq.nn.types import DTypes, Nest, Shapes, Tensor
 
 
@@ -21,6 +22,7 @@ class DistModule(keras.layers.Layer, abc.ABC):
     * `event_shape`, `event_dtype` and `param_size`, set in the constructor.
     * `call` and `dist`.
     * `temper` (optional), to allow temperatures other than 1.
+    * `support` (optional), if events cannot be all numbers; models then refuse others.
 
     You get `log_prob` and `sample`. The params of these methods are what your `call` returns.
 
@@ -34,6 +36,14 @@ class DistModule(keras.layers.Layer, abc.ABC):
     event_shape: Shapes
     event_dtype: DTypes
     param_size: int
+
+    @property
+    def support(self) -> Nest:
+        """The numbers that events can be: a `Support`, or a nest of them like `event_shape`.
+
+        By default, all numbers.
+        """
+        return tf.nest.map_structure(lambda _: Support(type(self).__name__), self.event_dtype)
 
     @abc.abstractmethod
     def call(self, features: tf.Tensor) -> Nest:
