@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaeseq.errors import Stopped
-from vaeseq.nn.finite import assert_finite, raise_stopped_if_not_finite
+from vaeseq.errors import Stopped, UsageError
+from vaeseq.nn.finite import (
+    assert_finite,
+    assert_samplable,
+    raise_stopped_if_not_finite,
+    reraise_overflow,
+)
 
 VARIABLES = [SimpleNamespace(path=f"layer_{i}/kernel") for i in range(3)]
 
@@ -53,3 +58,14 @@ def test_other_errors_of_tensorflow_pass_unchanged():
 
     with pytest.raises(tf.errors.InvalidArgumentError, match="something else"):
         function(None)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_parameters_that_are_nan_or_infinite_cannot_be_sampled_from(bad):
+    sample = tf.function(lambda x: assert_samplable((x, tf.constant(1)))[0])
+    excluded = tf.constant([0.5, -np.inf])
+    np.testing.assert_array_equal(sample(excluded), excluded)
+    with pytest.raises(UsageError, match="not finite: the weights"), reraise_overflow():
+        sample(tf.constant([0.5, bad]))
+    with pytest.raises(Stopped, match="not finite; use a smaller learning_rate"):
+        raise_stopped_if_not_finite(sample)(tf.constant([bad, 0.5]))

@@ -131,3 +131,11 @@ def test_a_file_of_a_later_format_is_refused(tmp_path, number):
     write(tmp_path / "file", ARRAYS, format=number)
     with pytest.raises(checkpoint_file.Invalid, match="a later version of vaeseq wrote it"):
         checkpoint_file.load(tmp_path / "file", SHAPES)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused(tmp_path, bad):
+    path = tmp_path / "file.safetensors"
+    checkpoint_file.save(path, {**ARRAYS, "model/0": np.full([2, 3], bad, np.float32)})
+    with pytest.raises(checkpoint_file.Invalid, match="values in model/0 that are not finite"):
+        checkpoint_file.load(path, SHAPES)

@@ -224,6 +224,7 @@ class WindowScorer:
         particles = (objectives.elbo(inference), tf.reduce_sum(inference.kl, axis=1))
         means = [tf.reduce_mean(tf.reshape(x, [-1, K]), axis=1) for x in particles]
         chosen = tf.random.stateless_categorical(log_weights, K, seed, dtype=tf.int32)
+        chosen = tf.minimum(chosen, K - 1)  # K is drawn if weights are NaN; the bound is as well
         rows = tf.reshape(chosen + K * tf.range(tf.shape(chosen)[0])[:, None], [-1])
         state = tf.nest.map_structure(lambda x: tf.gather(x, rows), last(inference.states, lengths))
         return tf.stack([*means, bound]), state

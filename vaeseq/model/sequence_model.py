@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vaeseq.hparams import HParams
 from vaeseq.model.wiring import State, WiredModel
-from vaeseq.nn import convert
+from vaeseq.nn import convert, finite
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.vae import objectives
@@ -112,6 +112,9 @@ class SequenceModel(WiredModel):
 
         Returns:
           Observations, nest of [B, sequence_size, *event_shape], and the state after them.
+
+        Raises:
+          UsageError: if a distribution to sample from is not finite.
         """
 
         def broadcast(x: tf.Tensor) -> tf.Tensor:
@@ -121,9 +124,10 @@ class SequenceModel(WiredModel):
         # Without a temperature, the graph needs no decoder that supports one.
         scale = None if temperature == 1 else tf.constant(temperature, tf.float32)
         inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
-        observed, after = self._extend(
-            inputs, state, tf.constant(sequence_size), scale, stateless_seed(seed), latents
-        )
+        with finite.reraise_overflow():
+            observed, after = self._extend(
+                inputs, state, tf.constant(sequence_size), scale, stateless_seed(seed), latents
+            )
         return observed, after
 
     def _log_prob_eagerly(

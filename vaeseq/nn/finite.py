@@ -1,14 +1,16 @@
-"""Stops a training run before an update that would make weights infinite or not a number."""
+"""Stops before numbers that are infinite or not a number change weights or are sampled from."""
 
+import contextlib
 import functools
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
 
-from vaeseq.errors import Stopped
+from vaeseq.errors import Stopped, UsageError
 from vaeseq.nn.types import Nest
 
 Data = TypeVar("Data")
@@ -18,6 +20,7 @@ _MOST_NAMES = 3
 # Compiled code can raise only errors of TensorFlow, so the step and the names cross it as text.
 _MARK = "not finite at step"
 _MESSAGE = re.compile(rf"{_MARK} (\d+): ([^\]'\"\n]*)")
+_OVERFLOW = "a distribution to sample from is not finite"
 
 
 def assert_finite(
@@ -60,6 +63,31 @@ def assert_finite(
     return tf.cond(is_finite, lambda: is_finite, fail)
 
 
+def assert_samplable(params: Nest) -> Any:
+    """Returns the parameters of a distribution; asserts that they are neither NaN nor infinite.
+
+    A logit may be -inf, which excludes a value. From other parameters TensorFlow samples nonsense:
+    categories that do not exist, or a Bernoulli variable that is always 0.
+    """
+    floats = [x for x in tf.nest.flatten(params) if x.dtype.is_floating]
+    valid = tf.reduce_all([tf.reduce_all(x < math.inf) for x in floats])  # false for NaN, too
+    with tf.control_dependencies([tf.debugging.Assert(valid, [_OVERFLOW])]):
+        return tf.nest.map_structure(tf.identity, params)
+
+
+@contextlib.contextmanager
+def reraise_overflow() -> Iterator[None]:
+    """Raises `UsageError` for the error of `assert_samplable`."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if _OVERFLOW not in error.message:
+            raise
+        raise UsageError(
+            f"{_OVERFLOW}: the weights or the inputs are too large, or the temperature is too low"
+        ) from None
+
+
 def _all_finite(tensors: Nest | None) -> tf.Tensor:
     """Returns whether all floats in a nest are finite."""
     dense = (x.values if isinstance(x, tf.IndexedSlices) else x for x in tf.nest.flatten(tensors))
@@ -68,7 +96,7 @@ def _all_finite(tensors: Nest | None) -> tf.Tensor:
 
 
 def raise_stopped_if_not_finite(function: Callable[[Data], Result]) -> Callable[[Data], Result]:
-    """Wraps a train function; turns the error of `assert_finite` into a one-line `Stopped`."""
+    """Wraps a train function; turns the errors of this module into a one-line `Stopped`."""
 
     @functools.wraps(function)
     def wrapped(data: Data) -> Result:
@@ -76,6 +104,8 @@ def raise_stopped_if_not_finite(function: Callable[[Data], Result]) -> Callable[
             return function(data)
         except tf.errors.InvalidArgumentError as error:
             found = _MESSAGE.search(error.message)
+            if _OVERFLOW in error.message:
+                raise Stopped(f"{_OVERFLOW}; use a smaller learning_rate") from None
             if not found:
                 raise
             raise Stopped(

@@ -58,7 +58,8 @@ def load(path: Path, shapes: Shapes, upgrades: Upgrades | None = None) -> dict[s
       upgrades: functions that convert arrays of format 1 to the current format.
 
     Raises:
-      Invalid: if the file is cut short, changed, foreign, of another model or of a later version.
+      Invalid: if the file is cut short, changed, foreign, of another model or of a later version,
+        or has values that are not finite.
     """
     wanted = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in shapes.values())
     try:
@@ -71,11 +72,18 @@ def load(path: Path, shapes: Shapes, upgrades: Upgrades | None = None) -> dict[s
             is_old = _format(metadata) == 1
             _compare(_describe(file, {name.split("/")[0] for name in shapes}), shapes)
             arrays = {name: file.get_tensor(name) for name in shapes}
+            _check_finite(arrays)
     except (OSError, safetensors.SafetensorError) as error:
         raise Invalid(str(error)) from error
     if is_old and upgrades:
         arrays |= {name: np.asarray(upgrade(arrays[name])) for name, upgrade in upgrades.items()}
     return arrays
+
+
+def _check_finite(arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise Invalid(f"it has values in {name} that are not finite")
 
 
 def _format(metadata: Mapping[str, str]) -> int:

@@ -23,6 +23,7 @@ import tensorflow as tf
 from vaeseq.context import Context
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
+from vaeseq.nn import finite
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
@@ -261,7 +262,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
             params = step.obs_params
             if temperature is not None:
                 params = self.decoder.temper(params, temperature)
-            observed = self.decoder.sample(params, seed[0])
+            observed = self.decoder.sample(finite.assert_samplable(params), seed[0])
             return observed, (context.observe(observed, context_state), state)
 
         return scan(step, (inputs, noise, seeds[None], latents), states)

@@ -1,6 +1,7 @@
 """Runs of vaeseq-text survive kills and signals, and refuse malicious files."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -9,7 +10,9 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from benchmarks.kill_matrix import matrix, state
 from tests.conftest import TINY, VERSE
@@ -17,6 +20,7 @@ from tests.examples.text.conftest import parse
 from vaeseq.examples.text.model import TextModel
 from vaeseq.examples.text.program import TextProgram
 from vaeseq.model.scoring import WindowScorer
+from vaeseq.training import checkpoint_file
 from vaeseq.vae.core import VAECore
 
 
@@ -249,6 +253,48 @@ def test_a_pickle_in_place_of_a_checkpoint_is_skipped(main, copied_run):
     for command in ("evaluate", "generate"):
         code, out, err = main(command, "--log-dir", copied_run)
         assert code == 2 and out == "" and "has no valid checkpoint" in err
+
+
+LARGEST = np.finfo(np.float32).max
+
+
+def set_weights(run, values):
+    """Sets the weights whose names begin like this in all checkpoints, with valid checksums."""
+    for path in (run / "checkpoints").iterdir():
+        arrays = safetensors.numpy.load_file(path)
+        for (name, array), (start, value) in itertools.product(arrays.items(), values.items()):
+            if name.startswith(start):
+                array[...] = value
+        checkpoint_file.save(path, arrays)
+
+
+@pytest.mark.parametrize(
+    ("values", "codes", "message"),
+    [
+        ({"model/": np.nan}, (2, 2, 2), "not finite|no valid checkpoint"),
+        ({"model/": 1e38}, (2, 2, 1), "not finite|overflow"),
+        # Only the logits overflow: the bias and the product are as large as numbers can be.
+        (
+            {"model/001": [LARGEST, -LARGEST] * 12, "model/002": LARGEST},
+            (2, 2, 1),
+            "not finite|overflow",
+        ),
+    ],
+    ids=["nan", "large", "logits"],
+)
+def test_weights_that_overflow_end_in_one_line(main, copied_run, values, codes, message):
+    set_weights(copied_run, values)
+    commands = (["generate", "--length", 5], ["evaluate"], ["train", "--num-steps", 3])
+    for (command, *flags), expected in zip(commands, codes, strict=True):
+        code, out, err = main(command, "--log-dir", copied_run, *flags)
+        assert code == expected and out == "" and "Traceback" not in err
+        assert re.search(message, err.splitlines()[-1]), err
+
+
+def test_a_temperature_so_low_that_it_overflows_is_reported(main, trained_run):
+    flags = ["--length", 9, "--temperature", 1e-40]
+    code, out, err = main("generate", "--log-dir", trained_run, *flags)
+    assert code == 2 and out == "" and "or the temperature is too low" in err.splitlines()[-1]
 
 
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]")

@@ -1,11 +1,11 @@
 """The command `evaluate` of vaeseq-midi."""
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from vaeseq.cli.results import print_json
 from vaeseq.examples.midi.collect import collect, select_fitting, warn_refused
 from vaeseq.examples.midi.corpus import Corpus, consecutive_spans
 from vaeseq.examples.midi.model import MidiModel, Observed, score_pieces
@@ -35,7 +35,7 @@ def evaluate(args: argparse.Namespace) -> None:
     result: dict[str, object] = {**summary(score, corpus.spans, num_samples), "refused": refused}
     if model.has_sequence_latent:
         result |= latent_usage(model, _windows(model, corpus), args.seed)._asdict()
-    print(json.dumps(result, indent=2))
+    print_json(result)
 
 
 def _collect_corpus(patterns: Sequence[str], form: RollFormat) -> tuple[Corpus, dict[str, str]]:

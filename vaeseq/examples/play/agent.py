@@ -14,6 +14,7 @@ from tensorflow_probability import distributions as tfd
 from vaeseq import DistModule
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.world import Statistics
+from vaeseq.nn import finite
 from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import MLP, concat
 from vaeseq.nn.types import Size
@@ -182,7 +183,8 @@ class Actor:
 
     def greedy(self, observation: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
         """Returns the most probable actions [B, A] for observations [B, X], and the new memory."""
-        greedy, _, state = self._act(tf.constant(observation), memory, tf.zeros([2], tf.int32))
+        with finite.reraise_overflow():
+            greedy, _, state = self._act(tf.constant(observation), memory, tf.zeros([2], tf.int32))
         return greedy.numpy(), Memory(state, greedy)
 
     def sample(
@@ -197,6 +199,6 @@ class Actor:
     ) -> tuple[tf.Tensor, tf.Tensor, RecurrentState]:
         normalised = self._statistics.normalise(observation)
         features, state = self._agent.features(normalised, memory)
-        params = self._agent.policy_params(features)
+        params = finite.assert_samplable(self._agent.policy_params(features))
         sampled = tf.clip_by_value(self._agent.actions.sample(params, seed), -1, 1)
         return self._agent.actions.greedy(params), sampled, state

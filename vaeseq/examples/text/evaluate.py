@@ -1,11 +1,13 @@
 """The command `evaluate` of vaeseq-text."""
 
 import argparse
-import json
 import math
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
+from vaeseq.cli.results import print_json
 from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.model import TextModel, score_text
@@ -24,7 +26,7 @@ def evaluate(args: argparse.Namespace) -> None:
             ids = _encode(args.eval_corpus, model.vocabulary, Path(folder))
         else:
             _, ids = data.load_split(run.file, model.vocabulary)
-        print(json.dumps(_evaluate(model, ids, args), indent=2))
+        print_json(_evaluate(model, ids, args))
 
 
 def _encode(path: str, vocabulary: Vocabulary, folder: Path) -> ArrayFile:
@@ -60,7 +62,7 @@ def _summary(score: Score, num_chars: int) -> dict[str, float]:
     return {
         "nats_per_char": nats,
         "bits_per_char": nats / math.log(2),
-        "perplexity": math.exp(nats),
+        "perplexity": float(np.exp(nats)),
         "elbo": float(score.elbo / num_chars),
         "kl": float(score.kl / num_chars),
         "log_prob": float(score.bound / num_chars),
