@@ -27,7 +27,9 @@ _PUBLIC = {
     "context": "vaeseq.context",
     "hparam": "vaeseq.hparams",
     "make_optimizer": "vaeseq.model.base",
+    "metrics": "vaeseq.metrics",
     "objectives": "vaeseq.vae.objectives",
+    "plot_fan": "vaeseq.fan",
     "train": "vaeseq.training.loop",
     "workers": "vaeseq.training.workers",
 }
@@ -36,9 +38,10 @@ __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vaeseq import codec, context
+    from vaeseq import codec, context, metrics
     from vaeseq.context import Context
     from vaeseq.errors import Stopped, UsageError
+    from vaeseq.fan import plot_fan
     from vaeseq.hparams import HParams, hparam
     from vaeseq.model.base import ModelBase, make_optimizer
     from vaeseq.model.wiring import State
