@@ -74,6 +74,10 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
     def finish(self, run: Run, model: Model) -> None:
         """Shows what the model has learned."""
 
+    def time_steps(self, hparams: Params) -> int:
+        """Returns the number of time steps that an update computes, of all sequences together."""
+        return hparams.batch_size * hparams.sequence_size
+
     def defaults_for(self, args: argparse.Namespace) -> Params:
         """Returns the hyperparameters of a new run, before `--hparams` changes them."""
         return self.defaults
@@ -114,7 +118,7 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
         hparams = _apply_flags(self.defaults_for(args), args)
         workers.share(strategy, hparams.batch_size)
         domain, content = self.prepare(args, hparams)
-        memory.check(lambda: self.make_model(hparams, domain))
+        self._check_memory(hparams, domain, strategy)
         _warn_of_decay(hparams, args.num_steps)
         about = {"program": self.name, "hparams": dataclasses.asdict(hparams)}
         about |= {name: getattr(args, name) for name in self.flags}
@@ -149,13 +153,20 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
           UsageError: if the model does not fit into memory.
         """
         hparams, domain = self._hparams(run), self.read(run)
-        memory.check(lambda: self.make_model(hparams, domain))
-        with (strategy or tf.distribute.get_strategy()).scope():
+        placement = strategy or tf.distribute.get_strategy()
+        self._check_memory(hparams, domain, placement)
+        with placement.scope():
             keras.utils.set_random_seed(hparams.seed)
             model = self.make_model(hparams, domain)
             if strategy is not None:
                 model.compile()
         return model
+
+    def _check_memory(
+        self, hparams: Params, domain: Domain, strategy: tf.distribute.Strategy
+    ) -> None:
+        share = self.time_steps(hparams) // strategy.num_replicas_in_sync
+        memory.check(lambda: self.make_model(hparams, domain), share)
 
     def _hparams(self, run: Run) -> Params:
         return self.defaults.replace(**run.about["hparams"])

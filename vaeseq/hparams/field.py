@@ -13,6 +13,7 @@ T = TypeVar("T")
 # Larger values are mistakes, or attacks by a run directory of unknown origin.
 MOST_UNITS = 1 << 20  # of a layer
 MOST_LAYERS = 64
+MOST = 1 << 53  # of any whole number: all below are floats, too
 
 
 class Limits(NamedTuple):
@@ -132,6 +133,8 @@ class Hyperparameter(NamedTuple):
 
     def _checked_item(self, value: object) -> object:
         name, limits = self.name, self.limits
+        if type(value) is int and abs(value) > MOST:
+            raise UsageError(f"hparams: {name} is out of range: at most {MOST}")
         if self.kind.item is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind.item:

@@ -81,6 +81,9 @@ def test_a_stored_corpus_loads_as_it_was(parsed, tmp_path):
     [
         (("train", 0, "frames"), 1, r"train.rolls has \d+ frames, but pieces.json says \d+"),
         (("format", "rate"), -1, "format.rate"),
+        (("format", "rate"), 1e-5, "format.rate"),
+        (("format", "rate"), 1e-300, "format.rate"),
+        (("valid", 0, "frames"), 1 << 40, "valid.*frames"),
         (("format", "programs"), [0, 0], "format.programs"),
     ],
 )

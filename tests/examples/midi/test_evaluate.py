@@ -33,6 +33,12 @@ def test_held_out_pieces_are_scored_by_default(trained, midi_main):
     assert {"kl", "sequence_kl", "mutual_information", "active_units"} <= result.keys()
 
 
+def test_more_particles_than_fit_into_memory_are_refused(trained, midi_main):
+    command = ["evaluate", "--log-dir", trained("keys").path, "--log-prob-samples", 10**9]
+    code, stdout, stderr = midi_main(*command)
+    assert code == 2 and stdout == "" and "--log-prob-samples: 1000000000 of 2048 time" in stderr
+
+
 def test_a_summary_follows_both_conventions():
     score = Score(*(np.array([-10.0, -2.0]), np.zeros(2), np.array([-8.0, -2.0])))
     result = summary(score, [(0, 8), (8, 9)], 4)

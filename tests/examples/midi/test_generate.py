@@ -79,6 +79,8 @@ def test_a_core_without_latent_variables_generates_but_does_not_interpolate(
     ("arguments", "message"),
     [
         (["--prime", "{pieces}/bad.mid"], "--prime: {pieces}/bad.mid is not a MIDI file"),
+        (["--length", "1e9"], "--length: 1 x 1000000000 seconds of music needs"),
+        (["--num-samples", "1000000000"], "--length: 1000000000 x 30 seconds of music needs"),
         (["--prime-seconds", "1"], "--prime-seconds: needs --prime"),
         (
             ["--prime", "{pieces}/1.mid", "--interpolate", "{pieces}/1.mid", "{pieces}/2.mid"],

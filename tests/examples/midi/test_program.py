@@ -66,6 +66,8 @@ def long_pieces(tmp_path_factory):
         (["--train-files", "{pieces}", "--hparams", "rate=1000000"], "rate"),
         (["--train-files", "{pieces}", "--instruments", "both"], "both"),
         (["--train-files", "{pieces}", "--frames-per-beat", "5000"], "--frames-per-beat: 5000"),
+        (["--train-files", "{pieces}", "--frames-per-beat", "1e-5"], "out of range: 0.1 to 1000"),
+        (["--train-files", "{pieces}", "--hparams", "rate=1e-300"], "rate = 1e-300 is out of"),
         (["--train-files", "{long}", "--hparams", "rate=1000"], "all pieces were refused"),
         (["--train-files", "{pieces}", "--encoding", "melody", "--drums"], "one voice"),
     ],
@@ -92,3 +94,9 @@ def test_the_sample_of_a_report_is_a_file_that_other_libraries_open(pooled):
     contents = program._summarize_sample(frames, form)
     midi = pretty_midi.PrettyMIDI(io.BytesIO(contents[".mid"]))
     assert midi.get_end_time() == pytest.approx(3.0, abs=0.01)
+
+
+def test_the_sample_of_a_report_has_no_more_frames_than_a_piece(pooled, monkeypatch):
+    monkeypatch.setattr(program, "MAX_ENTRIES", 5 * KEYS)
+    model = pooled(MidiModel, MidiHParams().parse(TINY), KEYS)
+    assert len(program.sample_roll(model, RollFormat(8.0), seconds=3.0)) == 5

@@ -11,15 +11,16 @@ import numpy as np
 
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi.collect import Piece
-from vaeseq.examples.midi.hparams import MAX_RATE, MidiHParams
+from vaeseq.examples.midi.hparams import RATES, MidiHParams
 from vaeseq.examples.midi.music import roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
 from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 from vaeseq.model.scoring import Span
-from vaeseq.training import array_file, files
+from vaeseq.training import array_file, files, memory
 from vaeseq.training.array_file import ArrayFile
 
 _TEMPOS = (10.0, 1000.0)  # the lowest and the highest that are written, in beats per minute
+_FOREIGN = "vaeseq did not write it"
 _MAX_KEYBOARDS = 15  # a MIDI file has 16 channels, one of them for drums
 
 
@@ -146,6 +147,8 @@ def load_corpora(
     form = RollFormat(**content["format"] | {"programs": tuple(content["format"]["programs"])})
 
     def open_corpus(part: str) -> Corpus:
+        longest = max(piece["frames"] for piece in content[part])
+        memory.require(longest * form.num_keys, f"--log-dir: a piece in {where}", _FOREIGN)
         frames = ArrayFile(find_file(rolls_name(part)), form.num_states, (form.num_keys,))
         corpus = Corpus(frames, consecutive_spans(piece["frames"] for piece in content[part]))
         if corpus.num_frames != len(frames):
@@ -176,7 +179,7 @@ _PIECES = {
         "type": "object",
         "properties": {
             "name": {"type": "string"},
-            "frames": {"type": "integer", "minimum": 1, "maximum": 1 << 40},
+            "frames": {"type": "integer", "minimum": 1, "maximum": roll.MAX_FRAMES},
         },
         "required": ["name", "frames"],
         "additionalProperties": False,
@@ -188,7 +191,7 @@ _SCHEMA = {
         "format": {
             "type": "object",
             "properties": {
-                "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_RATE},
+                "rate": {"type": "number", "minimum": RATES[0], "maximum": RATES[1]},
                 "beats": {"type": "boolean"},
                 "tempo": {"type": "number", "minimum": _TEMPOS[0], "maximum": _TEMPOS[1]},
                 "velocity_levels": {"type": "integer", "minimum": 0, "maximum": 127},

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vaeseq.cli.results import print_json
+from vaeseq.cli.results import check_particles, print_json
 from vaeseq.examples.midi.collect import collect, select_fitting, warn_refused
 from vaeseq.examples.midi.corpus import Corpus, consecutive_spans
-from vaeseq.examples.midi.model import MidiModel, Observed, score_pieces
+from vaeseq.examples.midi.model import WINDOW_FRAMES, MidiModel, Observed, score_pieces
 from vaeseq.examples.midi.music import roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
 from vaeseq.examples.midi.music.roll import RollFormat
@@ -30,6 +30,8 @@ def evaluate(args: argparse.Namespace) -> None:
         return score_pieces(scorer, model, corpus, args.seed, progress=True)
 
     num_samples = args.log_prob_samples or model.hparams.log_prob_samples
+    time_steps = model.hparams.batch_size * WINDOW_FRAMES
+    check_particles(num_samples, time_steps, model.core.latent_size)
     score = scoring.score(model, num_samples, score_corpus)
     num_samples = num_samples if model.core.latent_size else 1
     result: dict[str, object] = {**summary(score, corpus.spans, num_samples), "refused": refused}

@@ -19,7 +19,7 @@ from vaeseq.model.base import State
 from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
 from vaeseq.model.sampling import sample, sample_with_common_noise
 from vaeseq.nn.types import Tensor
-from vaeseq.training import files
+from vaeseq.training import files, memory
 from vaeseq.training.progress import bar
 
 _MAX_PLOTTED = 20  # samples of an interpolation in one picture
@@ -32,6 +32,7 @@ def generate(args: argparse.Namespace) -> None:
     run, model = MidiProgram().trained(args.log_dir)
     form, _, valid = open_corpora(run)
     prime = _load_prime(args, form)
+    _check_memory(args, form, len(prime))
     rolls = (
         _interpolate(model, form, args) if args.interpolate else _extend(model, prime, form, args)
     )
@@ -54,6 +55,17 @@ def _check_flags(args: argparse.Namespace) -> None:
         raise UsageError("--interpolate: cannot be combined with --prime; leave one of them out")
     if args.prime_seconds and not args.prime:
         raise UsageError("--prime-seconds: needs --prime; give a file, or leave it out")
+
+
+def _check_memory(args: argparse.Namespace, form: RollFormat, prime_frames: int) -> None:
+    """Checks that the samples, and the sound of one of them, fit into memory."""
+    number = args.steps if args.interpolate else args.num_samples
+    length = prime_frames + (args.length or args.default_length) * form.frames_per_second
+    seconds = length / form.frames_per_second
+    sound = render.sound_bytes(seconds, form)
+    rolls = number * length * form.num_keys
+    what = f"--length: {number} x {seconds:.0f} seconds of music"
+    memory.require(max(sound, rolls), what, "use a shorter --length, or a shorter --prime")
 
 
 def _render(frames: np.ndarray, form: RollFormat, start: float) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ import dataclasses
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams, hparam
 
-MAX_RATE = 1000  # frames per second, or per beat
+RATES = (0.1, 1000.0)  # the lowest and the highest, in frames per second or per beat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,8 @@ class MidiHParams(HParams):
     rate: float = hparam(
         8.0,
         "Frames per second, unless the run counts frames per beat.",
-        above=0,
-        high=MAX_RATE,
+        low=RATES[0],
+        high=RATES[1],
         heading="Music",
     )
     velocity_levels: int = hparam(

@@ -105,6 +105,9 @@ class MidiModel(ModelBase):
         return (ranks < counts[..., None]).astype(np.uint8)
 
 
+WINDOW_FRAMES = 512
+"""The most frames that are scored together."""
+
 _EMBED_SIZE = 64  # of the symbols of melodies
 _MAX_SOUNDING = 10  # the highest count of sounding keys
 _SCORES = (0.95, 0.05)  # of keys that sound, and of keys that do not
@@ -132,7 +135,7 @@ def score_pieces(
     corpus: Corpus,
     seed: int = 0,
     progress: bool = False,
-    window_frames: int = 512,
+    window_frames: int = WINDOW_FRAMES,
 ) -> Score:
     """Scores every frame of every piece once. Pieces of similar length share a batch.
 

@@ -26,11 +26,11 @@ from vaeseq.examples.midi.corpus import (
     window_batch,
     write_rolls,
 )
-from vaeseq.examples.midi.hparams import MAX_RATE, MELODY, MidiHParams
+from vaeseq.examples.midi.hparams import MELODY, RATES, MidiHParams
 from vaeseq.examples.midi.model import MidiModel, Observed, score_pieces
 from vaeseq.examples.midi.music import render
 from vaeseq.examples.midi.music.render import Statistics
-from vaeseq.examples.midi.music.roll import RollFormat, to_midi_bytes
+from vaeseq.examples.midi.music.roll import MAX_ENTRIES, RollFormat, to_midi_bytes
 from vaeseq.model.base import best_metric
 from vaeseq.model.sampling import sample
 from vaeseq.model.scoring import WindowScorer
@@ -167,8 +167,12 @@ def open_corpora(run: Run) -> tuple[RollFormat, Corpus, Corpus]:
 
 
 def sample_roll(model: MidiModel, form: RollFormat, seconds: float) -> np.ndarray:
-    """Returns the roll of a sample, always with the random seed of the hyperparameters."""
-    length = max(1, round(seconds * form.frames_per_second))
+    """Returns the roll of a sample, always with the random seed of the hyperparameters.
+
+    It is shorter if it would have more frames than any piece of the corpus may have.
+    """
+    most = MAX_ENTRIES // form.num_keys
+    length = min(max(1, round(seconds * form.frames_per_second)), most)
     observed = sample(model, model.initial_state(1), 1, length, seed=model.hparams.seed)
     return model.to_rolls(observed)[0]
 
@@ -192,9 +196,10 @@ def _frames_per_beat(args: argparse.Namespace, hparams: MidiHParams) -> float | 
     frames_per_beat: float | None = args.frames_per_beat
     if frames_per_beat is None:
         return _FRAMES_PER_BEAT if melody or not args.train_files else None
-    if frames_per_beat > MAX_RATE:
+    low, high = RATES
+    if not low <= frames_per_beat <= high:
         raise UsageError(
-            f"--frames-per-beat: {frames_per_beat:g} is above the limit; use at most {MAX_RATE}"
+            f"--frames-per-beat: {frames_per_beat:g} is out of range: {low:g} to {high:g}"
         )
     return frames_per_beat
 

@@ -12,12 +12,14 @@ from vaeseq.examples.play.episodes import play, summarise
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.player import Player
 from vaeseq.examples.play.schedule import Evaluation
+from vaeseq.training import memory
 from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
 
 _DEFAULT_ENV = "CartPole-v1"
 _DREAM = "dream.gif"
+_STEP_BYTES = 200  # of the objects that hold a step of an episode
 
 
 class PlayProgram(Program[PlayHParams, Environment, None, Player]):
@@ -62,9 +64,19 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
             )
         return environment.make(name, render)
 
+    def time_steps(self, hparams: PlayHParams) -> int:
+        """Returns the number of time steps of replayed windows, or of imagined trajectories."""
+        return max(super().time_steps(hparams), hparams.imagined_games * hparams.horizon)
+
     def make_model(self, hparams: PlayHParams, domain: Environment) -> Player:
         """Returns a player for environments with these observations and actions."""
         sizes = domain.observation_size, domain.action_size
+        games = max(hparams.evaluate_games, hparams.confirm_games)
+        memory.require(
+            games * hparams.game_steps * (_STEP_BYTES + 4 * sum(sizes)),
+            f"hparams: playing {games} games of {hparams.game_steps} steps side by side",
+            "use a smaller game_steps, evaluate_games or confirm_games",
+        )
         return Player(hparams, *sizes, domain.discrete)
 
     def plan(self, run: Run, model: Player, args: argparse.Namespace) -> tuple[Batch, Report]:

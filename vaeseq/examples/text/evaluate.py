@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeseq.cli.results import print_json
+from vaeseq.cli.results import check_particles, print_json
 from vaeseq.examples.text import data
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.model import TextModel, score_text
@@ -40,7 +40,9 @@ def _encode(path: str, vocabulary: Vocabulary, folder: Path) -> ArrayFile:
 
 def _evaluate(model: TextModel, ids: ArrayFile, args: argparse.Namespace) -> dict[str, float]:
     """Returns the score of a text, and how much it uses a latent of the whole sequence."""
-    samples = args.log_prob_samples or model.hparams.log_prob_samples
+    hparams = model.hparams
+    samples = args.log_prob_samples or hparams.log_prob_samples
+    check_particles(samples, hparams.batch_size * hparams.sequence_size, model.core.latent_size)
 
     def read(scorer: WindowScorer) -> Score:
         return score_text(scorer, ids, args.seed, progress=True)
@@ -50,7 +52,7 @@ def _evaluate(model: TextModel, ids: ArrayFile, args: argparse.Namespace) -> dic
     result["num_chars"] = len(ids)
     result["oov_share"] = model.vocabulary.count_oov(ids) / len(ids)
     if model.has_sequence_latent:
-        width, rows = model.hparams.sequence_size, model.hparams.batch_size
+        width, rows = hparams.sequence_size, hparams.batch_size
         parts = scoring.separate_windows(ids, [(0, len(ids))], width, rows)
         result |= latent_usage(model, parts, args.seed)._asdict()
     return result

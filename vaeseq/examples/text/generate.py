@@ -11,6 +11,7 @@ from vaeseq.examples.text.model import TextModel, sample_texts
 from vaeseq.examples.text.program import load_trained
 from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
 from vaeseq.model.sampling import sample_with_common_noise
+from vaeseq.training import memory
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -35,6 +36,8 @@ def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
 def _sample(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
     """Returns texts that continue `--prime`."""
     length = args.length or args.default_length
+    what = f"--length: {args.num_samples} x {length} characters"
+    memory.require(8.0 * args.num_samples * length, what, "use a shorter --length")  # id and glyph
     how = args.num_samples, length, args.temperature, args.seed
     return sample_texts(model, args.prime, *how, progress=True)
 

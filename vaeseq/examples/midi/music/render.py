@@ -32,6 +32,14 @@ def synthesize(roll: np.ndarray, form: RollFormat) -> np.ndarray:
     return sound.astype(np.float32)
 
 
+def sound_bytes(seconds: float, form: RollFormat) -> float:
+    """Returns the least number of bytes that `synthesize` allocates.
+
+    Every instrument is a sequence of float64, and so is their sum.
+    """
+    return 8 * seconds * SAMPLE_RATE * (1 + len(form.programs))
+
+
 def wav_bytes(sound: np.ndarray) -> bytes:
     """Returns the sound as a 16-bit WAV file."""
     file = io.BytesIO()

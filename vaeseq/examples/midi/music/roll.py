@@ -18,7 +18,10 @@ from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
 KEYS = 128
 SILENT, HELD, STRUCK = 0, 1, 2
 
-_MAX_ENTRIES = 1 << 26
+MAX_ENTRIES = 1 << 26
+"""The most frames times keys of the roll of a piece."""
+MAX_FRAMES = 2 * MAX_ENTRIES // KEYS
+"""The most frames of the roll of a piece, whose last note may end after the piece."""
 _ALL_NOTES_OFF = 123
 _PROGRAMS_IN_A_FAMILY = 8
 _DRUM_FAMILY = DRUMS // _PROGRAMS_IN_A_FAMILY
@@ -88,10 +91,10 @@ def num_frames(notes: Notes, form: RollFormat) -> int:
       Refused: if the roll would be too large.
     """
     length = math.ceil(notes.length * form.rate - 0.5)
-    if length * form.num_keys > _MAX_ENTRIES:
+    if length * form.num_keys > MAX_ENTRIES:
         raise Refused(
             f"needs a roll of {length} frames x {form.num_keys} keys, above the limit of "
-            f"{_MAX_ENTRIES} entries; use a lower rate"
+            f"{MAX_ENTRIES} entries; use a lower rate"
         )
     return length
 
