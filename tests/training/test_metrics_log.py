@@ -28,6 +28,44 @@ def test_damaged_repeated_and_foreign_lines_are_ignored(log, tmp_path):
     assert json.loads(line) == {"step": 1, "seconds": 0.5, "loss": None}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 3}',
+        '{"seconds": 3}',
+        '{"step": 0, "seconds": 1}',
+        '{"step": 3.0, "seconds": 1}',
+        '{"step": true, "seconds": 1}',
+        '{"step": null, "seconds": 1}',
+        '{"step": 3, "seconds": "1"}',
+        '{"step": 3, "seconds": 1, "loss": true}',
+        '{"step": 3, "seconds": 1, "loss": [1]}',
+        '{"step": 3, "seconds": 1, "Loss": 1}',
+        '{"step": 3, "seconds": 1, "a b": 1}',
+        '{"step": 3, "seconds": 1, "": 1}',
+        f'{{"step": 1{"0" * 400}, "seconds": 1}}',
+        f'{{"step": 3, "seconds": 1{"0" * 400}}}',
+        f'{{"step": 3, "seconds": 1{"0" * 9000}}}',
+        f'{{"loss": null, "step": 3, "seconds": 1{"0" * 400}}}',
+        json.dumps({"step": 3, "seconds": 1, **{f"a{i}": 0 for i in range(100)}}),
+        "[" * 10**5,
+    ],
+)
+def test_a_line_that_no_report_writes_is_ignored(log, tmp_path, line):
+    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 2, "seconds": null}}\n{line}\n')
+    assert steps(log) == [2]
+
+
+def test_a_file_that_is_already_right_is_not_written_again(log, tmp_path):
+    text = '{"step":2, "seconds" :1}\n{"step": 4,"seconds": 1.0}\n'
+    (tmp_path / "metrics.jsonl").write_text(text)
+    log.forget_after(4)
+    log.drop_irregular(2)
+    assert (tmp_path / "metrics.jsonl").read_text() == text
+    assert [line["step"] for line in log.drop_irregular(4)] == [4]
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 4,"seconds": 1.0}\n'
+
+
 def test_without_reports_there_is_no_file(log, tmp_path):
     log.forget_after(0)
     assert log.read() == log.drop_irregular(3) == [] and not list(tmp_path.iterdir())

@@ -2,26 +2,28 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from absl import logging
 
-from vaeseq.errors import UsageError
 from vaeseq.training import files
 
 _FILE = "metrics.jsonl"
-_LINE: files.Schema = {
-    "type": "object",
-    "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"},
-    "properties": {"step": {"type": "integer", "minimum": 1}},
-    "additionalProperties": {"type": ["number", "null"]},
-    "required": ["step", "seconds"],
-    "maxProperties": 100,
-}
+_NAME = re.compile("[a-z][a-z0-9_]{0,63}")
+_MOST_METRICS = 100
+_MOST = 1 << 53  # of a whole number: all below are floats, too
 
 Metrics: TypeAlias = dict[str, float]
 """The metrics of one report by name; `step` is one of them."""
+
+
+class _Line(NamedTuple):
+    """A line of the file, and the metrics that it holds."""
+
+    text: str
+    metrics: Metrics
 
 
 class MetricsLog:
@@ -38,33 +40,35 @@ class MetricsLog:
 
     def read(self) -> list[Metrics]:
         """Returns the metrics of all reports, without lines that a crash has damaged."""
-        if not self._folder.file(_FILE).exists():
-            return []
-        lines: list[Metrics] = []
-        for text in self._text().splitlines():
-            try:
-                line = files.parse_json(text, _LINE, _FILE)
-            except UsageError:
-                continue
-            if not lines or line["step"] > lines[-1]["step"]:
-                lines.append({name: math.nan if x is None else x for name, x in line.items()})
-        return lines
+        return [line.metrics for line in self._lines()]
 
     def drop_irregular(self, every: int) -> list[Metrics]:
         """Removes reports on steps that are not multiples of `every`; returns the others."""
-        kept = [line for line in self.read() if line["step"] % every == 0]
+        kept = [line for line in self._lines() if line.metrics["step"] % every == 0]
         self._write(kept)
-        return kept
+        return [line.metrics for line in kept]
 
     def forget_after(self, step: int) -> None:
         """Removes reports on later steps, which the training will make again."""
-        lines = self.read()
-        if lines and lines[-1]["step"] > step:
-            logging.warning("the checkpoint of step %d is missing", lines[-1]["step"])
-        self._write([line for line in lines if line["step"] <= step])
+        lines = self._lines()
+        if lines and lines[-1].metrics["step"] > step:
+            logging.warning("the checkpoint of step %d is missing", lines[-1].metrics["step"])
+        self._write([line for line in lines if line.metrics["step"] <= step])
 
-    def _write(self, lines: list[Metrics]) -> None:
-        text = "".join(map(_to_json, lines))
+    def _lines(self) -> list[_Line]:
+        """Returns the valid lines. Their steps increase."""
+        lines: list[_Line] = []
+        if not self._folder.file(_FILE).exists():
+            return lines
+        names: set[str] = set()
+        for text in self._text().splitlines():
+            metrics = _parse(text, names)
+            if metrics and (not lines or metrics["step"] > lines[-1].metrics["step"]):
+                lines.append(_Line(text, metrics))
+        return lines
+
+    def _write(self, lines: list[_Line]) -> None:
+        text = "".join(f"{line.text}\n" for line in lines)
         if self._folder.file(_FILE).exists() and text != self._text():
             self._folder.write(_FILE, text)
 
@@ -75,3 +79,36 @@ class MetricsLog:
 def _to_json(metrics: Mapping[str, float]) -> str:
     line = {name: x if math.isfinite(x) else None for name, x in metrics.items()}
     return json.dumps(line) + "\n"
+
+
+def _parse(text: str, names: set[str]) -> Metrics | None:
+    """Returns the metrics of a line, or None if it is not one that a report writes.
+
+    A schema would take twenty times as long, and a long training has many reports.
+
+    Args:
+      text: the line.
+      names: names that are known to be valid; new ones are added.
+    """
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(line, dict) or not {"step", "seconds"} <= line.keys():
+        return None
+    if not line.keys() <= names:
+        if len(line) > _MOST_METRICS or not all(map(_NAME.fullmatch, line)):
+            return None
+        names.update(line)
+    if None in line.values():
+        line = {name: math.nan if x is None else x for name, x in line.items()}
+    is_valid = set(map(type, line.values())) <= {int, float} and type(line["step"]) is int
+    if not is_valid or line["step"] < 1 or _has_too_many_digits(line):
+        return None
+    return line
+
+
+def _has_too_many_digits(line: Metrics) -> bool:
+    if max(map(abs, line.values())) <= _MOST:  # almost always; false for NaN
+        return False
+    return any(type(x) is int and abs(x) > _MOST for x in line.values())

@@ -141,6 +141,12 @@ def test_too_many_notes_are_refused():
         midi_file.parse(file(many))
 
 
+@pytest.mark.parametrize("name", ["pedals", "tempos", "distant tempos"])
+def test_too_many_changes_of_the_pedal_and_the_tempo_are_refused(name):
+    with pytest.raises(Refused, match="more than 300000 changes of the pedal and the tempo"):
+        midi_file.parse(file(HOSTILE[name](3_100_000)))
+
+
 def test_a_piece_that_lasts_days_is_refused():
     data = file(tempo(0, 0xFFFFFF) + on(0, 60) + off(0x0FFFFFFF, 60), division=1)
     with pytest.raises(Refused, match=r"lasts \d+ seconds"):

@@ -19,6 +19,7 @@ DRUMS = 128  # the program number given to channel 10, after the 128 of General 
 MAX_BYTES = 16 << 20
 _MAX_TRACKS = 1024
 _MAX_NOTES = 100_000
+_MAX_CHANGES = 300_000  # of the pedal and the tempo
 _MAX_SECONDS = 6 * 3600
 _DRUM_CHANNEL = 9
 _SUSTAIN = 64
@@ -234,6 +235,7 @@ def _collect_track(
             if not a:
                 raise Refused("has a tempo of zero")
             tempos.append((now, a))
+            _check_changes(pedals, tempos)
             continue
         tick = now
         if kind == 0x90 and b:
@@ -252,7 +254,13 @@ def _collect_track(
             programs[channel] = a
         elif kind == 0xB0 and a == _SUSTAIN:
             pedals.append((channel, now, b >= 64))
+            _check_changes(pedals, tempos)
     return tick
+
+
+def _check_changes(pedals: list[_Pedal], tempos: list[tuple[int, int]]) -> None:
+    if len(pedals) + len(tempos) > _MAX_CHANGES:
+        raise Refused(f"has more than {_MAX_CHANGES} changes of the pedal and the tempo")
 
 
 def _sustain(notes: list[_Note], pedals: list[_Pedal], length: int) -> Notes:
