@@ -152,8 +152,8 @@ def test_texts_with_a_sequence_latent_and_a_policy_gradient(main, tmp_path, corp
     assert line["discriminator_loss"] > 0
 
     interpolate = ["generate", "--log-dir", run, "--interpolate", "Shall I", "compare thee"]
-    code, out, _ = main(*interpolate, "--steps", 3, "--length", 12)
-    assert code == 0
+    code, out, err = main(*interpolate, "--steps", 3, "--length", 12)
+    assert code == 0 and err.count("z hardly tells the two apart") == 1
     assert out.startswith("#01:") and "#03:" in out and "#04:" not in out
     assert main(*interpolate, "--prime", "x")[0] == 2
     assert main(*interpolate[:-1], "")[0] == 2
@@ -161,6 +161,15 @@ def test_texts_with_a_sequence_latent_and_a_policy_gradient(main, tmp_path, corp
     code, out, _ = main("evaluate", "--log-dir", run)
     result = json.loads(out)
     assert code == 0 and result["sequence_kl"] > 0 and 0 <= result["active_units"] <= 16
+
+
+def test_a_temperature_that_collapses_is_a_warning(main, trained_run):
+    command = ["generate", "--log-dir", trained_run, "--length", 400]
+    assert "use a higher --temperature" not in main(*command)[2]
+    code, _, err = main(*command, "--temperature", 1e-4)
+    assert code == 0 and "the end of #01 repeats itself: use a higher --temperature" in err
+    _, _, err = main(*command, "--temperature", 1e-8, "--num-samples", 2)
+    assert "all 2 samples are the same: use a higher --temperature" in err
 
 
 def test_interpolation_needs_a_sequence_latent(main, trained_run):

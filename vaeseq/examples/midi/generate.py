@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
+from vaeseq.cli.usefulness import (
+    warn_of_samples,
+    warn_of_sequence_latents,
+    warn_of_step_latents,
+)
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi.collect import parse_files, select_fitting
 from vaeseq.examples.midi.model import MidiModel
@@ -23,7 +27,6 @@ from vaeseq.training import files, memory
 from vaeseq.training.progress import bar
 
 _MAX_PLOTTED = 20  # samples of an interpolation in one picture
-_LOW_KL = 0.1  # nats per frame
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -102,7 +105,15 @@ def _extend(
         observed = sample(
             model, state, args.num_samples, length, args.temperature, args.seed, shown.update
         )
-    return model.to_rolls(observed)
+    rolls = model.to_rolls(observed)
+    _warn_of_rolls(rolls, args.temperature)
+    return rolls
+
+
+def _warn_of_rolls(rolls: np.ndarray, temperature: float, between: bool = False) -> None:
+    samples = {f"sample-{index:02d}": frames for index, frames in enumerate(rolls, 1)}
+    silent = [name for name, frames in samples.items() if not frames.any()]
+    warn_of_samples(samples, temperature, silent, between)
 
 
 def _interpolate(model: MidiModel, form: RollFormat, args: argparse.Namespace) -> np.ndarray:
@@ -126,7 +137,11 @@ def _interpolate_by_sequence(
     start, end = (model.observe(x[:window], strike_first_frame=True) for x in ends)
     states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
     length = _num_frames(args, form, window / form.frames_per_second)
-    return _draw_path(model, states, length, args.temperature * BETWEEN_TEMPERATURE, args)
+    temperature = args.temperature * BETWEEN_TEMPERATURE
+    rolls = _draw_path(model, states, length, temperature, args)
+    if not warn_of_sequence_latents(model, (start, end)):
+        _warn_of_rolls(rolls, temperature, between=True)
+    return rolls
 
 
 def _interpolate_by_frame(
@@ -136,19 +151,16 @@ def _interpolate_by_frame(
     length = min(_num_frames(args, form, args.default_length), *map(len, ends))
     rolls = np.stack([frames[:length] for frames in ends])
     inference, _ = model.infer(model.observe(rolls), seed=args.seed)
-    for path, kl in zip(args.interpolate, np.mean(inference.kl, axis=1), strict=True):
-        if kl < _LOW_KL:
-            logging.warning(
-                "the latent variables carry little information about %s (%.3f nats per frame), "
-                "so the samples may not resemble it",
-                path,
-                kl,
-            )
+    kl = np.mean(inference.kl, axis=1).tolist()
+    is_doubtful = warn_of_step_latents(dict(zip(args.interpolate, kl, strict=True)))
     start, end = inference.steps.latents
     shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
     states = model.initial_state(args.steps)
     latents = start + shares * (end - start)
-    return _draw_path(model, states, length, args.temperature, args, latents)
+    drawn = _draw_path(model, states, length, args.temperature, args, latents)
+    if not is_doubtful:
+        _warn_of_rolls(drawn, args.temperature, between=True)
+    return drawn
 
 
 def _draw_path(

@@ -1,10 +1,10 @@
 """The command `generate` of vaeseq-text."""
 
 import argparse
-from collections.abc import Iterator
 
 from absl import logging
 
+from vaeseq.cli.usefulness import warn_of_samples, warn_of_sequence_latents
 from vaeseq.errors import UsageError
 from vaeseq.examples.text.data import Vocabulary
 from vaeseq.examples.text.model import TextModel, sample_texts
@@ -20,7 +20,7 @@ def generate(args: argparse.Namespace) -> None:
     _warn_of_unknown(model.vocabulary, "--prime", args.prime)
     for text in args.interpolate or ():
         _warn_of_unknown(model.vocabulary, "--interpolate", text)
-    texts = list(_interpolate(model, args) if args.interpolate else _sample(model, args))
+    texts = _interpolate(model, args) if args.interpolate else _sample(model, args)
     for index, text in enumerate(texts, 1):
         if len(texts) > 1:
             print(f"#{index:02d}:")
@@ -33,17 +33,23 @@ def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
         logging.warning("%s: characters outside the run's vocabulary: %d", flag, unknown)
 
 
-def _sample(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
+def _sample(model: TextModel, args: argparse.Namespace) -> list[str]:
     """Returns texts that continue `--prime`."""
     length = args.length or args.default_length
     what = f"--length: {args.num_samples} x {length} characters"
     memory.require(8.0 * args.num_samples * length, what, "use a shorter --length")  # id and glyph
     how = args.num_samples, length, args.temperature, args.seed
-    return sample_texts(model, args.prime, *how, progress=True)
+    texts = list(sample_texts(model, args.prime, *how, progress=True))
+    warn_of_samples(_numbered(texts), args.temperature)
+    return texts
 
 
-def _interpolate(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
-    """Yields texts decoded from points between the latents of two texts."""
+def _numbered(texts: list[str]) -> dict[str, str]:
+    return {f"#{index:02d}": text for index, text in enumerate(texts, 1)}
+
+
+def _interpolate(model: TextModel, args: argparse.Namespace) -> list[str]:
+    """Returns texts decoded from points between the latents of two texts."""
     if args.prime:
         raise UsageError("--interpolate cannot be combined with --prime; omit one of them")
     if not all(args.interpolate):
@@ -55,4 +61,7 @@ def _interpolate(model: TextModel, args: argparse.Namespace) -> Iterator[str]:
     ids = sample_with_common_noise(
         model, model.state_from_latents(z), length, temperature, args.seed
     )
-    yield from map(model.vocabulary.decode, ids)
+    texts = list(map(model.vocabulary.decode, ids))
+    if not warn_of_sequence_latents(model, (start, end)):
+        warn_of_samples(_numbered(texts), temperature, between=True)
+    return texts
