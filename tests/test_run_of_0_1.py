@@ -41,6 +41,7 @@ def test_it_resumes(main, old_run):
         np.testing.assert_allclose(actual[name], expected[name], 0, 1e-6, err_msg=name)
     lines = [json.loads(path.read_text()) for path in (DATA / "continued.jsonl", metrics(old_run))]
     del lines[0]["seconds"], lines[1]["seconds"]
+    assert 0 < lines[1].pop("kl_weight") < 1  # version 0.1 did not log it
     assert lines[1] == pytest.approx(lines[0], abs=1e-5)
 
 

@@ -97,6 +97,10 @@ class MLPObsDecoder(DistModule):
         self.event_shape, self.event_dtype = decoder.event_shape, decoder.event_dtype
 
     @property
+    def neutral_event(self) -> Nest:
+        """That of `decoder`."""
+        return self.decoder.neutral_event
+
     def support(self) -> Nest:
         """That of `decoder`."""
         return self.decoder.support
@@ -381,6 +385,11 @@ class JointDecoder(DistModule):
     def support(self) -> tuple[Nest, ...]:
         """A tuple with those of the parts."""
         return tuple(decoder.support for decoder in self.decoders)
+
+    @property
+    def neutral_event(self) -> tuple[Nest, ...]:
+        """A tuple with those of the parts."""
+        return tuple(decoder.neutral_event for decoder in self.decoders)
 
     def call(self, features: tf.Tensor) -> tuple[Nest, ...]:
         """Maps features [N, param_size] to a tuple of the parts' params."""

@@ -40,15 +40,20 @@ _LATENT_HPARAMS = {  # of SEQVAE; they keep z in use
     "melody": "latent_size=16,seqvae_batch_norm=0.72",
     "captions": "latent_size=16,seqvae_batch_norm=0.8,word_dropout=0.2",
 }
-_SEQVAE = "vae_type=SEQVAE,divergence_strength_half=300,divergence_strength_start=0.01"
+_SEQVAE = (
+    "vae_type=SEQVAE,divergence_schedule=gompertz,divergence_strength_half=300,"
+    "divergence_strength_start=0.01"
+)
 _ARM_HPARAMS = "learning_rate=0.001,learning_rate_decay_steps=0,divergence_schedule=constant"
 _EVALUATION_ROWS = 250
 
 
 def make_hparams(suite_name: str, model: str, changes: str, seed: int) -> TokenHParams:
     """Returns the hyperparameters of a model ("RNN" or "SEQVAE") in a suite."""
-    core = {"RNN": "vae_type=RNN", "SEQVAE": f"{_SEQVAE},{_LATENT_HPARAMS[suite_name]}"}[model]
-    return TokenHParams(seed=seed).parse(_SUITE_HPARAMS[suite_name]).parse(core).parse(changes)
+    hparams = TokenHParams(seed=seed, vae_type="RNN").parse(_SUITE_HPARAMS[suite_name])
+    if model == "SEQVAE":
+        hparams = hparams.parse(_SEQVAE).parse(_LATENT_HPARAMS[suite_name])
+    return hparams.parse(changes)
 
 
 def make_batches(suite: Suite, hparams: TokenHParams, start: int, stop: int) -> Iterable:

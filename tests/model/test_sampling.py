@@ -12,7 +12,7 @@ def test_pieces_continue_each_other_without_another_trace(seq_vae):
     for size in (3, 5):  # traced with either shape
         seq_vae.generate(2, size, temperature=0.7)
     traces = seq_vae._extend.experimental_get_tracing_count()
-    state = seq_vae.initial_state(1)
+    state = seq_vae.initial_state(2)
     pieces = sample(seq_vae, state, 2, 17, 0.7, 3, counts.append, steps_at_once=7)
     assert pieces.shape == (2, 17, 2) and counts == [14, 14, 6]
     assert seq_vae._extend.experimental_get_tracing_count() == traces

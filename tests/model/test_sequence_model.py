@@ -49,7 +49,10 @@ def test_compiled_methods_equal_the_eager_ones(waves, observed):
     seed, samples = tf.constant([3, 0]), tf.range(2)
     assert_close(
         waves.log_prob(observed, num_samples=2, seed=3),
-        waves._log_prob_eagerly(observed, None, None, samples, seed),
+        waves._log_prob_eagerly(observed, (), None, samples, seed),
+    )
+    assert_close(
+        waves.infer(observed, seed=3), waves.infer_prepared(observed, (), None, None, seed)
     )
     state = waves.initial_state(2)
     eager, _ = waves._extend_eagerly((), state, tf.constant(3), None, seed, None)

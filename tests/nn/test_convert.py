@@ -2,31 +2,59 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vaeseq.nn.convert import as_sequences, stateless_seed, unpack_batch
+from vaeseq.nn.convert import Batch, as_lengths, as_sequences, stateless_seed, unpack_batch
 
 X, U = np.zeros([4, 6, 2]), np.zeros([4, 6, 1])
-SPEC = tf.TensorSpec([2])
+SPEC, EVENT, WEIGHT = tf.TensorSpec([2]), tf.TensorShape([2]), np.ones([4])
 
 
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (X, (X, None, None, None)),
-        ((X,), (X, None, None, None)),
-        ((X, None, None), (X, None, None, None)),
-        ((X, U), ((X, U), None, None, None)),  # observations that are pairs
-        ({"observed": X, "inputs": U}, (X, U, None, None)),
-        (({"observed": X, "lengths": [6] * 4},), (X, None, [6] * 4, None)),
+        (X, Batch(X)),
+        ((X,), Batch(X)),
+        ((X, None, None), Batch(X)),
+        ((X, None, WEIGHT), Batch(X, sample_weight=WEIGHT)),
+        ({"observed": X, "inputs": U}, Batch(X, U)),
+        (({"observed": X, "lengths": [6] * 4},), Batch(X, lengths=[6] * 4)),
+        (({"observed": X}, None, WEIGHT), Batch(X, sample_weight=WEIGHT)),
     ],
 )
 def test_a_batch_is_unpacked(data, expected):
-    unpacked = unpack_batch(data)
-    tf.nest.map_structure(np.testing.assert_array_equal, unpacked, expected)
+    tf.nest.map_structure(np.testing.assert_array_equal, unpack_batch(data, EVENT), expected)
 
 
-def test_a_batch_with_an_unknown_key_is_an_error():
-    with pytest.raises(ValueError, match=r"observed, inputs, lengths, state, not \['length'\]"):
-        unpack_batch({"observed": X, "length": [6] * 4})
+@pytest.mark.parametrize("data", [(X, U), ((X, U),), ((X, U), None, WEIGHT), {"observed": (X, U)}])
+def test_observations_may_be_tuples(data):
+    batch = unpack_batch(data, (EVENT, EVENT))
+    tf.nest.map_structure(np.testing.assert_array_equal, batch.observed, (X, U))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"observed": X, "length": [6] * 4}, r"sample_weight, not \['length'\]"),
+        ((X, U), "a batch has targets"),
+        ((X, None, None, None), r"x, \(x,\) or \(x, None, sample_weight\), not a tuple of 4"),
+    ],
+)
+def test_what_is_no_batch_is_an_error(data, message):
+    with pytest.raises(ValueError, match=message):
+        unpack_batch(data, EVENT)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([6, 6, 6, 7], "from 1 to 6, the number of steps; not 7"),
+        ([6, 0, 6, 6], "not 0"),
+        ([6, 6], r"shape \[4\], one for each row, not \(2,\)"),
+        (6, r"shape \[4\]"),
+    ],
+)
+def test_lengths_that_are_impossible_are_errors(lengths, message):
+    with pytest.raises(ValueError, match=message):
+        as_lengths(lengths, 4, 6)
 
 
 def test_sequences_are_converted_to_the_dtype_and_shape_of_their_spec():

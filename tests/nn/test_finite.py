@@ -10,14 +10,14 @@ from vaeseq.errors import Stopped, UsageError
 from vaeseq.nn.finite import (
     assert_finite,
     assert_samplable,
-    raise_stopped_if_not_finite,
+    raise_clear_errors,
     reraise_overflow,
 )
 
 VARIABLES = [SimpleNamespace(path=f"layer_{i}/kernel") for i in range(3)]
 
 
-@raise_stopped_if_not_finite
+@raise_clear_errors
 @tf.function
 def check(values):
     """Checks suspects a, with an integer in its nest, and b, and three gradients."""
@@ -52,7 +52,7 @@ def test_finite_values_pass():
 
 
 def test_other_errors_of_tensorflow_pass_unchanged():
-    @raise_stopped_if_not_finite
+    @raise_clear_errors
     def function(_):
         tf.debugging.Assert(False, ["something else"])
 
@@ -68,4 +68,4 @@ def test_parameters_that_are_nan_or_infinite_cannot_be_sampled_from(bad):
     with pytest.raises(UsageError, match="not finite: the weights"), reraise_overflow():
         sample(tf.constant([0.5, bad]))
     with pytest.raises(Stopped, match="not finite; use a smaller learning_rate"):
-        raise_stopped_if_not_finite(sample)(tf.constant([bad, 0.5]))
+        raise_clear_errors(sample)(tf.constant([bad, 0.5]))

@@ -117,10 +117,11 @@ def test_importance_weighted_bound_of_equal_weights_is_the_weight():
 
 
 def test_gompertz_divergence_strength_at_the_start_the_half_and_the_end():
-    hparams = SMALL.replace(divergence_strength_start=1e-3, divergence_strength_half=100.0)
+    gompertz = SMALL.replace(divergence_schedule="gompertz")
+    hparams = gompertz.replace(divergence_strength_start=1e-3, divergence_strength_half=100.0)
     strength = [float(objectives.divergence_strength(hparams, step)) for step in (0, 100, 1e4)]
     np.testing.assert_allclose(strength, [1e-3, 0.5, 1.0], rtol=1e-4)
-    flat = SMALL.replace(divergence_strength_start=1.0)
+    flat = gompertz.replace(divergence_strength_start=1.0)
     assert float(objectives.divergence_strength(flat, 0)) == 1.0
 
 
@@ -136,4 +137,6 @@ def test_other_schedules_of_the_divergence_strength():
     assert [strength(s, **cyclical) for s in steps] == pytest.approx([0, 0.5, 1, 1, 0, 0.5])
     constant = {"divergence_schedule": "constant", "divergence_strength_end": 0.0}
     assert strength(5, **constant) == 0
-    assert strength(10, divergence_strength_end=0.5) == pytest.approx(0.25)
+    gompertz = {"divergence_schedule": "gompertz", "divergence_strength_end": 0.5}
+    assert strength(10, **gompertz) == pytest.approx(0.25)
+    assert strength(0) == 1.0, "the default: the whole KL counts from the first step"

@@ -32,8 +32,8 @@ class TrainedPolicy(Policy, Protocol):
         """The number of training steps so far."""
 
     @property
-    def zero_observations(self) -> Nest:
-        """Observations of one step that are zero: a nest of [1, *event_shape]."""
+    def neutral_observations(self) -> Nest:
+        """The decoder's neutral event, a nest of [1, *event_shape]."""
 
     def make_encoder(self) -> keras.layers.Layer:
         """Returns a layer from observations [N, *event_shape] to features [N, E]."""
@@ -63,7 +63,7 @@ class Adversary:
             raise UsageError("hparams: policy_gradient does not support several workers yet")
         self.policy, self.hparams = policy, policy.hparams
         self.discriminator = discriminators.make(self.hparams, policy.make_encoder())
-        self.discriminator(tf.nest.map_structure(lambda x: x[:, None], policy.zero_observations))
+        self.discriminator(tf.nest.map_structure(lambda x: x[:, None], policy.neutral_observations))
         self.optimizer = keras.optimizers.Adam(self.hparams.discriminator_learning_rate)
         self.optimizer.build(self.discriminator.trainable_variables)
         names = ("reward", "discriminator_loss", "critic_loss", "generated_nats")

@@ -42,8 +42,9 @@ class Policy(Protocol):
     def core(self) -> Core:
         """The recurrent core."""
 
-    def as_sequences(self, observed: Nest, inputs: Nest | None = None) -> tuple[Nest, Nest]:
-        """Converts observations and inputs to tensors of the expected dtypes."""
+    @property
+    def prepare(self) -> Callable[..., tuple[Nest, Nest, tf.Tensor | None]]:
+        """Converts observations, inputs and lengths to tensors, and replaces the padding."""
 
     def noise(self, batch_size: Size, steps: Size, seed: Seed) -> tf.Tensor:
         """Returns the noise of the latents, [B, T, Z]."""
@@ -58,7 +59,7 @@ class Policy(Protocol):
 
 
 class Batch(NamedTuple):
-    """Observed sequences: tensors, as `Policy.as_sequences` returns them."""
+    """Observed sequences: tensors, as `Policy.prepare` returns them."""
 
     observed: Nest  # nest of [B, T, *event_shape]
     inputs: Nest = ()  # nest of [B, T, ...]
@@ -81,8 +82,8 @@ class Samples(NamedTuple):
 
 def batch_of(policy: Policy, data: Nest) -> Batch:
     """Returns the batch that Keras passes to a training step."""
-    observed, inputs, lengths, _ = unpack_batch(data)
-    return Batch(*policy.as_sequences(observed, inputs), lengths)
+    batch = unpack_batch(data, policy.decoder.event_shape)
+    return Batch(*policy.prepare(batch.observed, batch.inputs, batch.lengths))
 
 
 def sample(policy: Policy, batch: Batch, seed: Seed) -> Samples:

@@ -101,10 +101,10 @@ class HParams(HParamsBase):
     )
 
     divergence_schedule: str = hparam(
-        "gompertz",
-        'How w depends on the step; see `vaeseq.objectives.divergence_strength`. "gompertz" is a '
-        'smooth rise, "linear" an even one, "cyclical" repeats the linear rise, "constant" is the'
-        " end value.",
+        "constant",
+        'How w depends on the step; see `vaeseq.objectives.divergence_strength`. "constant" is the '
+        'end value, "gompertz" a smooth rise, "linear" an even one, and "cyclical" repeats the '
+        "linear rise.",
         choices=("gompertz", "linear", "cyclical", "constant"),
         heading="Objective: log p(x | z) - w KL, in nats",
     )
@@ -266,8 +266,8 @@ class HParams(HParamsBase):
     )
     seed: int = hparam(
         0,
-        "The random seed of training: of all noise and dropout, and in the programs also of the "
-        "initial weights and of the order of the data.",
+        "The random seed of the initial weights and of training: of all noise and dropout, and in "
+        "the programs also of the order of the data.",
         low=0,
         high=2**31 - 1,
     )

@@ -1,7 +1,7 @@
 """ModelBase: a sequence model that Keras trains."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 import tensorflow as tf
@@ -13,8 +13,9 @@ from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
 from vaeseq.model.wiring import State
 from vaeseq.nn import finite, replicas
 from vaeseq.nn.convert import stateless_seed, unpack_batch
+from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
-from vaeseq.training.private_api import seed_states
+from vaeseq.training.private_api import micro_batch, seed_states
 from vaeseq.vae import objectives
 from vaeseq.vae.core import Inference
 
@@ -31,7 +32,9 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
 
     A batch is a nest of observed sequences [B, T, *event_shape], or a dict with the keys
     `observed` and, optionally, `inputs`, a nest of [B, T, ...]; `lengths`, int [B], the number of
-    steps in each row; and `state`, the `State` before the first step.
+    steps in each row; `state`, the `State` before the first step; and `sample_weight`, [B] or
+    [B, T], the weights of rows or steps in the loss and its metrics. The loss also has the
+    regularizers and `add_loss` of your layers. Batches have no targets.
 
     Args:
       hparams: the hyperparameters; a subclass may have its own.
@@ -62,13 +65,67 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
 
         XLA is off by default: on CPU it is no faster than the fused recurrence, and it disables
         `hparams.check_numerics`, because XLA removes assertions.
+
+        Raises:
+          ValueError: for a loss or metrics: the loss is the negative ELBO.
         """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"compile: {name} is not supported, because a sequence model has no targets "
+                    "to compare with: its loss is the weighted KL minus log p(x | z). Add terms "
+                    "with `add_loss`, and compute metrics from `infer` in a callback"
+                )
         super().compile(
             optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs
         )
         if self.hparams.policy_gradient != "none":
-            with self.distribute_strategy.scope():
+            with self.distribute_strategy.scope(), initial_seed(self.hparams.seed):
                 self.adversary = Adversary(self)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: None = None,
+        *,
+        validation_data: Any = None,
+        sample_weight: Tensor | None = None,
+        class_weight: None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains as Keras does, on the batches that the class describes.
+
+        Raises:
+          ValueError: for targets `y` or a `class_weight`, which a sequence model does not have.
+          Stopped: before an update, if the loss or a gradient is not finite.
+        """
+        if class_weight is not None:
+            raise ValueError("fit: class_weight is not supported; use sample_weight")
+        if isinstance(validation_data, tuple) and len(validation_data) == 3:
+            data, targets, weight = validation_data
+            _refuse_targets(targets)
+            validation_data = self._with_weight(data, weight)
+        x = self._with_weight(x, sample_weight)
+        _refuse_targets(y)
+        return super().fit(x, validation_data=validation_data, **kwargs)
+
+    def evaluate(
+        self, x: Any = None, y: None = None, *, sample_weight: Tensor | None = None, **kwargs: Any
+    ) -> Any:
+        """Returns the metrics of data as Keras does, with the full weight of the KL.
+
+        Raises:
+          ValueError: for targets `y`, which a sequence model does not have.
+        """
+        _refuse_targets(y)
+        return super().evaluate(self._with_weight(x, sample_weight), **kwargs)
+
+    def _with_weight(self, x: Any, sample_weight: Tensor | None) -> Any:
+        """Returns data with its weights; Keras ignores weights without targets."""
+        if sample_weight is None:
+            return x
+        batch = unpack_batch(x, self.decoder.event_shape)._replace(sample_weight=sample_weight)
+        return {name: value for name, value in batch._asdict().items() if value is not None}
 
     @property
     def trained_steps(self) -> int:
@@ -86,9 +143,21 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Means per time step in nats, and the metrics of the policy gradient, if any.
 
-        loss (with the weighted KL), elbo, log_prob and kl.
+        loss (with the weighted KL and the terms of regularizers and `add_loss`), elbo, log_prob and
+        kl.
         """
         return [*self._means.values(), *(self.adversary.metrics if self.adversary else ())]
+
+    def get_metrics_result(self) -> Metrics:
+        """Returns the value of every metric, and `kl_weight`, that of the KL in the next update.
+
+        A core without latents has no `kl_weight`.
+        """
+        result: Metrics = super().get_metrics_result()
+        if self.core.latent_size:
+            step = self.optimizer.iterations
+            result["kl_weight"] = objectives.divergence_strength(self.hparams, step)
+        return result
 
     def call(
         self,
@@ -99,11 +168,20 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
         state: State | None = None,
         seed: Seed = 0,
     ) -> Inference:
-        """Returns the inference of observed sequences; see `infer`.
+        """Returns the inference of observed sequences, or of a batch; see `infer`.
 
         Through this call, Keras passes `training` to layers such as dropout.
         """
-        return self.infer(observed, inputs, lengths, state=state, seed=seed)[0]
+        batch = unpack_batch(observed, self.decoder.event_shape)
+        inputs = batch.inputs if inputs is None else inputs
+        lengths = batch.lengths if lengths is None else lengths
+        prepared = self.prepare(batch.observed, inputs, lengths)
+        return self.infer_prepared(*prepared, state or batch.state, seed)[0]
+
+    def predict_step(self, data: Nest) -> Inference:
+        """Returns the inference of one batch."""
+        inference: Inference = self(unpack_batch(data, self.decoder.event_shape), training=False)
+        return inference
 
     def train_step(self, data: Nest) -> Metrics:
         """Makes one update; its randomness is a function of (seed, step).
@@ -131,28 +209,30 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
         _set_seed_states(self, seed)
         strength = objectives.divergence_strength(self.hparams, step)
         variables = self.trainable_variables
-        with tf.GradientTape() as tape:
-            log_prob, kl, num_steps = self._terms(data, seed, training=True)
+        with replicas.part_of_batch(*micro_batch(self.optimizer)), tf.GradientTape() as tape:
+            terms = self._terms(data, seed, training=True)
             added, aux = objective()
-            loss = strength * kl - log_prob + added
-        log_prob, kl, *gradients = replicas.total([log_prob, kl, *tape.gradient(loss, variables)])
+            loss = terms.loss(strength) + added
+        gradients = tape.gradient(loss, variables)
+        log_prob, kl, penalty, *gradients = replicas.total([*terms[:3], *gradients])
+        terms = _Terms(log_prob, kl, penalty, terms.num_steps)
         checks = []
-        if self.hparams.check_numerics and not self.jit_compile:
-            suspects = {"observed": data, "log_prob": log_prob, "kl": kl}
-            checks = [finite.assert_finite(log_prob + kl, suspects, variables, gradients, step + 1)]
+        if self._checks_numerics:
+            suspects = {"observed": data, "log_prob": log_prob, "kl": kl, "add_loss": penalty}
+            total = log_prob + kl + penalty
+            checks = [finite.assert_finite(total, suspects, variables, gradients, step + 1)]
         with tf.control_dependencies(checks):
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            self._update_means(strength, log_prob, kl, num_steps)
+            self._update_means(strength, terms)
         return aux
 
     def test_step(self, data: Nest) -> Metrics:
         """Returns the metrics of one batch, in which the KL has full weight."""
-        log_prob, kl, num_steps = self._terms(
-            data, stateless_seed(self.hparams.seed), training=False
-        )
-        log_prob, kl = replicas.total([log_prob, kl])
-        self._update_means(1.0, log_prob, kl, num_steps)
-        metrics: Metrics = self.get_metrics_result()
+        terms = self._terms(data, stateless_seed(self.hparams.seed), training=False)
+        log_prob, kl, penalty = replicas.total(terms[:3])
+        terms = _Terms(log_prob, kl, penalty, terms.num_steps)
+        self._update_means(1.0, terms)
+        metrics: Metrics = super().get_metrics_result()
         return metrics
 
     def make_train_function(self, force: bool = False) -> None:
@@ -162,30 +242,87 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
                 super().make_train_function(force)
             else:
                 self.train_function = self.adversary.train_function()
-            self.train_function = finite.raise_stopped_if_not_finite(self.train_function)
+            self.train_function = finite.raise_clear_errors(self.train_function)
 
-    def _terms(
-        self, data: Nest, seed: tf.Tensor, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns this replica's share of log_prob and kl per time step of the global batch.
+    def make_test_function(self, force: bool = False) -> None:
+        """Sets `test_function`, which raises `ValueError` if a length is out of range."""
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = finite.raise_clear_errors(self.test_function)
 
-        Also returns the number of time steps in that batch. The shares of all replicas add up to
-        the means of the batch.
+    @property
+    def _checks_numerics(self) -> bool:
+        return self.hparams.check_numerics and not self.jit_compile
+
+    def _terms(self, data: Nest, seed: tf.Tensor, training: bool) -> "_Terms":
+        """Returns this replica's share of the terms of the loss of the global batch.
+
+        The shares of all replicas add up to the terms.
         """
-        observed, inputs, lengths, state = unpack_batch(data)
-        inference = self(observed, inputs, lengths, state=state, seed=seed, training=training)
-        shape = tf.shape(inference.log_prob)
-        own_steps = shape[0] * shape[1] if lengths is None else tf.reduce_sum(lengths)
+        batch = unpack_batch(data, self.decoder.event_shape)
+        observed, inputs, lengths = self.prepare(batch.observed, batch.inputs, batch.lengths)
+        steps = tf.shape(tf.nest.flatten(observed)[0])[:2]
+        if lengths is not None and self._checks_numerics:
+            lengths = finite.assert_lengths(lengths, steps[1])
+        batch = batch._replace(observed=observed, inputs=inputs, lengths=lengths)
+        inference = self(batch, seed=seed, training=training)
+        own_steps = steps[0] * steps[1] if lengths is None else tf.reduce_sum(lengths)
         (num_steps,) = replicas.total([tf.cast(own_steps, tf.float32)])
-        log_prob = tf.reduce_sum(inference.log_prob) / num_steps
-        return log_prob, tf.reduce_sum(inference.kl) / num_steps, num_steps
+        log_prob, kl = inference.log_prob, inference.kl
+        if batch.sample_weight is not None:
+            weight = _step_weights(batch.sample_weight, log_prob)
+            log_prob, kl = log_prob * weight, kl * weight
+        share = 1 / self.distribute_strategy.num_replicas_in_sync
+        return _Terms(
+            tf.reduce_sum(log_prob) / num_steps,
+            tf.reduce_sum(kl) / num_steps,
+            share * tf.add_n([tf.constant(0.0), *(tf.cast(x, tf.float32) for x in self.losses)]),
+            num_steps,
+        )
 
-    def _update_means(
-        self, strength: tf.Tensor | float, log_prob: tf.Tensor, kl: tf.Tensor, num_steps: tf.Tensor
-    ) -> None:
-        values = (strength * kl - log_prob, log_prob - kl, log_prob, kl)
+    def _update_means(self, strength: tf.Tensor | float, terms: "_Terms") -> None:
+        log_prob, kl, _, num_steps = terms
+        values = (terms.loss(strength), log_prob - kl, log_prob, kl)
         for mean, value in zip(self._means.values(), values, strict=True):
             mean.update_state(value, num_steps)
+
+
+class _Terms(NamedTuple):
+    """The terms of the loss, means per time step in nats."""
+
+    log_prob: tf.Tensor
+    kl: tf.Tensor
+    penalty: tf.Tensor  # the sum of the regularizers and of `add_loss`
+    num_steps: tf.Tensor  # of the global batch
+
+    def loss(self, strength: tf.Tensor | float) -> tf.Tensor:
+        """Returns the loss, with the KL weighted by `strength`."""
+        return strength * self.kl - self.log_prob + self.penalty
+
+
+def _step_weights(sample_weight: Tensor, log_prob: tf.Tensor) -> tf.Tensor:
+    """Returns weights [B, 1] or [B, T] of rows or steps.
+
+    Raises:
+      ValueError: if there are not as many as rows, or as rows and steps.
+    """
+    weight = tf.cast(sample_weight, tf.float32)
+    rows, steps = log_prob.shape
+    expected = tf.TensorShape([rows, steps][: weight.shape.rank])
+    if weight.shape.rank not in (None, 1, 2) or not weight.shape.is_compatible_with(expected):
+        raise ValueError(
+            f"sample_weight must have the shape [B] or [B, T] = {log_prob.shape}, not "
+            f"{weight.shape}"
+        )
+    return tf.reshape(weight, [tf.shape(weight)[0], -1])
+
+
+def _refuse_targets(targets: object) -> None:
+    if targets is not None:
+        raise ValueError(
+            "targets (y) are not supported: a sequence model learns the distribution of x. Pass "
+            "what x depends on as {'observed': x, 'inputs': ...}"
+        )
 
 
 def _set_seed_states(model: keras.Model, seed: tf.Tensor) -> None:

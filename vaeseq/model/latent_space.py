@@ -32,11 +32,9 @@ class LatentSpaceModel(SequenceModel):
         lengths: Tensor | Sequence[int] | None = None,
     ) -> Gaussian:
         """Returns the posterior q(z | x) of observed sequences: mean and deviation, [B, Z]."""
-        observed, inputs = self.as_sequences(observed, inputs)
+        observed, inputs, lengths = self.prepare(observed, inputs, lengths)
         state = self.initial_state(tf.shape(tf.nest.flatten(observed)[0])[0])
-        contexts, _ = self.context.from_observations(observed, inputs, state.context)
-        lengths = None if lengths is None else tf.cast(lengths, tf.int32)
-        evidence = self.core.encode(contexts, observed, lengths)
+        evidence = self.condition(observed, inputs, lengths, state.context).evidence
         return self.core.posterior(None if evidence is None else evidence[:, 0])
 
     def decode(

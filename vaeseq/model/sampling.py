@@ -26,7 +26,7 @@ def sample(
 
     Args:
       model: the model.
-      state: the state to continue from, of `num_samples` rows or of one row for all of them.
+      state: the state to continue from, of `num_samples` rows.
       num_samples: the number of sequences.
       length: the number of steps of each.
       temperature: latents and observations are sampled from p^(1 / temperature).

@@ -1,14 +1,14 @@
 """Likelihoods of long sequences, computed window by window with the state carried on."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.model.wiring import State
-from vaeseq.nn.sequences import last
+from vaeseq.nn.sequences import last, repeat_rows, replace_padding
 from vaeseq.nn.types import Nest, Tensor
 from vaeseq.vae import objectives
 
@@ -197,15 +197,14 @@ class WindowScorer:
         model, K = self.model, self.num_samples
         # All particles of a row have the same past observations, so what depends on these alone
         # is computed once for each row.
-        observed, inputs = model.as_sequences(observed)
+        observed, inputs, _ = model.prepare(observed)
+        observed = replace_padding(observed, lengths, model.neutral_observations)
         before = tf.nest.map_structure(lambda x: x[::K], state.context)
-        contexts, context_states = model.context.from_observations(observed, inputs, before)
-        evidence = model.core.encode(contexts, observed, lengths)
-        contexts, observed, evidence, context_state = _repeat(
-            (contexts, observed, evidence, last(context_states, lengths)), K
-        )
+        given = model.condition(observed, inputs, lengths, before)
+        given, context_state = repeat_rows((given, last(given.context_states, lengths)), K)
         rows, steps = tf.shape(lengths)[0] * K, tf.shape(tf.nest.flatten(observed)[0])[1]
-        return _Steps(contexts, observed, evidence, model.noise(rows, steps, seed)), context_state
+        noise = model.noise(rows, steps, seed)
+        return _Steps(given.contexts, given.observed, given.evidence, noise), context_state
 
     def _score_chunk(
         self, steps: _Steps, state: Nest, lengths: tf.Tensor, seed: tf.Tensor
@@ -228,11 +227,6 @@ class WindowScorer:
         rows = tf.reshape(chosen + K * tf.range(tf.shape(chosen)[0])[:, None], [-1])
         state = tf.nest.map_structure(lambda x: tf.gather(x, rows), last(inference.states, lengths))
         return tf.stack([*means, bound]), state
-
-
-def _repeat(nest: Nest, times: int) -> Any:
-    """Repeats each row of a nest of [B, ...]; None stays None."""
-    return tf.nest.map_structure(lambda x: None if x is None else tf.repeat(x, times, axis=0), nest)
 
 
 def _slice(steps: _Steps, start: tf.Tensor, stop: tf.Tensor) -> _Steps:

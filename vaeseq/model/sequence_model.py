@@ -10,8 +10,10 @@ from vaeseq.hparams import HParams
 from vaeseq.model.wiring import State, WiredModel
 from vaeseq.nn import convert, finite
 from vaeseq.nn.convert import stateless_seed
+from vaeseq.nn.sequences import last, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.vae import objectives
+from vaeseq.vae.core import Inference
 
 
 class SequenceModel(WiredModel):
@@ -23,9 +25,44 @@ class SequenceModel(WiredModel):
         super().__init__(hparams, inputs_spec, name)
         # `tf.config.run_functions_eagerly(True)` switches compilation off.
         options = {"reduce_retracing": True, "autograph": False}
+        self._infer = tf.function(self.infer_prepared, **options)
         self._log_prob = tf.function(self._log_prob_eagerly, **options)
+        self._prime = tf.function(self._prime_eagerly, **options)
         self._extend = tf.function(self._extend_eagerly, **options)
-        self._end_state = tf.function(self._end_state_eagerly, **options)
+
+    def infer(
+        self,
+        observed: Nest,
+        inputs: Nest | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        state: State | None = None,
+        seed: Seed = 0,
+    ) -> tuple[Inference, State]:
+        """Infers the latents of observed sequences.
+
+        Args:
+          observed: nest of [B, T, *event_shape].
+          inputs: nest of [B, T, ...] that matches `inputs_spec`; None if there are none.
+          lengths: int [B], the number of steps in each row, from 1 to T; None uses all steps.
+            What the rows hold after their end does not matter, even if it is not a number.
+          state: the state that an earlier call returned; None starts at the initial state.
+          seed: of the noise of the latents. Equal seeds give equal noise, so the default gives
+            the same result at each call.
+
+        Returns:
+          The inference, and the state after the last step of each row. Pass the state to `infer`
+          to read more of the sequence, or to `generate` to continue it. It holds one sample of
+          the latents for each row; `prime` gives several.
+
+        Raises:
+          ValueError: if a structure, a shape or a length is not as expected.
+        """
+        arguments = *self.prepare(observed, inputs, lengths), state, stateless_seed(seed)
+        # A function compiled inside another would keep whether layers such as dropout train.
+        infer = self._infer if tf.executing_eagerly() else self.infer_prepared
+        result: tuple[Inference, State] = infer(*arguments)
+        return result
 
     def log_prob(
         self,
@@ -41,15 +78,51 @@ class SequenceModel(WiredModel):
         It is exact for a core without latents. Otherwise it is the importance-weighted bound
         (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519) with `num_samples` samples, by
         default `hparams.log_prob_samples`; its expectation is at most the log-likelihood.
+
+        The arguments are those of `infer`.
         """
         samples = num_samples or self.hparams.log_prob_samples
         if self.core.latent_size == 0:
             samples = 1
-        return self._log_prob(observed, inputs, lengths, tf.range(samples), stateless_seed(seed))
+        prepared = self.prepare(observed, inputs, lengths)
+        return self._log_prob(*prepared, tf.range(samples), stateless_seed(seed))
+
+    def prime(
+        self,
+        observed: Nest,
+        num_samples: int = 1,
+        inputs: Nest | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        state: State | None = None,
+        seed: Seed = 0,
+    ) -> State:
+        """Reads sequences, and returns states from which `generate` continues them.
+
+        Each of the `num_samples` continuations of a row has its own sample of the latents, so
+        together they have the spread of the posterior.
+
+        Args:
+          observed, inputs, lengths, state, seed: see `infer`.
+          num_samples: the number of states for each row.
+
+        Returns:
+          The states after the last step, of B * num_samples rows; those of a row follow each other.
+
+        Raises:
+          ValueError: if an argument is not as expected.
+        """
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+        prepared = self.prepare(observed, inputs, lengths)
+        primed: State = self._prime(
+            *prepared, state, tf.constant(num_samples), stateless_seed(seed)
+        )
+        return primed
 
     def generate(
         self,
-        batch_size: int = 1,
+        batch_size: int | None = None,
         sequence_size: int | None = None,
         inputs: Nest | None = None,
         prefix: Nest | None = None,
@@ -60,37 +133,52 @@ class SequenceModel(WiredModel):
     ) -> Any:
         """Samples sequences.
 
+        Equal seeds give equal sequences, and the default is a seed: pass another one, such as the
+        number of the call, to get other sequences.
+
         Args:
-          batch_size: the number of sequences.
+          batch_size: the number of sequences; by default that of `state`, `prefix` or `inputs`,
+            or 1.
           sequence_size: their length; by default that of `inputs`, or `hparams.sequence_size`.
           inputs: nest of [B, sequence_size, ...] that matches `inputs_spec`.
-          prefix: observed sequences to continue, [B, T, ...] or [1, T, ...]; not part of the
-            result. A model with inputs continues from a `state` of `infer` instead.
+          prefix: observed sequences to continue, [B, T, ...], or [1, T, ...] for all; not part of
+            the result. Each continuation has its own sample of the latents. If the model has
+            inputs, or the rows differ in length, continue from a `state` of `prime` instead.
           temperature: latents and observations are sampled from p^(1 / temperature).
-          seed: equal seeds give equal sequences.
-          state: a state from `infer` to continue from.
+          seed: of all that is sampled.
+          state: a state from `prime` or `infer` to continue from, of as many rows as sequences.
 
         Returns:
           Observations, nest of [B, sequence_size, *event_shape].
 
         Raises:
-          ValueError: if a size is below 1 or the temperature is not above 0.
+          ValueError: if a size is below 1 or does not match another, or if the temperature is not
+            above 0.
         """
+        given = [nest for nest in (state, prefix, inputs) if nest is not None]
+        if batch_size is None:
+            batch_size = max([1, *(_num_rows(nest) for nest in given)])
         if sequence_size is None:
-            given = () if inputs is None else tf.nest.flatten(inputs)
-            sequence_size = int(given[0].shape[1]) if given else self.hparams.sequence_size
+            steps = [int(x.shape[1]) for x in tf.nest.flatten(inputs) if x is not None]
+            sequence_size = steps[0] if steps else self.hparams.sequence_size
         if batch_size < 1 or sequence_size < 1:
             raise ValueError(
                 f"batch_size and sequence_size must be at least 1, not {batch_size} and "
                 f"{sequence_size}"
             )
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
+        if prefix is not None and state is not None:
+            raise ValueError("pass either a prefix or a state, not both")
         if prefix is not None:
-            state = self._end_state(prefix, stateless_seed(seed))
+            state = self._state_after(prefix, batch_size, seed)
         if state is None:
             state = self.initial_state(batch_size)
         return self.extend(state, batch_size, sequence_size, inputs, temperature, seed)[0]
+
+    def _state_after(self, prefix: Nest, batch_size: int, seed: Seed) -> State:
+        rows = _num_rows(prefix)
+        if rows not in (1, batch_size):
+            raise ValueError(f"prefix must have 1 or batch_size = {batch_size} rows, not {rows}")
+        return self.prime(prefix, batch_size // rows, seed=seed)
 
     def extend(
         self,
@@ -106,7 +194,7 @@ class SequenceModel(WiredModel):
         """Samples the continuation of sequences; see `vaeseq.model.sampling` for long ones.
 
         Args:
-          state: the state to continue from, of `batch_size` rows or of one row for all of them.
+          state: the state to continue from, of `batch_size` rows.
           batch_size, sequence_size, inputs, temperature, seed: see `generate`.
           latents: z_1:T to use, [B, sequence_size, Z]; None samples them.
 
@@ -114,16 +202,26 @@ class SequenceModel(WiredModel):
           Observations, nest of [B, sequence_size, *event_shape], and the state after them.
 
         Raises:
+          ValueError: if sizes do not match, or if the temperature is not above 0.
           UsageError: if a distribution to sample from is not finite.
         """
-
-        def broadcast(x: tf.Tensor) -> tf.Tensor:
-            return tf.broadcast_to(x, [batch_size, *x.shape[1:]])
-
-        state = tf.nest.map_structure(broadcast, state)
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
+        rows = _num_rows(state)
+        if rows != batch_size:
+            raise ValueError(
+                f"the state has {rows} rows, not batch_size = {batch_size}; `prime` returns a "
+                "state of as many rows as you want, each with its own latents"
+            )
         # Without a temperature, the graph needs no decoder that supports one.
         scale = None if temperature == 1 else tf.constant(temperature, tf.float32)
         inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
+        for x in tf.nest.flatten(inputs):
+            if tuple(x.shape[:2]) != (batch_size, sequence_size):
+                raise ValueError(
+                    f"inputs must have {batch_size} rows of {sequence_size} steps, not "
+                    f"{x.shape[0]} of {x.shape[1]}"
+                )
         with finite.reraise_overflow():
             observed, after = self._extend(
                 inputs, state, tf.constant(sequence_size), scale, stateless_seed(seed), latents
@@ -133,14 +231,14 @@ class SequenceModel(WiredModel):
     def _log_prob_eagerly(
         self,
         observed: Nest,
-        inputs: Nest | None,
-        lengths: Tensor | Sequence[int] | None,
+        inputs: Nest,
+        lengths: tf.Tensor | None,
         samples: tf.Tensor,
         seed: tf.Tensor,
     ) -> tf.Tensor:
         def log_weight(sample: tf.Tensor) -> tf.Tensor:
             folded = tf.random.experimental.stateless_fold_in(seed, sample)
-            inference, _ = self.infer(observed, inputs, lengths, seed=folded)
+            inference, _ = self.infer_prepared(observed, inputs, lengths, None, folded)
             return objectives.log_weight(inference)
 
         log_weights = tf.map_fn(log_weight, samples, fn_output_signature=tf.float32)
@@ -163,5 +261,26 @@ class SequenceModel(WiredModel):
         )
         return observed, State(*after)
 
-    def _end_state_eagerly(self, prefix: Nest, seed: tf.Tensor) -> State:
-        return self.infer(prefix, seed=seed)[1]
+    def _prime_eagerly(
+        self,
+        observed: Nest,
+        inputs: Nest,
+        lengths: tf.Tensor | None,
+        state: State | None,
+        num_samples: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> State:
+        batch, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
+        state = state or self.initial_state(batch)
+        given = self.condition(observed, inputs, lengths, state.context)
+        if self.core.latent_size:  # without latents, all samples of a row are the same
+            given, state, lengths = repeat_rows((given, state, lengths), num_samples)
+        noise = self.noise(tf.shape(tf.nest.flatten(state.core)[0])[0], time, seed)
+        _, states = self.core.unroll(given.contexts, state.core, noise, given.evidence)
+        after = last(State(given.context_states, states), lengths)
+        return after if self.core.latent_size else repeat_rows(after, num_samples)
+
+
+def _num_rows(nest: Nest) -> int:
+    """Returns B of a nest of [B, ...]; 1 if the nest is empty."""
+    return next((int(x.shape[0]) for x in tf.nest.flatten(nest)), 1)

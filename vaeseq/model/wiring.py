@@ -13,7 +13,8 @@ from vaeseq.model import parts
 from vaeseq.nn import convert, replicas
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.sequences import last
+from vaeseq.nn.initial_seed import initial_seed
+from vaeseq.nn.sequences import last, replace_padding
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 from vaeseq.vae.core import Inference
 
@@ -25,10 +26,19 @@ class State(NamedTuple):
     core: Any  # nest of [B, ...]
 
 
+class Conditions(NamedTuple):
+    """What the inference of observed sequences is conditioned on."""
+
+    observed: Any  # nest of [B, T, *event_shape]
+    contexts: Any  # nest of [B, T, C_i]
+    context_states: Any  # the states of the context after each step, a nest of [B, T, ...]
+    evidence: tf.Tensor | None  # [B, T, D]
+
+
 class WiredModel(keras.Model):
     """A recurrent core with its encoder, decoder and context; see `ModelBase`.
 
-    The constructor creates the weights.
+    The constructor creates the weights, from the random seed `hparams.seed`.
     """
 
     def __init__(
@@ -43,15 +53,20 @@ class WiredModel(keras.Model):
         self.hparams = hparams or HParams()
         parts.check_inputs_spec(inputs_spec)
         self.inputs_spec = inputs_spec
+        with initial_seed(self.hparams.seed):
+            self._create_parts()
+        self.built = True
+
+    def _create_parts(self) -> None:
+        """Creates all layers and their weights."""
         self.encoder = self.make_encoder()
         parts.check_encoder(self.encoder)
         self.decoder = self.make_decoder()
         parts.check_decoder(self.decoder)
-        self.encoded_size = parts.encoded_size(self.encoder, self.zero_observations)
+        self.encoded_size = parts.encoded_size(self.encoder, self.neutral_observations)
         self.context = self.make_context()
         self.core = vae.make(self.hparams, self.encoder, self.decoder)
-        self._create_weights()
-        self.built = True
+        self._call_once()
 
     def make_encoder(self) -> keras.layers.Layer:
         """Returns a layer from observations [N, *event_shape] to features [N, E]."""
@@ -67,36 +82,58 @@ class WiredModel(keras.Model):
             self.encoder, self.encoded_size, word_dropout=self.hparams.word_dropout
         )
 
-    def infer(
+    def prepare(
         self,
         observed: Nest,
         inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
-        *,
-        state: State | None = None,
-        seed: Seed = 0,
-    ) -> tuple[Inference, State]:
-        """Infers the latents of observed sequences.
+    ) -> tuple[Any, Any, tf.Tensor | None]:
+        """Converts the arguments of `infer` to tensors, and replaces what is behind `lengths`.
 
-        Args:
-          observed: nest of [B, T, *event_shape].
-          inputs: nest of [B, T, ...] that matches `inputs_spec`; None if there are none.
-          lengths: int [B], the number of steps in each row; None uses all steps.
-          state: the state that an earlier call returned; None starts at the initial state.
-          seed: of the noise of the latents.
-
-        Returns:
-          The inference, and the state after the last step of each row. Pass the state to `infer`
-          to read more of the sequence, or to `generate` to continue it.
+        Raises:
+          ValueError: if a structure, a shape or a length is not as expected.
         """
         observed, inputs = self.as_sequences(observed, inputs)
+        convert.assert_equal_sizes(observed, inputs)
+        if lengths is None:
+            return observed, inputs, None
+        first = tf.nest.flatten(observed)[0]
+        lengths = convert.as_lengths(lengths, *tf.unstack(tf.shape(first)[:2]))
+        nothing = tf.nest.map_structure(lambda x: tf.zeros([1, *x.shape[2:]], x.dtype), inputs)
+        return (
+            replace_padding(observed, lengths, self.neutral_observations),
+            replace_padding(inputs, lengths, nothing),
+            lengths,
+        )
+
+    def condition(
+        self, observed: Nest, inputs: Nest, lengths: tf.Tensor | None, context_state: Any
+    ) -> Conditions:
+        """Computes what the inference of prepared sequences is conditioned on."""
+        contexts, states = self.context.from_observations(observed, inputs, context_state)
+        return Conditions(observed, contexts, states, self.core.encode(contexts, observed, lengths))
+
+    def infer_prepared(
+        self,
+        observed: Nest,
+        inputs: Nest,
+        lengths: tf.Tensor | None,
+        state: State | None,
+        seed: Seed,
+    ) -> tuple[Inference, State]:
+        """Infers the latents of sequences from `prepare`; see `infer`."""
         batch, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
         state = state or self.initial_state(batch)
-        contexts, context_states = self.context.from_observations(observed, inputs, state.context)
-        noise = self.noise(batch, time, seed)
-        lengths = None if lengths is None else tf.cast(lengths, tf.int32)
-        inference = self.core.infer(contexts, observed, state.core, noise, lengths)
-        return inference, last(State(context_states, inference.states), lengths)
+        given = self.condition(observed, inputs, lengths, state.context)
+        inference = self.core.infer(
+            given.contexts,
+            observed,
+            state.core,
+            self.noise(batch, time, seed),
+            lengths,
+            given.evidence,
+        )
+        return inference, last(State(given.context_states, inference.states), lengths)
 
     def initial_state(self, batch_size: Size) -> State:
         """Returns the state before the first step."""
@@ -113,13 +150,9 @@ class WiredModel(keras.Model):
         return tf.ensure_shape(noise, [None, None, size])
 
     @property
-    def zero_observations(self) -> Any:
-        """Observations of one step that are zero: a nest of [1, *event_shape]."""
-
-        def zeros(dtype: tf.DType, shape: tf.TensorShape) -> tf.Tensor:
-            return tf.zeros([1, *shape], dtype)
-
-        return tf.nest.map_structure(zeros, self.decoder.event_dtype, self.decoder.event_shape)
+    def neutral_observations(self) -> Any:
+        """The decoder's neutral event as an observation of one row: a nest of [1, *event_shape]."""
+        return tf.nest.map_structure(lambda x: x[None], self.decoder.neutral_event)
 
     def as_sequences(self, observed: Nest, inputs: Nest | None = None) -> tuple[Any, Any]:
         """Converts observations and inputs to tensors of the expected dtypes.
@@ -135,14 +168,14 @@ class WiredModel(keras.Model):
             convert.as_sequences("inputs", inputs, self.inputs_spec),
         )
 
-    def _create_weights(self) -> None:
-        """Calls every layer once, on zeros."""
+    def _call_once(self) -> None:
+        """Calls every layer on one time step, which creates its weights."""
 
         def zeros(spec: tf.TensorSpec) -> tf.Tensor:
             return tf.zeros([1, 1, *spec.shape], spec.dtype)
 
-        observed = tf.nest.map_structure(lambda x: x[:, None], self.zero_observations)
+        observed = tf.nest.map_structure(lambda x: x[:, None], self.neutral_observations)
         inputs = tf.nest.map_structure(zeros, self.inputs_spec)
-        self.infer(observed, inputs)
+        self.infer_prepared(*self.prepare(observed, inputs), None, 0)
         first = tf.nest.map_structure(lambda x: x[:, 0], inputs)
         self.context(first, self.context.initial_state(1))

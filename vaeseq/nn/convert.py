@@ -1,34 +1,108 @@
 """Conversion of what users and Keras pass to models: batches, sequences, seeds."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.nn.types import Nest, Seed, Specs, Tensor
-
-Batch = tuple[Nest, Nest | None, Tensor | None, Nest | None]
+from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 
 
-def unpack_batch(data: Nest) -> Batch:
-    """Returns (observed, inputs, lengths, state) of a batch; None for what it does not have.
+class Batch(NamedTuple):
+    """What a batch of training or test data holds; None for what it does not have."""
+
+    observed: Nest  # nest of [B, T, *event_shape]
+    inputs: Nest | None = None  # nest of [B, T, ...]
+    lengths: Tensor | None = None  # [B]
+    state: Any = None  # the `State` before the first step
+    sample_weight: Tensor | None = None  # [B] or [B, T]
+
+
+def unpack_batch(data: Nest, event: Nest) -> Batch:
+    """Returns the parts of a batch that Keras passes to a step.
 
     Args:
-      data: the observations, or a dict with `observed` and optionally the others; alone or in a
-        tuple, as Keras passes it to `train_step`.
+      data: the observations, or a dict with the names of `Batch`; alone or in a tuple, as in
+        `(x,)` or `(x, None, sample_weight)`.
+      event: the structure of an observation, such as a tuple for `codec.JointDecoder`.
 
     Raises:
-      ValueError: if the dict has other keys.
+      ValueError: if the dict has other keys, or if there are targets.
     """
-    if isinstance(data, tuple):  # (x,), or (x, None, None) from `train_on_batch`
-        data = tuple(x for x in data if x is not None)
-        data = data[0] if len(data) == 1 else data
-    if not isinstance(data, dict) or "observed" not in data:
-        return data, None, None, None
-    names = ("observed", "inputs", "lengths", "state")
-    unknown = data.keys() - set(names)
+    if isinstance(data, Batch):
+        return data
+    x, sample_weight = _without_targets(data, event)
+    if not isinstance(x, Mapping) or "observed" not in x:
+        return Batch(x, sample_weight=sample_weight)
+    unknown = x.keys() - set(Batch._fields)
     if unknown:
-        raise ValueError(f"a batch may have the keys {', '.join(names)}, not {sorted(unknown)}")
-    observed, inputs, lengths, state = (data.get(name) for name in names)
-    return observed, inputs, lengths, state
+        names = ", ".join(Batch._fields)
+        raise ValueError(f"a batch may have the keys {names}, not {sorted(unknown)}")
+    batch = Batch(**x)
+    return batch if sample_weight is None else batch._replace(sample_weight=sample_weight)
+
+
+def _without_targets(data: Nest, event: Nest) -> tuple[Nest, Tensor | None]:
+    """Returns x and sample_weight of `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
+    if not isinstance(data, tuple) or (isinstance(event, tuple) and _has_structure(data, event)):
+        return data, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            f"a batch must be x, (x,) or (x, None, sample_weight), not a tuple of {len(data)} items"
+        )
+    x, y, sample_weight = (*data, None, None)[:3]
+    if y is not None:
+        raise ValueError(
+            "a batch has targets (y), but a sequence model learns the distribution of x: pass "
+            "what x depends on as {'observed': x, 'inputs': ...}"
+        )
+    return x, sample_weight
+
+
+def _has_structure(data: Nest, structure: Nest) -> bool:
+    try:
+        tf.nest.assert_same_structure(structure, data)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def as_lengths(lengths: Tensor | Sequence[int], batch_size: Size, steps: Size) -> tf.Tensor:
+    """Converts the numbers of steps of each row to int32 [B].
+
+    Raises:
+      ValueError: if there are not `batch_size` of them, or if one is not from 1 to `steps`. Values
+        that are known only when compiled code runs are not checked here; see
+        `vaeseq.nn.finite.assert_lengths`.
+    """
+    lengths = tf.cast(lengths, tf.int32)
+    rows = tf.get_static_value(batch_size)
+    if lengths.shape.rank != 1 or not lengths.shape.is_compatible_with([rows]):
+        raise ValueError(
+            f"lengths must have the shape [{'B' if rows is None else rows}], one for each row, not "
+            f"{lengths.shape}"
+        )
+    values, most = tf.get_static_value(lengths), tf.get_static_value(steps)
+    if values is not None and most is not None:
+        wrong = values[(values < 1) | (values > most)]
+        if wrong.size:
+            raise ValueError(
+                f"lengths must be from 1 to {most}, the number of steps; not {wrong[0]}"
+            )
+    return lengths
+
+
+def assert_equal_sizes(observed: Nest, inputs: Nest) -> None:
+    """Raises `ValueError` if known numbers of rows or steps differ within or between the nests."""
+    for axis, what in enumerate(("rows", "steps")):
+        sizes = {
+            name: {x.shape[axis] for x in tf.nest.flatten(nest)} - {None}
+            for name, nest in (("observed", observed), ("inputs", inputs))
+        }
+        if len(sizes["observed"] | sizes["inputs"]) > 1:
+            found = [f"{name} {sorted(each)}" for name, each in sizes.items() if each]
+            raise ValueError(f"all must have the same number of {what}: {', '.join(found)}")
 
 
 def as_sequences(what: str, sequences: Nest | None, specs: Specs) -> Nest:

@@ -23,6 +23,7 @@ class DistModule(keras.layers.Layer, abc.ABC):
     * `call` and `dist`.
     * `temper` (optional), to allow temperatures other than 1.
     * `support` (optional), if events cannot be all numbers; models then refuse others.
+    * `neutral_event` (optional), if the density of 0 is 0.
 
     You get `log_prob` and `sample`. The params of these methods are what your `call` returns.
 
@@ -44,6 +45,17 @@ class DistModule(keras.layers.Layer, abc.ABC):
         By default, all numbers.
         """
         return tf.nest.map_structure(lambda _: Support(type(self).__name__), self.event_dtype)
+
+    @property
+    def neutral_event(self) -> Nest:
+        """An event that stands where nothing is observed, such as behind the end of a row.
+
+        A nest of [*event_shape]: zeros by default. Override it if the density of 0 is 0, so that
+        its logarithm stays finite.
+        """
+        return tf.nest.map_structure(
+            lambda dtype, shape: tf.zeros(shape, dtype), self.event_dtype, self.event_shape
+        )
 
     @abc.abstractmethod
     def call(self, features: tf.Tensor) -> Nest:

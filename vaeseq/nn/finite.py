@@ -1,4 +1,4 @@
-"""Stops before numbers that are infinite or not a number change weights or are sampled from."""
+"""Checks in compiled code: of lengths, and of numbers that must be finite."""
 
 import contextlib
 import functools
@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from vaeseq.errors import Stopped, UsageError
-from vaeseq.nn.types import Nest
+from vaeseq.nn.types import Nest, Size
 
 Data = TypeVar("Data")
 Result = TypeVar("Result")
@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 _MOST_NAMES = 3
 # Compiled code can raise only errors of TensorFlow, so the step and the names cross it as text.
 _MARK = "not finite at step"
+_LENGTHS_MARK = "lengths must be from"
+_LENGTHS = re.compile(rf"{_LENGTHS_MARK} 1 to \d+, not from -?\d+ to -?\d+")
 _MESSAGE = re.compile(rf"{_MARK} (\d+): ([^\]'\"\n]*)")
 _OVERFLOW = "a distribution to sample from is not finite"
 
@@ -88,6 +90,25 @@ def reraise_overflow() -> Iterator[None]:
         ) from None
 
 
+def assert_lengths(lengths: tf.Tensor, steps: Size) -> tf.Tensor:
+    """Asserts that all lengths [B] are from 1 to `steps`, where they are known only now.
+
+    Returns:
+      The lengths.
+    """
+    is_right = tf.reduce_all((lengths >= 1) & (lengths <= steps))
+
+    def fail() -> tf.Tensor:
+        texts = map(tf.strings.as_string, (steps, tf.reduce_min(lengths), tf.reduce_max(lengths)))
+        steps_text, low, high = texts
+        parts = [_LENGTHS_MARK, " 1 to ", steps_text, ", not from ", low, " to ", high]
+        tf.debugging.Assert(False, [tf.strings.join(parts)])
+        return is_right
+
+    with tf.control_dependencies([tf.cond(is_right, lambda: is_right, fail)]):
+        return tf.identity(lengths)
+
+
 def _all_finite(tensors: Nest | None) -> tf.Tensor:
     """Returns whether all floats in a nest are finite."""
     dense = (x.values if isinstance(x, tf.IndexedSlices) else x for x in tf.nest.flatten(tensors))
@@ -95,14 +116,20 @@ def _all_finite(tensors: Nest | None) -> tf.Tensor:
     return tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(x)) for x in floats)])
 
 
-def raise_stopped_if_not_finite(function: Callable[[Data], Result]) -> Callable[[Data], Result]:
-    """Wraps a train function; turns the errors of this module into a one-line `Stopped`."""
+def raise_clear_errors(function: Callable[[Data], Result]) -> Callable[[Data], Result]:
+    """Wraps a train or test function; turns the errors of these checks into one line.
+
+    That of `assert_lengths` becomes `ValueError`, and the others `Stopped`.
+    """
 
     @functools.wraps(function)
     def wrapped(data: Data) -> Result:
         try:
             return function(data)
         except tf.errors.InvalidArgumentError as error:
+            lengths = _LENGTHS.search(error.message)
+            if lengths:
+                raise ValueError(lengths[0]) from None
             found = _MESSAGE.search(error.message)
             if _OVERFLOW in error.message:
                 raise Stopped(f"{_OVERFLOW}; use a smaller learning_rate") from None

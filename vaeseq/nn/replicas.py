@@ -1,14 +1,28 @@
-"""Functions that let several replicas of a model (`tf.distribute`) compute as one.
+"""Functions that let several parts of a batch be computed as one.
 
-Each replica has its own rows of the global batch. With one replica, and outside of
-`Strategy.run`, these functions change nothing.
+The parts are the rows of several replicas of a model (`tf.distribute`), and the micro-batches of
+one update. With one replica, and outside of `Strategy.run`, these functions change nothing.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 
 import tensorflow as tf
 
 from vaeseq.nn.types import Size
+
+_PART: ContextVar[tuple[Size, int]] = ContextVar("part of the batch", default=(0, 1))
+
+
+@contextlib.contextmanager
+def part_of_batch(index: Size, count: int) -> Iterator[None]:
+    """Makes `own_rows` return the rows of one micro-batch of `count` equal ones."""
+    token = _PART.set((index, count))
+    try:
+        yield
+    finally:
+        _PART.reset(token)
 
 
 def total(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -29,18 +43,22 @@ def total(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 def own_rows(
     sample: Callable[[tf.Tensor | list[Size]], tf.Tensor], shape: tf.Tensor | list[Size]
 ) -> tf.Tensor:
-    """Returns this replica's rows of a random tensor for the global batch.
+    """Returns the rows that this replica, or this micro-batch, has of a random tensor.
 
-    The noise of a row thus does not depend on the number of replicas that share the batch.
+    The noise of a row thus does not depend on the number of replicas or micro-batches that share
+    the batch.
 
     Args:
       sample: returns a random tensor of a given shape.
       shape: the shape of this replica's rows.
     """
+    part, parts = _PART.get()
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    if context is not None and context.num_replicas_in_sync > 1:
+        part = part * context.num_replicas_in_sync + context.replica_id_in_sync_group
+        parts *= context.num_replicas_in_sync
+    if parts == 1:
         return sample(shape)
     rows, rest = shape[0], shape[1:]
-    noise = sample(tf.concat([[rows * context.num_replicas_in_sync], rest], 0))
-    first = context.replica_id_in_sync_group * rows
-    return noise[first : first + rows]
+    noise = sample(tf.concat([[rows * parts], rest], 0))
+    return noise[part * rows : (part + 1) * rows]

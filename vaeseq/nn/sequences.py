@@ -71,6 +71,33 @@ def last(sequence: State, lengths: tf.Tensor | None = None) -> State:
     return tf.nest.map_structure(lambda x: tf.gather(x, index, batch_dims=1), sequence)
 
 
+def replace_padding(sequence: Inputs, lengths: tf.Tensor, value: Inputs) -> Inputs:
+    """Replaces the steps after the end of each row, so that nothing there reaches a gradient.
+
+    A gradient through `tf.where` is NaN if the branch that it does not take is not finite, so the
+    padding must go before anything is computed from it.
+
+    Args:
+      sequence: nest of [B, T, ...].
+      lengths: [B].
+      value: nest of what stands for a step, [1, ...].
+    """
+
+    def replace(x: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
+        is_valid = tf.sequence_mask(lengths, tf.shape(x)[1])
+        is_valid = tf.reshape(
+            is_valid, [*tf.unstack(tf.shape(is_valid)), *[1] * (len(x.shape) - 2)]
+        )
+        return tf.where(is_valid, x, padding[:, None])
+
+    return tf.nest.map_structure(replace, sequence, value)
+
+
+def repeat_rows(nest: Outputs, times: Size) -> Outputs:
+    """Repeats each row of a nest of [B, ...]: [B * times, ...]; None stays None."""
+    return tf.nest.map_structure(lambda x: None if x is None else tf.repeat(x, times, axis=0), nest)
+
+
 def swap_time_batch(x: tf.Tensor) -> tf.Tensor:
     """Transposes [B, T, ...] to [T, B, ...], or back."""
     return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])

@@ -178,9 +178,9 @@ def _mean_values(model: Trainable) -> list[np.ndarray]:
 
 
 def reported_means(model: Trainable, means: Mapping[str, SupportsFloat]) -> dict[str, float]:
-    """Returns the metrics with at least one value since the last report."""
-    known = [x.name for x in model.metrics if np.asarray(x.count.numpy())]
-    return {name: float(means[name]) for name in known}
+    """Returns the metrics with at least one value since the last report, and what else is there."""
+    empty = {x.name for x in model.metrics if not np.asarray(x.count.numpy())}
+    return {name: float(value) for name, value in means.items() if name not in empty}
 
 
 class Progress(keras.callbacks.Callback):

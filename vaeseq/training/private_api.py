@@ -88,6 +88,15 @@ def _unchanged(
     return gradients
 
 
+def micro_batch(optimizer: keras.optimizers.Optimizer) -> tuple[tf.Tensor | int, int]:
+    """Returns the index of the micro-batch within its update, and how many an update has.
+
+    Assumption: `iterations` counts updates, and `_iterations` the calls of `apply_gradients`.
+    """
+    count = optimizer.gradient_accumulation_steps or 1
+    return (tf.cast(optimizer._iterations % count, tf.int32) if count > 1 else 0), count
+
+
 class NoSymbolicBuild:
     """A base of models whose constructor creates the weights; list it before `keras.Model`.
 

@@ -96,11 +96,11 @@ def _extend(
 ) -> np.ndarray:
     """Returns rolls that continue from the prime, which may be empty: [samples, T, keys]."""
     length = _num_frames(args, form, args.default_length)
-    state = model.initial_state(1)
     if len(prime):
-        _, state = model.infer(
-            tf.nest.map_structure(lambda x: x[None], model.observe(prime)), seed=args.seed
-        )
+        observed = tf.nest.map_structure(lambda x: x[None], model.observe(prime))
+        state = model.prime(observed, args.num_samples, seed=args.seed)
+    else:
+        state = model.initial_state(args.num_samples)
     with bar(total=args.num_samples * length, unit="frame") as shown:
         observed = sample(
             model, state, args.num_samples, length, args.temperature, args.seed, shown.update

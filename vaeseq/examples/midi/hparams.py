@@ -24,6 +24,7 @@ class MidiHParams(HParams):
     dropout: float = 0.3
     learning_rate: float = 4e-3
     learning_rate_decay_steps: int = 1500
+    divergence_schedule: str = "gompertz"
     divergence_strength_start: float = 0.01
     divergence_strength_half: float = 500.0
     batch_size: int = 16

@@ -24,6 +24,7 @@ class PlayHParams(HParams):
     activation: str = "silu"
     learning_rate: float = 1e-3
     clip_gradient_norm: float = 100.0
+    divergence_schedule: str = "gompertz"
     divergence_strength_half: float = 100.0
     kl_balance: float = 0.8
 

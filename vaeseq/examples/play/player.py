@@ -135,7 +135,7 @@ class Player(keras.Model):
             step = train_both if agent else train_world if world else store
             return step(self._collector.step())
 
-        self.train_function = finite.raise_stopped_if_not_finite(train_function)
+        self.train_function = finite.raise_clear_errors(train_function)
 
     def _due(self, step: int) -> tuple[bool, bool]:
         """Returns whether the world model is updated after a step, and whether the agent is.

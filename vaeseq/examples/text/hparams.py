@@ -20,6 +20,7 @@ class TextHParams(HParams):
     dropout: float = 0.15
     learning_rate: float = 8e-3
     learning_rate_decay_steps: int = 3000
+    divergence_schedule: str = "gompertz"
     divergence_strength_start: float = 0.1
     divergence_strength_half: float = 200.0
 

@@ -112,9 +112,10 @@ def sample_texts(
     Yields:
       The texts.
     """
-    state = model.initial_state(1)
     if prime:
-        _, state = model.infer(model.vocabulary.encode(prime)[None], seed=seed)
+        state = model.prime(model.vocabulary.encode(prime)[None], num_samples, seed=seed)
+    else:
+        state = model.initial_state(num_samples)
     with bar(total=num_samples * length, unit="char", disable=not progress) as shown:
         ids = sample(model, state, num_samples, length, temperature, seed, shown.update)
     yield from map(model.vocabulary.decode, ids)
