@@ -11,6 +11,7 @@ log-probabilities are in nats.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -101,6 +102,7 @@ class MLPObsDecoder(DistModule):
         """That of `decoder`."""
         return self.decoder.neutral_event
 
+    @property
     def support(self) -> Nest:
         """That of `decoder`."""
         return self.decoder.support
@@ -116,6 +118,15 @@ class MLPObsDecoder(DistModule):
     def log_prob(self, params: Nest, event: Nest) -> tf.Tensor:
         """Computes the log-density of `decoder` in nats."""
         return self.decoder.log_prob(params, event)
+
+    @property
+    def has_independent_elements(self) -> Nest:
+        """That of `decoder`."""
+        return self.decoder.has_independent_elements
+
+    def masked_log_prob(self, params: Nest, event: Nest, is_observed: Nest) -> tf.Tensor:
+        """Computes the log-density of what is observed with `decoder`, in nats."""
+        return self.decoder.masked_log_prob(params, event, is_observed)
 
     def temper(self, params: Nest, temperature: Tensor | float) -> Nest:
         """Returns the tempered params of `decoder`."""
@@ -142,6 +153,27 @@ class _ElementwiseDecoder(DistModule):
         """Maps features [N, param_size] to params, each [N, *event_shape]."""
         parts = tf.split(features, self._params_per_element, axis=-1)
         return tuple(tf.reshape(x, [tf.shape(x)[0], *self.event_shape]) for x in parts)
+
+    @property
+    def has_independent_elements(self) -> bool:
+        """True: single elements may be missing."""
+        return True
+
+    def log_prob(self, params: Any, event: Tensor) -> tf.Tensor:
+        """Computes the log-density of events of any dtype, in nats."""
+        return super().log_prob(params, self._as_event(event))
+
+    def masked_log_prob(self, params: Any, event: Tensor, is_observed: Tensor) -> tf.Tensor:
+        """Computes the sum of the log-densities of the elements that are observed, in nats."""
+        dist = self.dist(params)
+        elements = dist.distribution if self.event_shape else dist
+        log_prob = tf.where(is_observed, elements.log_prob(self._as_event(event)), 0.0)
+        rank = log_prob.shape.rank
+        return tf.reduce_sum(log_prob, axis=list(range(rank - len(self.event_shape), rank)))
+
+    def _as_event(self, event: Tensor) -> tf.Tensor:
+        """Returns an event as the distribution takes it."""
+        return event
 
     def _independent(self, elements: tfd.Distribution) -> tfd.Distribution:
         return tfd.Independent(elements, len(self.event_shape)) if self.event_shape else elements
@@ -219,9 +251,8 @@ class BinomialDecoder(_LogitDecoder):
         """Returns independent binomial distributions."""
         return self._independent(tfd.Binomial(float(self.total_count), *params))
 
-    def log_prob(self, params: _Logits, event: Tensor) -> tf.Tensor:
-        """Computes the log-probability of counts of any dtype, in nats."""
-        return super().log_prob(params, tf.cast(event, tf.float32))
+    def _as_event(self, event: Tensor) -> tf.Tensor:
+        return tf.cast(event, tf.float32)
 
 
 class CategoricalDecoder(_LogitDecoder):
@@ -262,10 +293,8 @@ class CategoricalDecoder(_LogitDecoder):
         """Returns independent categorical distributions."""
         return self._independent(tfd.Categorical(*params))
 
-    def log_prob(self, params: _Logits, event: Tensor) -> tf.Tensor:
-        """Computes the log-probability of classes of any integer dtype, in nats."""
-        # TensorFlow has no cross-entropy with labels of 8 bits.
-        return super().log_prob(params, tf.cast(event, tf.int32))
+    def _as_event(self, event: Tensor) -> tf.Tensor:
+        return tf.cast(event, tf.int32)  # TensorFlow has no cross-entropy with labels of 8 bits
 
 
 class _PositiveDecoder(_ElementwiseDecoder):
@@ -289,6 +318,9 @@ class BetaDecoder(_PositiveDecoder):
     Params: (concentration1, concentration0), the positive concentrations at 1 and at 0, each
     [N, *event_shape]. Events: float32 [N, *event_shape]. `param_size`: two features per element.
 
+    For `log_prob`, events are clipped to [1e-6, 1 - 1e-6], because the density may be infinite at 0
+    and 1.
+
     Args:
       event_shape: shape of one observation; () for one number.
       projection: map from features to positive numbers, "softplus" or "exp".
@@ -309,12 +341,8 @@ class BetaDecoder(_PositiveDecoder):
         """Returns independent beta distributions."""
         return self._independent(tfd.Beta(*params))
 
-    def log_prob(self, params: _Pair, event: Tensor) -> tf.Tensor:
-        """Computes the log-density in nats.
-
-        Events are clipped to [1e-6, 1 - 1e-6], because the density may be infinite at 0 and 1.
-        """
-        return super().log_prob(params, tf.clip_by_value(event, 1e-6, 1 - 1e-6))
+    def _as_event(self, event: Tensor) -> tf.Tensor:
+        return tf.clip_by_value(event, 1e-6, 1 - 1e-6)
 
     def temper(self, params: _Pair, temperature: Tensor | float) -> _Pair:
         """Returns the concentrations (c - 1) / temperature + 1, at least 1e-4."""
@@ -390,6 +418,16 @@ class JointDecoder(DistModule):
     def neutral_event(self) -> tuple[Nest, ...]:
         """A tuple with those of the parts."""
         return tuple(decoder.neutral_event for decoder in self.decoders)
+
+    @property
+    def has_independent_elements(self) -> tuple[Nest, ...]:
+        """A tuple with those of the parts."""
+        return tuple(decoder.has_independent_elements for decoder in self.decoders)
+
+    def masked_log_prob(self, params: Nest, event: Nest, is_observed: Nest) -> tf.Tensor:
+        """Computes the sum of the parts' log-densities of what is observed, in nats."""
+        parts = zip(self.decoders, params, event, is_observed, strict=True)
+        return tf.add_n([decoder.masked_log_prob(*part) for decoder, *part in parts])
 
     def call(self, features: tf.Tensor) -> tuple[Nest, ...]:
         """Maps features [N, param_size] to a tuple of the parts' params."""

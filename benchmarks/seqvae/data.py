@@ -111,7 +111,7 @@ def _sample_components(
     for number, oracle in enumerate(oracles):
         rows = np.flatnonzero(components == number)
         symbols[rows] = sample(
-            oracle, oracle.initial_state(1), len(rows), steps, seed=seed + number
+            oracle, oracle.initial_state(len(rows)), len(rows), steps, seed=seed + number
         )
     return symbols
 

@@ -61,7 +61,7 @@ def measure_model(
 
 def measure_samples(model: Tokens, suite: Suite, seed: int, particles: int) -> Row:
     """Returns the likelihood of test sequences and the quality of generated ones."""
-    sampled = sample(model, model.initial_state(1), _SAMPLES, suite.test.shape[1], seed=seed)
+    sampled = sample(model, model.initial_state(_SAMPLES), _SAMPLES, suite.test.shape[1], seed=seed)
     return {
         "NLL_test": nats_per_symbol(model, suite.test[:_SAMPLES], particles),
         "entropy": nats_per_symbol(model, sampled, particles),

@@ -83,6 +83,8 @@ class Samples(NamedTuple):
 def batch_of(policy: Policy, data: Nest) -> Batch:
     """Returns the batch that Keras passes to a training step."""
     batch = unpack_batch(data, policy.decoder.event_shape)
+    if batch.observed_mask is not None:
+        raise ValueError("observed_mask is not supported with a policy_gradient")
     return Batch(*policy.prepare(batch.observed, batch.inputs, batch.lengths))
 
 

@@ -100,6 +100,12 @@ class HParams(HParamsBase):
         "Whether p(x_t | ...) also sees c_t directly, besides the output of the recurrent network.",
     )
 
+    gaps: bool = hparam(
+        False,
+        "Whether observations may have gaps (`observed_mask`): all that encodes observations then "
+        "also sees which elements are observed.",
+    )
+
     divergence_schedule: str = hparam(
         "constant",
         'How w depends on the step; see `vaeseq.objectives.divergence_strength`. "constant" is the '

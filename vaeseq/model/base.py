@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vaeseq.adversarial.adversary import Adversary
 from vaeseq.hparams import HParams
+from vaeseq.model.forecasting import ForecastingModel
 from vaeseq.model.latent_space import LatentSpaceModel
 from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
 from vaeseq.model.wiring import State
@@ -22,19 +23,21 @@ from vaeseq.vae.core import Inference
 Aux = TypeVar("Aux")
 
 
-class ModelBase(LatentSpaceModel, ReplicatedModel):
+class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
     """A sequence model with the recurrent core that `hparams.vae_type` names.
 
     You write `make_encoder` and `make_decoder`, and `make_context` if x_t depends on more than
     the previous observation. You get a Keras model (`fit`, `evaluate`, callbacks) with
     `log_prob`, `generate` and `infer`, and, if one z describes the whole sequence, `encode`,
-    `decode` and `interpolate`. The constructor creates the weights.
+    `decode` and `interpolate`. `forecast`, `impute` and `smooth` return NumPy arrays: futures,
+    missing values, and what is known of the latents. The constructor creates the weights.
 
     A batch is a nest of observed sequences [B, T, *event_shape], or a dict with the keys
     `observed` and, optionally, `inputs`, a nest of [B, T, ...]; `lengths`, int [B], the number of
-    steps in each row; `state`, the `State` before the first step; and `sample_weight`, [B] or
-    [B, T], the weights of rows or steps in the loss and its metrics. The loss also has the
-    regularizers and `add_loss` of your layers. Batches have no targets.
+    steps in each row; `observed_mask`, bool, False where an observation is missing (see `infer`);
+    `state`, the `State` before the first step; and `sample_weight`, [B] or [B, T], the weights of
+    rows or steps in the loss and its metrics. The loss also has the regularizers and `add_loss`
+    of your layers. Batches have no targets.
 
     Args:
       hparams: the hyperparameters; a subclass may have its own.
@@ -170,12 +173,13 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
     ) -> Inference:
         """Returns the inference of observed sequences, or of a batch; see `infer`.
 
-        Through this call, Keras passes `training` to layers such as dropout.
+        Through this call, Keras passes `training` to layers such as dropout. A mask of gaps
+        can only be part of a batch, because Keras uses arguments of such names itself.
         """
         batch = unpack_batch(observed, self.decoder.event_shape)
         inputs = batch.inputs if inputs is None else inputs
         lengths = batch.lengths if lengths is None else lengths
-        prepared = self.prepare(batch.observed, inputs, lengths)
+        prepared = self.prepare(batch.observed, inputs, lengths, batch.observed_mask)
         return self.infer_prepared(*prepared, state or batch.state, seed)[0]
 
     def predict_step(self, data: Nest) -> Inference:
@@ -260,13 +264,14 @@ class ModelBase(LatentSpaceModel, ReplicatedModel):
         The shares of all replicas add up to the terms.
         """
         batch = unpack_batch(data, self.decoder.event_shape)
-        observed, inputs, lengths = self.prepare(batch.observed, batch.inputs, batch.lengths)
-        steps = tf.shape(tf.nest.flatten(observed)[0])[:2]
-        if lengths is not None and self._checks_numerics:
-            lengths = finite.assert_lengths(lengths, steps[1])
-        batch = batch._replace(observed=observed, inputs=inputs, lengths=lengths)
+        steps = tf.shape(tf.nest.flatten(batch.observed)[0])[:2]
+        own_steps = steps[0] * steps[1]
+        if batch.lengths is not None:
+            lengths = tf.cast(batch.lengths, tf.int32)
+            if self._checks_numerics:
+                lengths = finite.assert_lengths(lengths, steps[1])
+            batch, own_steps = batch._replace(lengths=lengths), tf.reduce_sum(lengths)
         inference = self(batch, seed=seed, training=training)
-        own_steps = steps[0] * steps[1] if lengths is None else tf.reduce_sum(lengths)
         (num_steps,) = replicas.total([tf.cast(own_steps, tf.float32)])
         log_prob, kl = inference.log_prob, inference.kl
         if batch.sample_weight is not None:

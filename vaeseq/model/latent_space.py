@@ -30,9 +30,11 @@ class LatentSpaceModel(SequenceModel):
         observed: Nest,
         inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
+        *,
+        observed_mask: Nest | None = None,
     ) -> Gaussian:
         """Returns the posterior q(z | x) of observed sequences: mean and deviation, [B, Z]."""
-        observed, inputs, lengths = self.prepare(observed, inputs, lengths)
+        observed, inputs, lengths = self.prepare(observed, inputs, lengths, observed_mask)
         state = self.initial_state(tf.shape(tf.nest.flatten(observed)[0])[0])
         evidence = self.condition(observed, inputs, lengths, state.context).evidence
         return self.core.posterior(None if evidence is None else evidence[:, 0])

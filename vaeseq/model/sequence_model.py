@@ -36,6 +36,7 @@ class SequenceModel(WiredModel):
         inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
         *,
+        observed_mask: Nest | None = None,
         state: State | None = None,
         seed: Seed = 0,
     ) -> tuple[Inference, State]:
@@ -46,6 +47,9 @@ class SequenceModel(WiredModel):
           inputs: nest of [B, T, ...] that matches `inputs_spec`; None if there are none.
           lengths: int [B], the number of steps in each row, from 1 to T; None uses all steps.
             What the rows hold after their end does not matter, even if it is not a number.
+          observed_mask: bool, False where an observation is missing: [B, T], or a nest of
+            [B, T, *event_shape] if the decoder's elements are independent. What is missing does not
+            count, and may be NaN: `observed_mask=~np.isnan(observed)`. Needs `HParams(gaps=True)`.
           state: the state that an earlier call returned; None starts at the initial state.
           seed: of the noise of the latents. Equal seeds give equal noise, so the default gives
             the same result at each call.
@@ -58,7 +62,8 @@ class SequenceModel(WiredModel):
         Raises:
           ValueError: if a structure, a shape or a length is not as expected.
         """
-        arguments = *self.prepare(observed, inputs, lengths), state, stateless_seed(seed)
+        prepared = self.prepare(observed, inputs, lengths, observed_mask)
+        arguments = *prepared, state, stateless_seed(seed)
         # A function compiled inside another would keep whether layers such as dropout train.
         infer = self._infer if tf.executing_eagerly() else self.infer_prepared
         result: tuple[Inference, State] = infer(*arguments)
@@ -70,6 +75,7 @@ class SequenceModel(WiredModel):
         inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
         *,
+        observed_mask: Nest | None = None,
         num_samples: int | None = None,
         seed: Seed = 0,
     ) -> tf.Tensor:
@@ -84,7 +90,7 @@ class SequenceModel(WiredModel):
         samples = num_samples or self.hparams.log_prob_samples
         if self.core.latent_size == 0:
             samples = 1
-        prepared = self.prepare(observed, inputs, lengths)
+        prepared = self.prepare(observed, inputs, lengths, observed_mask)
         return self._log_prob(*prepared, tf.range(samples), stateless_seed(seed))
 
     def prime(
@@ -94,6 +100,7 @@ class SequenceModel(WiredModel):
         inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
         *,
+        observed_mask: Nest | None = None,
         state: State | None = None,
         seed: Seed = 0,
     ) -> State:
@@ -103,7 +110,7 @@ class SequenceModel(WiredModel):
         together they have the spread of the posterior.
 
         Args:
-          observed, inputs, lengths, state, seed: see `infer`.
+          observed, inputs, lengths, observed_mask, state, seed: see `infer`.
           num_samples: the number of states for each row.
 
         Returns:
@@ -114,7 +121,7 @@ class SequenceModel(WiredModel):
         """
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, not {num_samples}")
-        prepared = self.prepare(observed, inputs, lengths)
+        prepared = self.prepare(observed, inputs, lengths, observed_mask)
         primed: State = self._prime(
             *prepared, state, tf.constant(num_samples), stateless_seed(seed)
         )

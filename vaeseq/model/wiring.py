@@ -14,6 +14,7 @@ from vaeseq.nn import convert, replicas
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.initial_seed import initial_seed
+from vaeseq.nn.masked import Masked, MaskedEncoder
 from vaeseq.nn.sequences import last, replace_padding
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 from vaeseq.vae.core import Inference
@@ -61,6 +62,8 @@ class WiredModel(keras.Model):
         """Creates all layers and their weights."""
         self.encoder = self.make_encoder()
         parts.check_encoder(self.encoder)
+        if self.hparams.gaps:
+            self.encoder = MaskedEncoder(self.encoder)
         self.decoder = self.make_decoder()
         parts.check_decoder(self.decoder)
         self.encoded_size = parts.encoded_size(self.encoder, self.neutral_observations)
@@ -87,24 +90,45 @@ class WiredModel(keras.Model):
         observed: Nest,
         inputs: Nest | None = None,
         lengths: Tensor | Sequence[int] | None = None,
+        observed_mask: Nest | None = None,
     ) -> tuple[Any, Any, tf.Tensor | None]:
-        """Converts the arguments of `infer` to tensors, and replaces what is behind `lengths`.
+        """Converts the arguments of `infer` to tensors, and replaces what is missing.
+
+        With a mask, the observations are `vaeseq.nn.masked.Masked`.
 
         Raises:
           ValueError: if a structure, a shape or a length is not as expected.
         """
         observed, inputs = self.as_sequences(observed, inputs)
         convert.assert_equal_sizes(observed, inputs)
+        if observed_mask is not None:
+            observed = self._masked(observed, observed_mask)
         if lengths is None:
             return observed, inputs, None
         first = tf.nest.flatten(observed)[0]
         lengths = convert.as_lengths(lengths, *tf.unstack(tf.shape(first)[:2]))
         nothing = tf.nest.map_structure(lambda x: tf.zeros([1, *x.shape[2:]], x.dtype), inputs)
         return (
-            replace_padding(observed, lengths, self.neutral_observations),
+            replace_padding(observed, lengths, self._nothing_like(observed)),
             replace_padding(inputs, lengths, nothing),
             lengths,
         )
+
+    def _masked(self, observed: Any, observed_mask: Nest) -> Masked:
+        """Returns observations with gaps."""
+        if not self.hparams.gaps:
+            raise ValueError(
+                "observed_mask needs a model whose encoders know of gaps: HParams(gaps=True)"
+            )
+        mask = convert.as_mask(observed_mask, observed, self.decoder.has_independent_elements)
+        return Masked.fill(observed, mask, self.neutral_observations)
+
+    def _nothing_like(self, observed: Any) -> Any:
+        """Returns one step of prepared observations of which nothing is observed."""
+        neutral = self.neutral_observations
+        if not isinstance(observed, Masked):
+            return neutral
+        return Masked(neutral, tf.nest.map_structure(lambda x: tf.zeros_like(x, tf.bool), neutral))
 
     def condition(
         self, observed: Nest, inputs: Nest, lengths: tf.Tensor | None, context_state: Any

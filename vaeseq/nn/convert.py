@@ -17,6 +17,7 @@ class Batch(NamedTuple):
     lengths: Tensor | None = None  # [B]
     state: Any = None  # the `State` before the first step
     sample_weight: Tensor | None = None  # [B] or [B, T]
+    observed_mask: Nest | None = None  # bool [B, T], or a nest of [B, T, *event_shape]
 
 
 def unpack_batch(data: Nest, event: Nest) -> Batch:
@@ -91,6 +92,39 @@ def as_lengths(lengths: Tensor | Sequence[int], batch_size: Size, steps: Size) -
                 f"lengths must be from 1 to {most}, the number of steps; not {wrong[0]}"
             )
     return lengths
+
+
+def as_mask(mask: Nest, observed: Nest, elementwise: Nest) -> Nest:
+    """Converts a mask of what is observed to a nest of bool tensors with the shapes of `observed`.
+
+    Args:
+      mask: bool [B, T]; or a nest like `observed` of [B, T] or [B, T, *event_shape].
+      observed: nest of tensors [B, T, *event_shape].
+      elementwise: nest of bool like `observed`: whether single elements may be missing.
+
+    Raises:
+      ValueError: if a shape differs, or if elements are missing where only whole steps may be.
+    """
+    if tf.nest.is_nested(observed) and not tf.nest.is_nested(mask):
+        mask = tf.nest.map_structure(lambda _: mask, observed)
+
+    def expand(x: tf.Tensor, each: Tensor, may_be_elementwise: bool) -> tf.Tensor:
+        each = tf.cast(each, tf.bool)
+        if not any(each.shape.is_compatible_with(shape) for shape in (x.shape[:2], x.shape)):
+            raise ValueError(
+                f"observed_mask must have the shape [B, T] = {x.shape[:2]} or that of the "
+                f"observations, {x.shape}, not {each.shape}"
+            )
+        if each.shape.rank == 2:
+            each = tf.reshape(each, [*tf.unstack(tf.shape(each)), *[1] * (x.shape.rank - 2)])
+        elif not may_be_elementwise:
+            raise ValueError(
+                "observed_mask must have the shape [B, T]: this decoder's elements depend on each "
+                "other, so an observation can only be missing as a whole"
+            )
+        return tf.broadcast_to(each, tf.shape(x))
+
+    return tf.nest.map_structure(expand, observed, mask, elementwise)
 
 
 def assert_equal_sizes(observed: Nest, inputs: Nest) -> None:

@@ -24,6 +24,8 @@ class DistModule(keras.layers.Layer, abc.ABC):
     * `temper` (optional), to allow temperatures other than 1.
     * `support` (optional), if events cannot be all numbers; models then refuse others.
     * `neutral_event` (optional), if the density of 0 is 0.
+    * `has_independent_elements` and `masked_log_prob` (optional), if single elements of an
+      event may be missing.
 
     You get `log_prob` and `sample`. The params of these methods are what your `call` returns.
 
@@ -85,6 +87,33 @@ class DistModule(keras.layers.Layer, abc.ABC):
     def log_prob(self, params: Any, event: Nest) -> tf.Tensor:
         """Computes the log-density of an event in nats; has the batch shape of the params."""
         return self._checked_dist(params).log_prob(event)
+
+    @property
+    def has_independent_elements(self) -> Nest:
+        """Whether single elements of an event may be missing: a bool, or a nest like `event_shape`.
+
+        Where it is False, the default, an event is observed as a whole or not at all. A decoder for
+        which it is True overrides `masked_log_prob`.
+        """
+        return tf.nest.map_structure(lambda _: False, self.event_dtype)
+
+    def masked_log_prob(self, params: Any, event: Nest, is_observed: Nest) -> tf.Tensor:
+        """Computes the log-density of what is observed of an event, in nats.
+
+        Args:
+          params: the output of `call`.
+          event: nest of [..., *event_shape]; what is missing has a neutral value.
+          is_observed: nest of bool like `event`.
+
+        Returns:
+          The log-density, with the batch shape of the params; 0 if nothing is observed.
+        """
+        log_prob = self.log_prob(params, event)
+        whole = [
+            tf.reduce_all(x, axis=list(range(log_prob.shape.rank, x.shape.rank)))
+            for x in tf.nest.flatten(is_observed)
+        ]
+        return tf.where(tf.reduce_all(whole, axis=0), log_prob, 0.0)
 
     def sample(self, params: Any, seed: Tensor) -> Nest:
         """Samples one event for each element of the batch shape.

@@ -179,8 +179,9 @@ def _mean_values(model: Trainable) -> list[np.ndarray]:
 
 def reported_means(model: Trainable, means: Mapping[str, SupportsFloat]) -> dict[str, float]:
     """Returns the metrics with at least one value since the last report, and what else is there."""
-    empty = {x.name for x in model.metrics if not np.asarray(x.count.numpy())}
-    return {name: float(value) for name, value in means.items() if name not in empty}
+    counts = {x.name: np.asarray(x.count.numpy()) for x in model.metrics}
+    names = [name for name, count in counts.items() if count]
+    return {name: float(means[name]) for name in [*names, *(means.keys() - counts.keys())]}
 
 
 class Progress(keras.callbacks.Callback):

@@ -23,7 +23,7 @@ import tensorflow as tf
 from vaeseq.context import Context
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.nn import finite
+from vaeseq.nn import finite, masked
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
@@ -204,7 +204,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         if evidence is None:
             evidence = self.encode(contexts, observed, lengths)
         steps, states = self.unroll(contexts, state, noise, evidence)
-        log_prob = self.decoder.log_prob(steps.obs_params, observed)
+        log_prob = masked.log_prob(self.decoder, steps.obs_params, observed)
         if log_prob.shape.rank != 2:
             raise ValueError(
                 f"log_prob of {type(self.decoder).__name__} must return one number for each "

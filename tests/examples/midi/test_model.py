@@ -59,7 +59,7 @@ def test_rolls_come_back_from_betas_and_a_count(small_model):
 
 def test_given_latents_are_used(small_model):
     model = small_model(vae_type="SRNN")
-    state = model.initial_state(1)
+    state = model.initial_state(2)
     latents = np.random.default_rng(0).normal(size=[2, 6, 4]).astype(np.float32)
     observed, _ = model.extend(state, 2, 6, seed=3, latents=latents)
     again, _ = model.extend(state, 2, 6, seed=3, latents=latents)

@@ -1,0 +1,275 @@
+"""Samples given observed sequences, as NumPy arrays: futures, missing values, latents."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq.hparams import HParams
+from vaeseq.model.sequence_model import SequenceModel
+from vaeseq.nn import convert
+from vaeseq.nn.convert import stateless_seed
+from vaeseq.nn.sequences import repeat_rows
+from vaeseq.nn.types import Nest, Seed, Specs, Tensor
+from vaeseq.vae.core import Inference
+
+_ROWS_AT_ONCE = 2048
+
+
+class Smoothing(NamedTuple):
+    """What observed sequences say about their latents, from N samples of each; NumPy arrays.
+
+    The samples z_1:T come from the approximate posterior q(z_1:T | x_1:T) of the model.
+    """
+
+    mean: np.ndarray  # of z_t given x_1:T [B, T, Z]
+    stddev: np.ndarray  # of z_t given x_1:T [B, T, Z]
+    latents: np.ndarray  # samples of z_1:T [N, B, T, Z]
+    log_prob: np.ndarray  # mean of log p(x_t | x_1:t-1, z_1:t) over the samples, in nats [B, T]
+    kl: np.ndarray  # mean of the KL from prior to posterior over the samples, in nats [B, T]
+    bound: np.ndarray  # importance-weighted log p(x_t | x_1:t-1), in nats [B, T]
+    observed: Any  # samples of p(x_t | x_1:t-1, z_1:t), reconstructions: nest of [N, B, T, ...]
+
+
+class ForecastingModel(SequenceModel):
+    """A sequence model that samples what is not observed; see `ModelBase`.
+
+    All methods compute in bounded memory, however many samples they return.
+    """
+
+    def __init__(
+        self, hparams: HParams | None = None, inputs_spec: Specs = (), name: str | None = None
+    ):
+        super().__init__(hparams, inputs_spec, name)
+        options = {"reduce_retracing": True, "autograph": False}
+        self._explain = tf.function(self._explain_eagerly, **options)
+
+    def forecast(
+        self,
+        observed: Nest,
+        steps: int,
+        num_samples: int = 100,
+        inputs: Nest | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        observed_mask: Nest | None = None,
+        temperature: float = 1.0,
+        seed: Seed = 0,
+    ) -> Any:
+        """Samples futures of observed sequences.
+
+        Each future has its own sample of the latents, so the futures of a row spread as the model
+        believes they can. `vaeseq.metrics` judges them.
+
+        Args:
+          observed, lengths, observed_mask: see `infer`.
+          steps: the number of steps after the end of each row.
+          num_samples: N, the number of futures of each row.
+          inputs: nest of [B, T + steps, ...], those of the observed and of the following steps. A
+            row of length L has its following steps from L on.
+          temperature: latents and observations of the futures are sampled from p^(1 / temperature).
+          seed: of all that is sampled.
+
+        Returns:
+          Futures, a nest of NumPy arrays [N, B, steps, *event_shape].
+
+        Raises:
+          ValueError: if an argument is not as expected.
+        """
+        past, following = self._split_inputs(observed, steps, inputs, lengths)
+        prepared = self.prepare(observed, past, lengths, observed_mask)
+
+        def draw(samples: int, seed: tf.Tensor) -> Any:
+            state = self._prime(*prepared, None, tf.constant(samples), seed)
+            rows = tf.nest.flatten(state)[0].shape[0]
+            repeated = repeat_rows(following, samples)
+            return self.extend(state, rows, steps, repeated, temperature, seed)[0]
+
+        return _draw(draw, _num_rows(prepared), num_samples, seed)
+
+    def impute(
+        self,
+        observed: Nest,
+        observed_mask: Nest,
+        num_samples: int = 100,
+        inputs: Nest | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        seed: Seed = 0,
+    ) -> Any:
+        """Samples what is missing of observed sequences.
+
+        A missing x_t is sampled from p(x_t | x_1:t-1, z_1:t), where z_1:T comes from the posterior
+        given all that is observed, before and after it. Given z_1:T, the samples of different
+        steps are independent. A core without latents knows only what comes before.
+
+        Args:
+          observed, observed_mask, inputs, lengths: see `infer`.
+          num_samples: N, the number of samples of each row.
+          seed: of all that is sampled.
+
+        Returns:
+          The sequences with samples where something is missing, and unchanged elsewhere: a nest
+          of NumPy arrays [N, B, T, *event_shape]. Steps after `lengths` have no meaning.
+
+        Raises:
+          ValueError: if an argument is not as expected.
+        """
+        prepared = self.prepare(observed, inputs, lengths, observed_mask)
+        values, is_observed = prepared[0]
+
+        def draw(samples: int, seed: tf.Tensor) -> Any:
+            sampled = self._explain(*prepared, tf.constant(samples), seed)[1]
+            known = repeat_rows((is_observed, values), samples)
+            return tf.nest.map_structure(tf.where, *known, sampled)
+
+        return _draw(draw, _num_rows(prepared), num_samples, seed)
+
+    def smooth(
+        self,
+        observed: Nest,
+        num_samples: int = 16,
+        inputs: Nest | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        observed_mask: Nest | None = None,
+        seed: Seed = 0,
+    ) -> Smoothing:
+        """Returns what observed sequences say about their latents, as NumPy arrays.
+
+        Args:
+          observed, inputs, lengths, observed_mask: see `infer`.
+          num_samples: N, the number of samples of the latents of each row.
+          seed: of all that is sampled.
+
+        Returns:
+          Posterior means, deviations and samples of z, log-likelihoods of each step, and
+          reconstructions. Sums of `bound` over the steps are the importance-weighted bound of
+          `log_prob` with N samples. What is behind `lengths` is 0 in `log_prob`, `kl` and `bound`,
+          and has no meaning elsewhere.
+
+        Raises:
+          ValueError: if an argument is not as expected.
+        """
+        prepared = self.prepare(observed, inputs, lengths, observed_mask)
+
+        def draw(samples: int, seed: tf.Tensor) -> Any:
+            inference, sampled = self._explain(*prepared, tf.constant(samples), seed)
+            steps = inference.steps
+            terms = inference.log_prob, inference.kl, inference.log_ratio
+            return (*steps.posterior, steps.latents, *terms, sampled)
+
+        samples = _draw(draw, _num_rows(prepared), num_samples, seed)
+        loc, scale, latents, log_prob, kl, log_ratio, sampled = samples
+        if self.core.has_sequence_latent:  # the posterior of the first step is that of all
+            loc, scale = (np.broadcast_to(x[:, :, :1], x.shape) for x in (loc, scale))
+        variance = np.mean(scale**2, axis=0) + np.var(loc, axis=0)  # the law of total variance
+        # Unbiased estimates of p(x_1:t) for every t; their ratios are those of p(x_t | x_1:t-1).
+        log_weights = np.cumsum(log_prob - log_ratio, axis=2, dtype=np.float64)
+        total = np.logaddexp.reduce(log_weights, axis=0) - np.log(num_samples)
+        return Smoothing(
+            np.mean(loc, axis=0),
+            np.sqrt(variance),
+            latents,
+            np.mean(log_prob, axis=0),
+            np.mean(kl, axis=0),
+            np.diff(total, axis=1, prepend=0).astype(np.float32),
+            sampled,
+        )
+
+    def _split_inputs(
+        self,
+        observed: Nest,
+        steps: int,
+        inputs: Nest | None,
+        lengths: Tensor | Sequence[int] | None,
+    ) -> tuple[Any, Any]:
+        """Returns the inputs of the observed steps [B, T, ...] and of those after [B, steps, ...].
+
+        Raises:
+          ValueError: if there are not T + steps of them.
+        """
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, not {steps}")
+        inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
+        rows, time = np.shape(tf.nest.flatten(observed)[0])[:2]
+        for x in tf.nest.flatten(inputs):
+            if x.shape[1] != time + steps:
+                raise ValueError(
+                    f"inputs must have {time + steps} steps, the {time} of `observed` and {steps} "
+                    f"after them, not {x.shape[1]}"
+                )
+        ends = convert.as_lengths(np.full([rows], time) if lengths is None else lengths, rows, time)
+        after = ends[:, None] + tf.range(steps)
+        return (
+            tf.nest.map_structure(lambda x: x[:, :time], inputs),
+            tf.nest.map_structure(lambda x: tf.gather(x, after, batch_dims=1), inputs),
+        )
+
+    def _explain_eagerly(
+        self,
+        observed: Nest,
+        inputs: Nest,
+        lengths: tf.Tensor | None,
+        num_samples: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[Inference, Nest]:
+        """Returns the inference with several samples of each row, and samples of p(x | z).
+
+        Both have B * num_samples rows; those of a row follow each other.
+        """
+        noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
+        state = self.initial_state(tf.shape(tf.nest.flatten(observed)[0])[0])
+        given = self.condition(observed, inputs, lengths, state.context)
+        given, core_state, lengths = repeat_rows((given, state.core, lengths), num_samples)
+        rows, time = tf.unstack(tf.shape(tf.nest.flatten(given.observed)[0])[:2])
+        inference = self.core.infer(
+            given.contexts,
+            given.observed,
+            core_state,
+            self.noise(rows, time, noise_seed),
+            lengths,
+            given.evidence,
+        )
+        return inference, self.decoder.sample(inference.steps.obs_params, seed)
+
+
+def _num_rows(prepared: tuple[Any, ...]) -> int:
+    return int(tf.nest.flatten(prepared[0])[0].shape[0])
+
+
+def _draw(
+    draw: Callable[[int, tf.Tensor], Any], num_rows: int, num_samples: int, seed: Seed
+) -> Any:
+    """Draws samples of each row, some at a time; returns a nest of NumPy arrays [N, B, ...].
+
+    Args:
+      draw: returns a nest of [B * n, ...], where the n samples of a row follow each other, given n
+        and a seed.
+      num_rows: B.
+      num_samples: N.
+      seed: of the samples.
+
+    Raises:
+      ValueError: if N is below 1.
+    """
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+
+    def parts() -> Iterator[Any]:
+        at_once = max(1, _ROWS_AT_ONCE // num_rows)
+        for start in range(0, num_samples, at_once):
+            samples = min(at_once, num_samples - start)
+            folded = tf.random.experimental.stateless_fold_in(stateless_seed(seed), start)
+            split = functools.partial(_split_samples, samples=samples)
+            yield tf.nest.map_structure(split, draw(samples, folded))
+
+    return tf.nest.map_structure(lambda *x: np.concatenate(x), *parts())
+
+
+def _split_samples(x: tf.Tensor, samples: int) -> np.ndarray:
+    """Returns a tensor [B * n, ...] as an array [n, B, ...]."""
+    rows: np.ndarray = x.numpy()
+    return np.swapaxes(rows.reshape(len(rows) // samples, samples, *rows.shape[1:]), 0, 1)
