@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
 from scripts.hyperparameters import page
@@ -25,10 +27,29 @@ def blocks(language):
             )
 
 
-@pytest.mark.parametrize("code", list(blocks("python")))
+FIRST, *OTHERS = blocks("python")
+
+
+def run(code):
+    """Returns the names that a document's code defines."""
+    names = {"__name__": "document"}
+    exec(compile(code, "a document", "exec"), names)
+    return names
+
+
+def test_the_first_example_forecasts_well():
+    keras.utils.set_random_seed(0)
+    names = run(FIRST.values[0])
+    assert np.all(np.diff(names["history"].history["val_loss"]) < 0), "it falls in every epoch"
+    future = names["test"][:, 20:]
+    error = np.abs(names["forecast"].mean(axis=0) - future).mean()
+    assert error < 0.25 < np.abs(future).mean() / 2
+
+
+@pytest.mark.parametrize("code", OTHERS)
 def test_python_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "a document", "exec"), {"__name__": "document"})
+    run(code)
 
 
 @pytest.mark.parametrize("commands", list(blocks("sh")))

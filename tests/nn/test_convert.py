@@ -33,7 +33,7 @@ def test_observations_may_be_tuples(data):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"observed": X, "length": [6] * 4}, r"sample_weight, not \['length'\]"),
+        ({"observed": X, "length": [6] * 4}, r"observed_mask, not \['length'\]"),
         ((X, U), "a batch has targets"),
         ((X, None, None, None), r"x, \(x,\) or \(x, None, sample_weight\), not a tuple of 4"),
     ],
