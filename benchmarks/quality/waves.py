@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality.waves --figure docs/waves.png
 
-Sine waves of random phases, three in each sequence. A model trains for 5 epochs of 32 steps, and
+Sine waves of random phases, three in each sequence. A model trains for 5 epochs of 64 steps, and
 forecasts the last 30 steps of held-out sequences from their first 20.
 """
 
@@ -21,7 +21,7 @@ from vaeseq import codec, metrics
 
 PAST, FUTURE, SAMPLES = 20, 30, 20
 HPARAMS = vaeseq.HParams(
-    vae_type="SRNN", latent_size=8, learning_rate=3e-3, learning_rate_decay_steps=160
+    vae_type="SRNN", latent_size=8, learning_rate=3e-3, learning_rate_decay_steps=320
 )
 
 
@@ -36,9 +36,9 @@ class Waves(vaeseq.ModelBase):
 
 
 def make_data():
-    phases = np.random.default_rng(0).uniform(0, 6, size=[320, 1, 3])
+    phases = np.random.default_rng(0).uniform(0, 6, size=[576, 1, 3])
     observed = np.sin(phases + np.arange(PAST + FUTURE)[:, None] / 3)
-    return observed[:256], observed[256:]
+    return observed[:512], observed[512:]
 
 
 def train(hparams, train_data, test_data):
