@@ -3,13 +3,14 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import assert_close
-from vaeseq.context import Accumulate, Chain, Context, EncodeObserved, Inputs
+from vaeseq.context import Accumulate, Chain, Context, EncodeObserved, Inputs, Nothing
 
 
 def contexts():
     encoder = keras.layers.Dense(3, "tanh")
     combiner = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
     return {
+        "nothing": Nothing(),
         "inputs": Inputs(),
         "encode": EncodeObserved(encoder, 3),
         "encode inputs": EncodeObserved(encoder, 3, input_encoder=keras.layers.Dense(4)),

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Context": "vaeseq.context",
     "DistModule": "vaeseq.nn.dist_module",
+    "Gaussian": "vaeseq.vae.latent",
     "HParams": "vaeseq.hparams",
     "Inference": "vaeseq.vae.core",
+    "LSTM": "vaeseq.nn.lstm",
+    "LSTMStack": "vaeseq.nn.lstm",
+    "LatentDecoder": "vaeseq.vae.latent",
     "ModelBase": "vaeseq.model.base",
     "Report": "vaeseq.training.callbacks",
     "Run": "vaeseq.training.run",
+    "Smoothing": "vaeseq.model.forecasting",
     "State": "vaeseq.model.wiring",
     "Step": "vaeseq.vae.core",
     "Stopped": "vaeseq.errors",
@@ -24,11 +29,13 @@ _PUBLIC = {
     "VAECore": "vaeseq.vae.core",
     "VAE_TYPES": "vaeseq.vae",
     "codec": "vaeseq.codec",
+    "concat": "vaeseq.nn.mlp",
     "context": "vaeseq.context",
     "hparam": "vaeseq.hparams",
     "make_optimizer": "vaeseq.model.base",
     "metrics": "vaeseq.metrics",
     "objectives": "vaeseq.vae.objectives",
+    "over_time": "vaeseq.nn.sequences",
     "plot_fan": "vaeseq.fan",
     "train": "vaeseq.training.loop",
     "workers": "vaeseq.training.workers",
@@ -44,8 +51,12 @@ if TYPE_CHECKING:
     from vaeseq.fan import plot_fan
     from vaeseq.hparams import HParams, hparam
     from vaeseq.model.base import ModelBase, make_optimizer
+    from vaeseq.model.forecasting import Smoothing
     from vaeseq.model.wiring import State
     from vaeseq.nn.dist_module import DistModule
+    from vaeseq.nn.lstm import LSTM, LSTMStack
+    from vaeseq.nn.mlp import concat
+    from vaeseq.nn.sequences import over_time
     from vaeseq.nn.support import Support
     from vaeseq.training import workers
     from vaeseq.training.callbacks import Report
@@ -53,6 +64,7 @@ if TYPE_CHECKING:
     from vaeseq.training.run import Run
     from vaeseq.vae import VAE_TYPES, objectives
     from vaeseq.vae.core import Inference, Step, VAECore
+    from vaeseq.vae.latent import Gaussian, LatentDecoder
 
 
 def __getattr__(name: str) -> Any:

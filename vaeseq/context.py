@@ -88,6 +88,34 @@ class Inputs(Context):
         return inputs, state
 
 
+class Nothing(Context):
+    """A constant: x_t depends on the latents (and d_t on the time step) alone.
+
+    A core with latents is then a state-space model: its latents must carry all that one step tells
+    about another. With `context.Inputs` the same holds for a model with inputs.
+    """
+
+    def initial_state(self, batch_size: Size) -> tf.Tensor:
+        """Returns the constant, zeros [B, 1]."""
+        return tf.zeros([batch_size, 1])
+
+    def call(self, inputs: Nest, state: tf.Tensor) -> tf.Tensor:
+        """Returns the constant."""
+        return state
+
+    def observe(self, observed: Nest, state: tf.Tensor) -> tf.Tensor:
+        """Returns the constant."""
+        return state
+
+    def from_observations(
+        self, observed: Nest, inputs: Nest, state: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the constant of all steps, twice."""
+        steps = tf.shape(tf.nest.flatten(observed)[0])[1]
+        constants = tf.repeat(state[:, None], steps, axis=1)
+        return constants, constants
+
+
 class EncodeObserved(Context):
     """The inputs, if any, and the encoding of x_{t-1}; zeros at the first step.
 

@@ -53,8 +53,9 @@ class LatentSpaceModel(SequenceModel):
 
     def state_from_latents(self, latents: Tensor) -> State:
         """Returns the state before the first step of sequences with the given z [B, Z]."""
-        state = self.initial_state(len(latents))
-        return state._replace(core=self.core.begin(tf.cast(latents, tf.float32)))
+        latents = tf.cast(latents, tf.float32)
+        state = self.initial_state(tf.shape(latents)[0])
+        return state._replace(core=self.core.begin(latents))
 
     def reconstruct(
         self,
