@@ -1,7 +1,10 @@
 """The data, the baselines and the measure of the benchmark of gaps."""
 
+import argparse
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.quality import gaps
 
@@ -64,3 +67,27 @@ def test_kalman_is_calibrated_and_better_than_the_baselines(rng):
     for method in gaps.BASELINES.values():
         scores = gaps.measure(method, data)
         assert all(float(exact[i]) < 0.9 * float(scores[i]) for i in (0, 1, 3, 4))
+
+
+@pytest.fixture
+def eager():
+    """Compiles nothing, which would take longer than two small steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize("name", ["SRNN, states"])  # the other differs in its context alone
+def test_a_trained_model_fills_gaps_and_continues(name, series, monkeypatch, eager):
+    monkeypatch.setattr(gaps, "SAMPLES", 20)
+    small = "latent_size=2,rnn_hidden_sizes=[3],batch_size=3"
+    args = argparse.Namespace(steps=2, seed=0, hparams=small)
+    data = gaps.Data(series, series, ahead=2, steps=1)
+    method = gaps.train(gaps.MODELS[name], data, args)
+    imputed = method.impute(series)
+    assert imputed.shape == (20, *series.observed.shape)
+    np.testing.assert_allclose(
+        *(x[:, series.mask] for x in np.broadcast_arrays(imputed, series.observed)), rtol=1e-6
+    )
+    scores = gaps.measure(method, data)
+    assert len(scores) == 6 and np.isfinite([float(scores[i]) for i in (0, 1, 3, 4)]).all()
