@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
@@ -43,6 +45,14 @@ def fill_the_disk(args):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/file")
 
 
+def fill_the_memory(args):
+    np.zeros([1 << 60], np.uint8)
+
+
+def fill_the_memory_by_tensorflow(args):
+    tf.zeros([1 << 60], tf.uint8)
+
+
 def receive_sigint(args):
     signal.raise_signal(signal.SIGINT)
 
@@ -64,3 +74,10 @@ def receive_sigterm(args):
 )
 def test_a_command_ends_with_its_exit_code_and_at_most_one_line(run, name, code, out, err):
     assert run(name) == (code, out, err)
+
+
+@pytest.mark.parametrize("name", ["fill_the_memory", "fill_the_memory_by_tensorflow"])
+def test_memory_that_runs_out_is_one_line(run, name):
+    code, out, err = run(name)
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert err.startswith(f"prog {name}: error: out of memory: ")

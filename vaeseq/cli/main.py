@@ -17,7 +17,8 @@ def run_command(parser: Parser) -> NoReturn:
 
     Exit codes:
       0: success.
-      1: a training run stopped (`Stopped`), or a file could not be read or written (`OSError`).
+      1: a training run stopped (`Stopped`), a file could not be read or written (`OSError`), or
+        memory ran out.
       2: the user made a mistake (`UsageError`, or a mistake in the flags).
       130 or 143: Ctrl-C or SIGTERM ended the command.
     """
@@ -50,6 +51,7 @@ def _run_under_absl(args: argparse.Namespace) -> str | int | None:
 
 def _run(args: argparse.Namespace) -> int:
     """Runs the command; prints an expected error as one line; returns the exit code."""
+    import tensorflow as tf
     from absl import logging
 
     logging.set_verbosity(logging.INFO)
@@ -62,6 +64,10 @@ def _run(args: argparse.Namespace) -> int:
     except (UsageError, Stopped) as error:
         _AboveProgressBars().write(f"{args.parser.prog}: error: {error}\n")
         return 2 if isinstance(error, UsageError) else 1
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        _AboveProgressBars().write(f"{args.parser.prog}: error: out of memory: {reason}\n")
+        return 1
     except BrokenPipeError:
         pass  # the process that reads stdout, such as `head`, has ended
     except OSError as error:

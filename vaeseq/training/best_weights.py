@@ -46,4 +46,6 @@ class BestWeights:
             self._lowest = badness
 
     def _badness(self, metrics: Metrics) -> float:
+        if self._name not in metrics:  # the line is not of this program
+            return math.inf
         return self._sign * metrics[self._name]

@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tests.examples.play.conftest import TINY, train_steps
 from tests.examples.play.toy_environments import Bandit, Corridor
-from vaeseq.examples.play import imagination
+from vaeseq.examples.play import imagination, pictures
 from vaeseq.examples.play.environment import Environment
+from vaeseq.examples.play.episodes import Episode
 from vaeseq.examples.play.imagination import Start, Trajectories
 from vaeseq.examples.play.player import Player
 from vaeseq.model.wiring import State
@@ -115,3 +116,11 @@ def test_the_straight_through_gradient_is_that_of_the_probabilities(player_for):
     assert sampled == 1
     gradients = (tape.gradient(x, logits) for x in (sampled, probability))
     np.testing.assert_allclose(*gradients)
+
+
+def test_a_dream_that_is_not_finite_is_drawn_beside_the_episode(monkeypatch):
+    observations = np.linspace([0, 1], [1, 0], 5).astype(np.float32)
+    episode = Episode(observations, np.zeros([4, 1]), np.zeros([4]), False)
+    wild = observations * np.array([[np.nan], [np.inf], [1e38], [-np.inf], [1]], np.float32)
+    monkeypatch.setattr(pictures, "dream", lambda player, episode: wild)
+    assert pictures.reality_beside_dream(None, episode).startswith(b"GIF")

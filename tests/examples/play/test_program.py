@@ -74,6 +74,14 @@ def test_a_solved_run_stays_as_it_is_without_no_early_stop(tmp_path, play_main, 
     assert code == 0 and "from step 20 to 25" in stderr
 
 
+def test_metrics_of_another_program_are_no_obstacle(tmp_path, play_main, without_pictures):
+    train = ["train", "--log-dir", tmp_path, "--hparams", WITHOUT_UPDATES, "--num-steps"]
+    assert play_main(*train, 20)[0] == 0
+    (tmp_path / "metrics.jsonl").write_text('{"step": 10, "seconds": 1, "loss": 2}\n')
+    code, _, stderr = play_main(*train, 30)
+    assert code == 0 and "from step 20 to 30" in stderr
+
+
 def test_a_run_from_elsewhere_imports_no_module_unless_it_is_named(
     tmp_path, play_main, without_pictures
 ):

@@ -70,7 +70,9 @@ class PlayHParams(HParams):
         heading="Imagination",
     )
     horizon: int = hparam(15, "The number of steps of each trajectory.", low=1, high=1 << 12)
-    dream_temperature: float = hparam(0.1, "The temperature of imagined observations.", above=0)
+    dream_temperature: float = hparam(
+        0.1, "The temperature of imagined observations.", above=0, high=1e3
+    )
 
     actor_gradient: str = hparam(
         "auto",

@@ -104,7 +104,8 @@ def reality_beside_dream(player: Player, episode: Episode) -> bytes:
     both = {"game": episode.observations[: _MAX_STEPS + 1], "dream": dream(player, episode)}
     steps = len(both["game"])
     figure = Figure(figsize=(8, 3), layout="constrained")
-    low, high = (f([f(x) for x in both.values()]) for f in (np.min, np.max))
+    finite = np.concatenate([x[np.isfinite(x)] for x in both.values()])
+    low, high = finite.min(), finite.max()
     lines = []
     for axes, (title, observations) in zip(figure.subplots(1, 2), both.items(), strict=True):
         axes.set(title=title, xlabel="moves", xlim=(0, steps), ylim=(low, high))

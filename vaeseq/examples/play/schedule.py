@@ -67,7 +67,7 @@ class Evaluation:
 
     def is_enough(self, metrics: Mapping[str, float]) -> bool:
         """Returns whether training ends after a report with these metrics."""
-        return self.early_stop and metrics["solved"] > 0
+        return self.early_stop and metrics.get("solved", 0) > 0
 
     def _play(self, purpose: int, number: int) -> list[Episode]:
         seeds = episode_seeds(self.player, purpose, number)
