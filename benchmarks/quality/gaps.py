@@ -25,7 +25,6 @@ from typing import NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-import tensorflow as tf
 
 import vaeseq
 from benchmarks.quality import kalman
@@ -155,24 +154,11 @@ class Autoregressive(vaeseq.ModelBase):
         return codec.MLPObsDecoder(self.hparams, codec.NormalDecoder([self.elements]))
 
 
-class Nothing(context.Context):
-    """A constant context: x_t depends on the latents alone."""
-
-    def initial_state(self, batch_size):
-        return tf.zeros([batch_size, 1])
-
-    def call(self, inputs, state):
-        return state
-
-    def observe(self, observed, state):
-        return state
-
-
 class States(Autoregressive):
     """x_t depends on the latents alone."""
 
     def make_context(self):
-        return Nothing()
+        return context.Nothing()
 
 
 MODELS = {"SRNN": Autoregressive, "SRNN, states": States}
