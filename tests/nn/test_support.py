@@ -1,4 +1,4 @@
-"""Numbers that a decoder excludes are named, and NaN and what is behind a row's end are not."""
+"""Numbers that a decoder excludes are named; what does not count is not."""
 
 import numpy as np
 import pytest
@@ -31,11 +31,11 @@ WRONG = [
 ]
 
 
-def asserted(support, observed, lengths=None):
+def asserted(support, observed, lengths=None, mask=None):
     """Returns the message of `assert_observed` in compiled code; None if it passes."""
     compiled = tf.function(assert_observed)
     try:
-        compiled(support, tf.nest.map_structure(tf.constant, observed), lengths)
+        compiled(support, tf.nest.map_structure(tf.constant, observed), lengths, mask)
     except tf.errors.InvalidArgumentError as error:
         return OUT_OF_RANGE.search(error.message)[0]
 
@@ -64,11 +64,43 @@ def test_numbers_in_the_support_pass_in_any_dtype(dtype):
         assert asserted(decoder.support, observed) is None
 
 
-def test_nan_stands_for_no_number_and_passes():
+def test_limits_beyond_the_dtype_of_the_data_exclude_nothing():
+    observed = np.array([[0, 255]], np.uint8)
+    for support in (codec.BinomialDecoder(1000).support, Support("Positive", low=-0.5)):
+        check_observed(support, observed)
+        assert asserted(support, observed) is None
+    assert "has 0," in asserted(Support("Positive", low=0.5), observed)
+
+
+def test_nan_is_no_whole_number_and_otherwise_left_to_the_loss():
     observed = np.array([[0, np.nan, 1]])
-    for decoder in (codec.BernoulliDecoder(), codec.BetaDecoder(), codec.CategoricalDecoder(2)):
+    for decoder in (codec.BetaDecoder(), codec.NormalDecoder()):
         check_observed(decoder.support, observed)
         assert asserted(decoder.support, observed) is None
+    support = codec.BernoulliDecoder().support
+    with pytest.raises(UsageError, match=r"has nan at \[0, 1\], but BernoulliDecoder allows whole"):
+        check_observed(support, observed)
+    assert "has nan," in asserted(support, observed)
+    lengths = np.array([1])
+    check_observed(support, observed, lengths)
+    assert asserted(support, observed, lengths) is None
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_what_a_mask_says_is_missing_does_not_count(shape):
+    support = codec.CategoricalDecoder(4, shape).support
+    observed, steps = np.zeros([2, 3, *shape]), np.ones([2, 3], bool)
+    observed[0, 2], observed[1, 1], steps[0, 2], steps[1, 1] = np.nan, -1, False, False
+    for mask in (steps, np.broadcast_to(steps[(..., *[None] * len(shape))], observed.shape)):
+        check_observed(support, observed, None, mask)
+        assert asserted(support, observed, None, mask) is None
+        pair, supports = (observed, observed), (support, support)
+        check_observed(supports, pair, None, mask)
+        assert asserted(supports, pair, None, mask) is None
+    observed[0, 0] = 7
+    with pytest.raises(UsageError, match=r"has 7 at \[0, 0"):
+        check_observed(support, observed, None, steps)
+    assert "has 7," in asserted(support, observed, None, steps)
 
 
 @pytest.mark.parametrize("shape", [(), (2,)])

@@ -261,7 +261,9 @@ class HParams(HParamsBase):
         low=0,
     )
     check_numerics: bool = hparam(
-        True, "Whether training stops before an update whose loss or gradient is not finite."
+        True,
+        "Whether training stops before an update whose loss or gradient is not finite, "
+        "and at observations or lengths that are out of range.",
     )
     batch_size: int = hparam(32, "The number of sequences in a batch.", low=1, high=1 << 16)
     sequence_size: int = hparam(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from vaeseq.adversarial.adversary import Adversary
@@ -12,8 +13,8 @@ from vaeseq.model.forecasting import ForecastingModel
 from vaeseq.model.latent_space import LatentSpaceModel
 from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
 from vaeseq.model.wiring import State
-from vaeseq.nn import finite, replicas
-from vaeseq.nn.convert import stateless_seed, unpack_batch
+from vaeseq.nn import finite, replicas, support
+from vaeseq.nn.convert import Batch, as_lengths, stateless_seed, unpack_batch
 from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.training.private_api import micro_batch, seed_states
@@ -99,7 +100,8 @@ class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
         """Trains as Keras does, on the batches that the class describes.
 
         Raises:
-          ValueError: for targets `y` or a `class_weight`, which a sequence model does not have.
+          ValueError: for targets `y` or a `class_weight`, which a sequence model does not have, and
+            for observed numbers that the decoder excludes.
           Stopped: before an update, if the loss or a gradient is not finite.
         """
         if class_weight is not None:
@@ -110,6 +112,8 @@ class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
             validation_data = self._with_weight(data, weight)
         x = self._with_weight(x, sample_weight)
         _refuse_targets(y)
+        self._check_arrays(x)
+        self._check_arrays(validation_data)
         return super().fit(x, validation_data=validation_data, **kwargs)
 
     def evaluate(
@@ -118,10 +122,25 @@ class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
         """Returns the metrics of data as Keras does, with the full weight of the KL.
 
         Raises:
-          ValueError: for targets `y`, which a sequence model does not have.
+          ValueError: for targets `y`, which a sequence model does not have, and for observed
+            numbers that the decoder excludes.
         """
         _refuse_targets(y)
+        self._check_arrays(x)
         return super().evaluate(self._with_weight(x, sample_weight), **kwargs)
+
+    def _check_arrays(self, x: Any) -> None:
+        """Raises `UsageError` if NumPy data has numbers that the decoder excludes.
+
+        Data with gaps is left to the check of each batch.
+        """
+        batch = unpack_batch(x, self.decoder.event_shape)
+        arrays, lengths = tf.nest.flatten(batch.observed), batch.lengths
+        known = all(isinstance(array, np.ndarray) and array.ndim > 1 for array in arrays)
+        if known and batch.observed_mask is None:
+            if lengths is not None:
+                lengths = as_lengths(lengths, *arrays[0].shape[:2])
+            support.check_observed(self.decoder.support, batch.observed, lengths)
 
     def _with_weight(self, x: Any, sample_weight: Tensor | None) -> Any:
         """Returns data with its weights; Keras ignores weights without targets."""
@@ -249,7 +268,7 @@ class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
             self.train_function = finite.raise_clear_errors(self.train_function)
 
     def make_test_function(self, force: bool = False) -> None:
-        """Sets `test_function`, which raises `ValueError` if a length is out of range."""
+        """Sets `test_function`, which raises `ValueError` if data is out of range."""
         if self.test_function is None or force:
             super().make_test_function(force)
             self.test_function = finite.raise_clear_errors(self.test_function)
@@ -271,6 +290,8 @@ class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
             if self._checks_numerics:
                 lengths = finite.assert_lengths(lengths, steps[1])
             batch, own_steps = batch._replace(lengths=lengths), tf.reduce_sum(lengths)
+        if self._checks_numerics:
+            batch = batch._replace(observed=self._assert_observed(batch))
         inference = self(batch, seed=seed, training=training)
         (num_steps,) = replicas.total([tf.cast(own_steps, tf.float32)])
         log_prob, kl = inference.log_prob, inference.kl
@@ -284,6 +305,16 @@ class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
             share * tf.add_n([tf.constant(0.0), *(tf.cast(x, tf.float32) for x in self.losses)]),
             num_steps,
         )
+
+    def _assert_observed(self, batch: Batch) -> Nest:
+        """Returns the observations, which compiled code then holds to the decoder's support."""
+        # Refuses other shapes first. TensorFlow drops what is computed here.
+        self.prepare(batch.observed, batch.inputs, batch.lengths, batch.observed_mask)
+        inside = support.assert_observed(
+            self.decoder.support, batch.observed, batch.lengths, batch.observed_mask
+        )
+        with tf.control_dependencies([inside]):
+            return tf.nest.map_structure(tf.identity, batch.observed)
 
     def _update_means(self, strength: tf.Tensor | float, terms: "_Terms") -> None:
         log_prob, kl, _, num_steps = terms

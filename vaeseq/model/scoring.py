@@ -9,6 +9,7 @@ import tensorflow as tf
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.model.wiring import State
 from vaeseq.nn.sequences import last, repeat_rows, replace_padding
+from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Tensor
 from vaeseq.vae import objectives
 
@@ -151,12 +152,13 @@ class WindowScorer:
           The score, and the state after the last window, of B * num_samples rows.
 
         Raises:
-          ValueError: if there are no windows.
+          ValueError: if there are no windows, or if the decoder excludes an observed number.
         """
         totals = np.zeros(())
         for index, (observed, lengths) in enumerate(windows):
             if state is None:
                 state = self.model.initial_state(len(lengths) * self.num_samples)
+            check_observed(self.model.decoder.support, observed, lengths)
             seeds = tf.random.experimental.stateless_split([seed, index], 2)
             scores, state = self._compiled(observed, tf.constant(lengths, tf.int32), state, seeds)
             totals = totals + np.asarray(scores, np.float64)

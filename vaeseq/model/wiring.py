@@ -16,6 +16,7 @@ from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.masked import Masked, MaskedEncoder
 from vaeseq.nn.sequences import last, replace_padding
+from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 from vaeseq.vae.core import Inference
 
@@ -97,16 +98,22 @@ class WiredModel(keras.Model):
         With a mask, the observations are `vaeseq.nn.masked.Masked`.
 
         Raises:
-          ValueError: if a structure, a shape or a length is not as expected.
+          ValueError: if a structure, a shape or a length is not as expected, or if the decoder
+            excludes an observed number (see `DistModule.support`); compiled code does not know the
+            numbers yet.
         """
+        given = observed
         observed, inputs = self.as_sequences(observed, inputs)
         convert.assert_equal_sizes(observed, inputs)
+        if lengths is not None:
+            first = tf.nest.flatten(observed)[0]
+            lengths = convert.as_lengths(lengths, *tf.unstack(tf.shape(first)[:2]))
         if observed_mask is not None:
             observed = self._masked(observed, observed_mask)
+        # The numbers as they were given: the conversion makes 1 of 1.5.
+        check_observed(self.decoder.support, given, lengths, observed_mask)
         if lengths is None:
             return observed, inputs, None
-        first = tf.nest.flatten(observed)[0]
-        lengths = convert.as_lengths(lengths, *tf.unstack(tf.shape(first)[:2]))
         nothing = tf.nest.map_structure(lambda x: tf.zeros([1, *x.shape[2:]], x.dtype), inputs)
         return (
             replace_padding(observed, lengths, self._nothing_like(observed)),

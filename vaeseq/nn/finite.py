@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from vaeseq.errors import Stopped, UsageError
+from vaeseq.nn.support import OUT_OF_RANGE
 from vaeseq.nn.types import Nest, Size
 
 Data = TypeVar("Data")
@@ -119,7 +120,8 @@ def _all_finite(tensors: Nest | None) -> tf.Tensor:
 def raise_clear_errors(function: Callable[[Data], Result]) -> Callable[[Data], Result]:
     """Wraps a train or test function; turns the errors of these checks into one line.
 
-    That of `assert_lengths` becomes `ValueError`, and the others `Stopped`.
+    That of `assert_lengths` becomes `ValueError`, that of `vaeseq.nn.support.assert_observed`
+    `UsageError`, and the others `Stopped`.
     """
 
     @functools.wraps(function)
@@ -130,6 +132,9 @@ def raise_clear_errors(function: Callable[[Data], Result]) -> Callable[[Data], R
             lengths = _LENGTHS.search(error.message)
             if lengths:
                 raise ValueError(lengths[0]) from None
+            observed = OUT_OF_RANGE.search(error.message)
+            if observed:
+                raise UsageError(observed[0]) from None
             found = _MESSAGE.search(error.message)
             if _OVERFLOW in error.message:
                 raise Stopped(f"{_OVERFLOW}; use a smaller learning_rate") from None

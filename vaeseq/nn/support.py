@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq.errors import UsageError
-from vaeseq.nn.types import Nest
+from vaeseq.nn.types import Nest, Tensor
 
 # Compiled code can raise only errors of TensorFlow, so the message crosses it as text.
 OUT_OF_RANGE = re.compile(r"observed has [^\]'\"\n]*, but \w+ allows [^\]'\"\n]*")
@@ -20,7 +20,7 @@ OUT_OF_RANGE = re.compile(r"observed has [^\]'\"\n]*, but \w+ allows [^\]'\"\n]*
 class Support:
     """The numbers that each element of an observation can be.
 
-    NaN is always allowed, because it stands for no number, as behind the end of a row.
+    NaN is not a whole number: an integer cannot carry it to the loss, where it would be seen.
 
     Attributes:
       decoder: the class of the decoder, for messages.
@@ -53,64 +53,104 @@ class Support:
         if not self.whole:
             return outside
         with np.errstate(invalid="ignore"):  # of infinity % 1
-            return outside | (values % 1 > 0)
+            return outside | (values % 1 != 0)
 
 
-def check_observed(support: Nest, observed: Nest, lengths: np.ndarray | None = None) -> None:
+def check_observed(
+    support: Nest,
+    observed: Nest,
+    lengths: Tensor | None = None,
+    observed_mask: Nest | None = None,
+) -> None:
     """Raises an error if observed sequences have numbers that their decoder excludes.
 
     Args:
       support: the decoder's, a nest of `Support`.
-      observed: nest of arrays [B, T, ...] of the same structure. Tensors of compiled code, which
-        have no values yet, are not checked; see `assert_observed`.
-      lengths: int [B]; what is behind the end of a row is not checked. None means T.
+      observed: nest of arrays [B, T, ...] of the same structure; the conversion to tensors refuses
+        others. Tensors of compiled code, which have no values yet, are not checked; see
+        `assert_observed`.
+      lengths: int [B]; what is behind the end of a row does not count. None means T.
+      observed_mask: bool [B, T], or a nest of [B, T] or [B, T, ...]; where it is False, the
+        observation does not count. None means True.
 
     Raises:
       UsageError: names the decoder, the number, its index, and what is allowed.
     """
-    for each, values in _bounded(support, observed):
-        if tf.is_symbolic_tensor(values) or tf.is_symbolic_tensor(lengths):
+    for each, values, mask in _bounded(support, observed, observed_mask):
+        if any(map(tf.is_symbolic_tensor, (values, lengths, mask))):
             continue
         values = np.asarray(values)
         values = values.astype(np.uint8) if values.dtype == bool else values
         outside = each.excludes(values)
         if lengths is not None:
-            outside[np.arange(values.shape[1]) >= np.asarray(lengths)[:, None]] = False
+            outside &= _expand(np.arange(values.shape[1]) < np.asarray(lengths)[:, None], outside)
+        if mask is not None:
+            outside &= _expand(np.asarray(mask, bool), outside)
         if outside.any():
             index = tuple(map(int, np.argwhere(outside)[0]))
             raise UsageError(f"observed has {values[index]:g} at {list(index)}, but {each}")
 
 
-def assert_observed(support: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
+def assert_observed(
+    support: Nest,
+    observed: Nest,
+    lengths: tf.Tensor | None = None,
+    observed_mask: Nest | None = None,
+) -> tf.Tensor:
     """Asserts in compiled code what `check_observed` checks; its message matches `OUT_OF_RANGE`.
 
     Returns:
       A tensor for `tf.control_dependencies`.
     """
-    checks = [_assert_inside(each, x, lengths) for each, x in _bounded(support, observed)]
-    return tf.reduce_all([True, *checks])
+    parts = _bounded(support, observed, observed_mask)
+    return tf.reduce_all([True, *(_assert_inside(*part, lengths) for part in parts)])
 
 
-def _bounded(support: Nest, observed: Nest) -> Iterator[tuple[Support, Any]]:
-    """Yields each support that excludes numbers, with the observations of that part."""
-    pairs = zip(tf.nest.flatten(support), tf.nest.flatten(observed), strict=True)
-    return ((each, values) for each, values in pairs if each.is_bounded)
+def _bounded(
+    support: Nest, observed: Nest, observed_mask: Nest | None
+) -> Iterator[tuple[Support, Any, Any]]:
+    """Yields each support that excludes numbers, with the observations of that part and their mask.
+
+    One mask may serve all parts.
+    """
+    supports, parts = tf.nest.flatten(support), tf.nest.flatten(observed)
+    masks = tf.nest.flatten(observed_mask)
+    masks = masks * len(parts) if len(masks) == 1 else masks
+    if len(supports) == len(parts) == len(masks):
+        triples = zip(supports, parts, masks, strict=True)
+        yield from (triple for triple in triples if triple[0].is_bounded)
 
 
-def _assert_inside(support: Support, values: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    values = tf.cast(values, tf.float64)  # small integers could not be compared with the limits
-    outside = support.excludes(values)
+def _expand(mask: Any, x: Any) -> Any:
+    """Appends axes of size 1 to a mask [B, T] until it has as many as `x`."""
+    return mask[(..., *[None] * (len(x.shape) - len(mask.shape)))]
+
+
+def _assert_inside(
+    support: Support, values: tf.Tensor, mask: tf.Tensor | None, lengths: tf.Tensor | None
+) -> tf.Tensor:
+    values = tf.cast(values, tf.uint8) if values.dtype == tf.bool else values
+    outside = _within_dtype(support, values.dtype).excludes(values)
     if lengths is not None:
-        valid = tf.sequence_mask(lengths, tf.shape(values)[1])
-        outside &= tf.reshape(
-            valid, [*tf.unstack(tf.shape(valid)), *[1] * (outside.shape.rank - 2)]
-        )
+        outside &= _expand(tf.sequence_mask(lengths, tf.shape(values)[1]), outside)
+    if mask is not None:
+        outside &= _expand(tf.cast(mask, tf.bool), outside)
     is_inside = ~tf.reduce_any(outside)
 
     def fail() -> tf.Tensor:
-        value = tf.strings.as_string(tf.boolean_mask(values, outside)[0], shortest=True)
+        first = tf.cast(tf.boolean_mask(values, outside)[0], tf.float64)
+        value = tf.strings.as_string(first, shortest=True)
         message = tf.strings.join(["observed has ", value, f", but {support}"])
         tf.debugging.Assert(False, [message])
         return is_inside
 
     return tf.cond(is_inside, lambda: is_inside, fail)
+
+
+def _within_dtype(support: Support, dtype: tf.DType) -> Support:
+    """Returns the support of numbers of a dtype, whose limits TensorFlow can compare with them."""
+    if not dtype.is_integer:
+        return support
+    low = dtype.min if support.low < dtype.min else math.ceil(support.low)
+    high = dtype.max if support.high > dtype.max else math.floor(support.high)
+    return Support(support.decoder, low, high)
