@@ -131,3 +131,28 @@ def test_seed_states_are_those_of_the_random_layers_in_their_order():
     expected = [layer.seed_generator.state for layer in (model.first, model.second)]
     assert [id(x) for x in states] == [id(x) for x in expected]
     assert len(model.weights) == 4 and len(model.mean.variables) == 2
+
+
+def test_all_layers_lists_each_layer_once_and_before_those_in_it():
+    class Block(keras.layers.Layer):
+        def __init__(self, shared):
+            super().__init__()
+            self.shared, self.own = shared, (keras.layers.Dense(1),)
+
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            shared = keras.layers.Dense(2)
+            self.blocks = (Block(shared), Block(shared))
+
+    model = Model()
+    first, second = model.blocks
+    layers = private_api.all_layers(model)
+    assert len(layers) == len({id(x) for x in layers}) == 6
+    assert {id(x) for x in layers} == {
+        id(x) for x in (model, first, second, first.shared, first.own[0], second.own[0])
+    }
+    places = {id(layer): place for place, layer in enumerate(layers)}
+    assert places[id(model)] == 0
+    assert places[id(first)] < places[id(first.own[0])]
+    assert places[id(second)] < places[id(second.own[0])]

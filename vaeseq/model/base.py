@@ -87,6 +87,21 @@ class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
             with self.distribute_strategy.scope(), initial_seed(self.hparams.seed):
                 self.adversary = Adversary(self)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was compiled when it was saved.
+
+        Keras does not do so for a class that overrides `compile`.
+        """
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    @property
+    def adversary_parts(self) -> tuple[Any, ...]:
+        """The discriminator of a policy gradient and its optimizer; () if there is none.
+
+        Keras saves what it finds in attributes of a model. These are not the model's own layers.
+        """
+        return (self.adversary.discriminator, self.adversary.optimizer) if self.adversary else ()
+
     def fit(
         self,
         x: Any = None,

@@ -1,7 +1,8 @@
 """WiredModel: the parts of a sequence model, wired together."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import keras
 import tensorflow as tf
@@ -9,7 +10,7 @@ import tensorflow as tf
 from vaeseq import vae
 from vaeseq.context import Context, EncodeObserved
 from vaeseq.hparams import HParams
-from vaeseq.model import parts
+from vaeseq.model import parts, saving
 from vaeseq.nn import convert, replicas
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.dist_module import DistModule
@@ -18,6 +19,7 @@ from vaeseq.nn.masked import Masked, MaskedEncoder
 from vaeseq.nn.sequences import last, replace_padding
 from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
+from vaeseq.training.private_api import all_layers
 from vaeseq.vae.core import Inference
 
 
@@ -58,6 +60,60 @@ class WiredModel(keras.Model):
         with initial_seed(self.hparams.seed):
             self._create_parts()
         self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor and the indices of frozen layers, as JSON.
+
+        A subclass adds the further arguments of its own constructor.
+        """
+        layers = enumerate(all_layers(self))
+        return {
+            "name": self.name,
+            "hparams": saving.hparams_to_json(self.hparams),
+            "inputs_spec": saving.specs_to_json(self.inputs_spec),
+            "frozen": [index for index, layer in layers if not layer.trainable],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
+        """Creates a model, with initial weights, from what `get_config` returned.
+
+        An `inputs_spec` or `hparams` that the constructor of a subclass does not take is what the
+        constructor itself chooses.
+
+        Raises:
+          UsageError: if the class of the hyperparameters is not defined, or for a wrong value.
+          ValueError: if the constructor of the subclass chooses something else than was saved.
+        """
+        config = dict(config)
+        frozen = config.pop("frozen", ())
+        saved = {
+            "hparams": saving.hparams_from_json(config["hparams"]),
+            "inputs_spec": saving.specs_from_json(config["inputs_spec"]),
+        }
+        parameters = inspect.signature(cls.__init__).parameters
+        takes_all = any(x.kind is x.VAR_KEYWORD for x in parameters.values())
+        optional = {"name": config["name"], **saved}
+        given = {name: x for name, x in optional.items() if takes_all or name in parameters}
+        others = {name: x for name, x in config.items() if name not in optional}
+        model: Self = super().from_config(others | given, custom_objects)
+        for name, value in saved.items():
+            if getattr(model, name) != value:
+                raise ValueError(
+                    f"{cls.__name__} was saved with {name} = {value}, but its constructor, which "
+                    f"does not take {name}, chooses {getattr(model, name)}"
+                )
+        layers = all_layers(model)
+        for index in frozen:
+            layers[index].trainable = False
+        return model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies as Keras does, with weights, optimizer and step.
+
+        The class need not be registered, because pickle finds classes by name.
+        """
+        return saving.revive, (type(self), *super().__reduce__())
 
     def _create_parts(self) -> None:
         """Creates all layers and their weights."""

@@ -115,3 +115,11 @@ def seed_states(model: keras.Model) -> list[keras.Variable]:
     others = {id(variable) for variable in model.weights}
     others |= {id(variable) for metric in model.metrics for variable in metric.variables}
     return [variable for variable in model.variables if id(variable) not in others]
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns a model and all layers in it, each once, in an order that its constructor decides.
+
+    Assumption: `_flatten_layers` lists a layer before the layers in it.
+    """
+    return list(model._flatten_layers())
