@@ -39,6 +39,20 @@ def test_rollouts_continue_their_prefix(vae_type):
             np.testing.assert_array_equal(rollout[:end], samples.observed[row, :end])
 
 
+def test_without_a_step_to_roll_out_from_the_score_is_that_of_the_sample():
+    for stride in (5, 6, 1 << 20):
+        model = make(policy_reward_step=stride)
+        samples = sample(model, batch(ALL[:4]), [1, 2])
+        values = action_values(
+            model,
+            lambda sequences, lengths: tf.ones([len(sequences)]),
+            samples,
+            batch(ALL[:4]),
+            [3, 4],
+        )
+        np.testing.assert_array_equal(values, np.ones([4, 1]))
+
+
 def test_rollouts_are_made_in_rounds_that_fit_into_memory():
     """SeqGAN's schedule rolls each sequence out hundreds of times."""
     model, seen = make(policy_rollouts=5), []

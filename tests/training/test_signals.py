@@ -49,8 +49,10 @@ with interruptible():
         assert process.wait() == -signal.SIGINT
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interruption_that_other_code_swallows_is_raised_again():
+def test_an_interruption_that_other_code_swallows_is_raised_again_and_not_printed(monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: printed.append(args.exc_type))
+
     class Swallows:
         def __del__(self):  # Python only prints what is raised here
             os.kill(os.getpid(), signal.SIGTERM)
@@ -61,6 +63,14 @@ def test_an_interruption_that_other_code_swallows_is_raised_again():
         with pytest.raises(Interrupted):
             raise_if_interrupted()
     raise_if_interrupted()
+
+    class Fails:
+        def __del__(self):
+            raise ValueError
+
+    with interruptible():
+        Fails()
+    assert printed == [ValueError]
 
 
 def test_handlers_that_library_code_replaces_are_restored():

@@ -153,7 +153,7 @@ def action_values(
     """
     count, stride = policy.hparams.policy_rollouts, policy.hparams.policy_reward_step
     rows, steps = batch.shape
-    ends = tf.range(stride, steps, stride)  # all t_k < T
+    ends = tf.range(stride, tf.maximum(steps, stride), stride)  # all t_k < T
     prefixes = tf.shape(ends)[0]
     at_once = tf.maximum(rows_at_once // tf.maximum(rows * prefixes, 1), 1)
 

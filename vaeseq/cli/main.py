@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -10,6 +11,8 @@ from vaeseq.cli.arguments import Parser
 from vaeseq.errors import Stopped, UsageError
 from vaeseq.training import progress
 from vaeseq.training.signals import ignore_at_exit, interruptible
+
+_SIZE = re.compile(r"shape ?([\[(][\d, ]*[\])])")  # in the errors of TensorFlow and NumPy
 
 
 def run_command(parser: Parser) -> NoReturn:
@@ -65,8 +68,9 @@ def _run(args: argparse.Namespace) -> int:
         _AboveProgressBars().write(f"{args.parser.prog}: error: {error}\n")
         return 2 if isinstance(error, UsageError) else 1
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        reason = next(iter(str(error).splitlines()), "")
-        _AboveProgressBars().write(f"{args.parser.prog}: error: out of memory: {reason}\n")
+        size = _SIZE.search(str(error))
+        what = f" for an array of shape {size[1]}" if size else ""
+        _AboveProgressBars().write(f"{args.parser.prog}: error: out of memory{what}\n")
         return 1
     except BrokenPipeError:
         pass  # the process that reads stdout, such as `head`, has ended

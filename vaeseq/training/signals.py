@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -36,9 +37,17 @@ def interruptible() -> Iterator[None]:
         return
     _received = None
     before = {number: signal.signal(number, _receive) for number in _HANDLED}
+    hook = sys.unraisablehook
+
+    def report(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):  # that one is raised again
+            hook(unraisable)
+
+    sys.unraisablehook = report
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
