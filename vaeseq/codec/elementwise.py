@@ -1,139 +1,21 @@
-"""Encoders and decoders of observations.
+"""Decoders whose elements are independent given the features."""
 
-An encoder is any Keras layer from observations [N, *event_shape] to features [N, E]. A decoder is
-a `DistModule`: the distribution of one observation, given features [N, D], one tensor.
-
-The decoders named after a distribution take `event_shape`, the shape of one observation; its
-elements are independent given the features. `JointDecoder` combines decoders to one of tuples.
-`MLPObsDecoder` puts an MLP before a decoder, so that it takes features of any size. All
-log-probabilities are in nats.
-"""
-
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.dropout import Dropout
-from vaeseq.nn.mlp import MLP, positive_projection
+from vaeseq.nn.mlp import positive_projection
 from vaeseq.nn.support import Support
-from vaeseq.nn.types import Nest, Tensor
+from vaeseq.nn.types import Tensor
 
 _Logits = tuple[tf.Tensor]
 _Pair = tuple[tf.Tensor, tf.Tensor]
 
 
-class Flatten(keras.layers.Layer):
-    """An encoder that flattens: nest of observations [N, ...] of any dtype to features [N, E]."""
-
-    def call(self, observed: Nest) -> tf.Tensor:
-        """Flattens each tensor, casts it to float32, and concatenates all."""
-        return tf.concat(
-            [
-                tf.reshape(tf.cast(x, tf.float32), [tf.shape(x)[0], math.prod(x.shape[1:])])
-                for x in tf.nest.flatten(observed)
-            ],
-            axis=-1,
-        )
-
-
-class EncoderSequence(keras.layers.Layer):
-    """Encoders applied one after another.
-
-    Args:
-      encoders: layers; the first takes observations, each other the outputs of the one before.
-      name: the layer's name.
-    """
-
-    def __init__(self, encoders: Sequence[Callable[[Nest], Nest]], name: str | None = None):
-        super().__init__(name=name)
-        self.encoders = tuple(encoders)
-
-    def call(self, observed: Nest) -> Nest:
-        """Returns the outputs of the last encoder."""
-        for encoder in self.encoders:
-            observed = encoder(observed)
-        return observed
-
-
-class MLPObsEncoder(EncoderSequence):
-    """`first`, then an MLP of `hparams.obs_encoder_fc_layers`, then dropout.
-
-    Args:
-      hparams: the hyperparameters.
-      first: layer from observations [N, *event_shape] to features; by default `Flatten`.
-      name: the layer's name.
-    """
-
-    def __init__(
-        self, hparams: HParams, first: keras.layers.Layer | None = None, name: str | None = None
-    ):
-        mlp = MLP(hparams, hparams.obs_encoder_fc_layers)
-        dropout = Dropout(hparams.dropout)
-        super().__init__([first or Flatten(), mlp, dropout], name=name)
-
-
-class MLPObsDecoder(DistModule):
-    """Dropout, then an MLP of `hparams.obs_decoder_fc_hidden_layers`, then `decoder`.
-
-    Takes features of any size. The MLP ends with `decoder.param_size` units. Dropout of the
-    outputs of a recurrent network: Zaremba, Sutskever, Vinyals 2014, arXiv:1409.2329.
-
-    Args:
-      hparams: the hyperparameters.
-      decoder: the distribution of observations; must define `param_size`.
-      name: the layer's name.
-    """
-
-    def __init__(self, hparams: HParams, decoder: DistModule, name: str | None = None):
-        super().__init__(name=name)
-        self.dropout = Dropout(hparams.dropout)
-        self.mlp = MLP(hparams, (*hparams.obs_decoder_fc_hidden_layers, _param_size(decoder)))
-        self.decoder = decoder
-        self.event_shape, self.event_dtype = decoder.event_shape, decoder.event_dtype
-
-    @property
-    def neutral_event(self) -> Nest:
-        """That of `decoder`."""
-        return self.decoder.neutral_event
-
-    @property
-    def support(self) -> Nest:
-        """That of `decoder`."""
-        return self.decoder.support
-
-    def call(self, features: tf.Tensor) -> Nest:
-        """Maps features [N, D] to the params of `decoder`."""
-        return self.decoder(self.mlp(self.dropout(features)))
-
-    def dist(self, params: Nest) -> tfd.Distribution:
-        """Returns the distribution of `decoder`."""
-        return self.decoder.dist(params)
-
-    def log_prob(self, params: Nest, event: Nest) -> tf.Tensor:
-        """Computes the log-density of `decoder` in nats."""
-        return self.decoder.log_prob(params, event)
-
-    @property
-    def has_independent_elements(self) -> Nest:
-        """That of `decoder`."""
-        return self.decoder.has_independent_elements
-
-    def masked_log_prob(self, params: Nest, event: Nest, is_observed: Nest) -> tf.Tensor:
-        """Computes the log-density of what is observed with `decoder`, in nats."""
-        return self.decoder.masked_log_prob(params, event, is_observed)
-
-    def temper(self, params: Nest, temperature: Tensor | float) -> Nest:
-        """Returns the tempered params of `decoder`."""
-        return self.decoder.temper(params, temperature)
-
-
-class _ElementwiseDecoder(DistModule):
+class ElementwiseDecoder(DistModule):
     """Independent elements, each with `_params_per_element` params.
 
     Args:
@@ -142,6 +24,8 @@ class _ElementwiseDecoder(DistModule):
       name: the layer's name.
     """
 
+    event_shape: tf.TensorShape
+    event_dtype: tf.DType
     _params_per_element = 1
 
     def __init__(self, event_shape: Sequence[int], dtype: str | tf.DType, name: str | None = None):
@@ -153,6 +37,14 @@ class _ElementwiseDecoder(DistModule):
         """Maps features [N, param_size] to params, each [N, *event_shape]."""
         parts = tf.split(features, self._params_per_element, axis=-1)
         return tuple(tf.reshape(x, [tf.shape(x)[0], *self.event_shape]) for x in parts)
+
+    def flatten_maps(self, maps: tf.Tensor) -> tf.Tensor:
+        """Returns params in the place of their elements [N, *event_shape, P] as [N, param_size]."""
+        rank = len(self.event_shape) + 2
+        return tf.reshape(tf.transpose(maps, [0, rank - 1, *range(1, rank - 1)]), self._flat(maps))
+
+    def _flat(self, x: tf.Tensor) -> list[Any]:
+        return [tf.shape(x)[0], self.param_size]
 
     @property
     def has_independent_elements(self) -> bool:
@@ -179,7 +71,7 @@ class _ElementwiseDecoder(DistModule):
         return tfd.Independent(elements, len(self.event_shape)) if self.event_shape else elements
 
 
-class _LogitDecoder(_ElementwiseDecoder):
+class _LogitDecoder(ElementwiseDecoder):
     """Discrete elements, whose params are logits."""
 
     def __init__(
@@ -289,6 +181,10 @@ class CategoricalDecoder(_LogitDecoder):
         shape = [tf.shape(features)[0], *self.event_shape, self.num_classes]
         return (tf.reshape(features, shape),)
 
+    def flatten_maps(self, maps: tf.Tensor) -> tf.Tensor:
+        """Returns logits [N, *event_shape, num_classes] as [N, param_size]."""
+        return tf.reshape(maps, self._flat(maps))
+
     def dist(self, params: _Logits) -> tfd.Distribution:
         """Returns independent categorical distributions."""
         return self._independent(tfd.Categorical(*params))
@@ -297,7 +193,7 @@ class CategoricalDecoder(_LogitDecoder):
         return tf.cast(event, tf.int32)  # TensorFlow has no cross-entropy with labels of 8 bits
 
 
-class _PositiveDecoder(_ElementwiseDecoder):
+class _PositiveDecoder(ElementwiseDecoder):
     """Real elements with two params, of which at least one must be positive."""
 
     _params_per_element = 2
@@ -389,79 +285,3 @@ class NormalDecoder(_PositiveDecoder):
         """Multiplies the variances by the temperature."""
         loc, scale = params
         return loc, scale * tf.sqrt(temperature)
-
-
-class JointDecoder(DistModule):
-    """Tuples: independent parts, each with a decoder of its own.
-
-    Params and events: tuples with those of each decoder. `param_size`: the sum of the decoders';
-    the features are split among them in order.
-
-    Args:
-      decoders: the decoders of the parts; each must define `param_size`.
-      name: the layer's name.
-    """
-
-    def __init__(self, decoders: Sequence[DistModule], name: str | None = None):
-        super().__init__(name=name)
-        self.decoders = tuple(decoders)
-        self.param_size = sum(map(_param_size, decoders))
-        self.event_shape = tuple(decoder.event_shape for decoder in decoders)
-        self.event_dtype = tuple(decoder.event_dtype for decoder in decoders)
-
-    @property
-    def support(self) -> tuple[Nest, ...]:
-        """A tuple with those of the parts."""
-        return tuple(decoder.support for decoder in self.decoders)
-
-    @property
-    def neutral_event(self) -> tuple[Nest, ...]:
-        """A tuple with those of the parts."""
-        return tuple(decoder.neutral_event for decoder in self.decoders)
-
-    @property
-    def has_independent_elements(self) -> tuple[Nest, ...]:
-        """A tuple with those of the parts."""
-        return tuple(decoder.has_independent_elements for decoder in self.decoders)
-
-    def masked_log_prob(self, params: Nest, event: Nest, is_observed: Nest) -> tf.Tensor:
-        """Computes the sum of the parts' log-densities of what is observed, in nats."""
-        parts = zip(self.decoders, params, event, is_observed, strict=True)
-        return tf.add_n([decoder.masked_log_prob(*part) for decoder, *part in parts])
-
-    def call(self, features: tf.Tensor) -> tuple[Nest, ...]:
-        """Maps features [N, param_size] to a tuple of the parts' params."""
-        shares = tf.split(features, [decoder.param_size for decoder in self.decoders], axis=-1)
-        return tuple(decoder(x) for decoder, x in zip(self.decoders, shares, strict=True))
-
-    def dist(self, params: Nest) -> tfd.Distribution:
-        """Returns the joint distribution of the parts."""
-        parts = zip(self.decoders, params, strict=True)
-        return tfd.JointDistributionSequential([decoder.dist(p) for decoder, p in parts])
-
-    def log_prob(self, params: Nest, event: Nest) -> tf.Tensor:
-        """Computes the sum of the parts' log-densities in nats."""
-        parts = zip(self.decoders, params, event, strict=True)
-        return tf.add_n([decoder.log_prob(p, x) for decoder, p, x in parts])
-
-    def temper(self, params: Nest, temperature: Tensor | float) -> tuple[Nest, ...]:
-        """Returns the tempered params of each part."""
-        parts = zip(self.decoders, params, strict=True)
-        return tuple(decoder.temper(p, temperature) for decoder, p in parts)
-
-
-def _param_size(decoder: DistModule) -> int:
-    """Returns the number of features that a decoder takes.
-
-    Raises:
-      TypeError: if it is no decoder.
-      ValueError: if it takes any number.
-    """
-    name = type(decoder).__name__
-    if not isinstance(decoder, DistModule):
-        raise TypeError(
-            f"the decoder must be a vaeseq.DistModule such as codec.NormalDecoder([3]), not {name}"
-        )
-    if not hasattr(decoder, "param_size"):
-        raise ValueError(f"{name} must set param_size, the number of features that it takes")
-    return decoder.param_size

@@ -1,0 +1,75 @@
+"""Mixtures sum or integrate to 1, and what cannot be mixed is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tests.conftest import assert_close
+from vaeseq import codec
+
+
+def params_of(decoder, rows=1):
+    return decoder(tf.random.stateless_normal([rows, decoder.param_size], [0, 1]))
+
+
+def repeated(params, rows):
+    return tf.nest.map_structure(lambda x: tf.repeat(x, rows, axis=0), params)
+
+
+def test_a_mixture_of_classes_sums_to_1_and_its_elements_depend_on_each_other():
+    decoder = codec.MixtureDecoder(codec.CategoricalDecoder(3, [2]), 4)
+    events = np.array(list(itertools.product(range(3), repeat=2)), np.int32)
+    p = np.exp(decoder.log_prob(repeated(params_of(decoder), 9), events)).reshape(3, 3)
+    assert p.sum() == pytest.approx(1, abs=1e-5)
+    independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0)
+    assert np.abs(p - independent).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        codec.GaussianMixtureDecoder(2, 3),
+        codec.MixtureDecoder(codec.NormalDecoder([2]), 3),
+    ],
+    ids=["full", "diagonal"],
+)
+def test_a_mixture_of_gaussians_integrates_to_1(decoder):
+    grid = np.linspace(-12, 12, 241)
+    events = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2).astype(np.float32)
+    log_prob = decoder.log_prob(repeated(params_of(decoder), len(events)), events)
+    assert np.sum(np.exp(log_prob)) * (grid[1] - grid[0]) ** 2 == pytest.approx(1, abs=0.01)
+
+
+def test_what_is_missing_is_left_out_of_each_component():
+    decoder = codec.MixtureDecoder(codec.NormalDecoder([2]), 3)
+    params = params_of(decoder)
+    mask = tf.constant([[True, False]])
+    marginal = codec.MixtureDecoder(codec.NormalDecoder([1]), 3)
+    part = params._replace(components=tuple(x[..., :1] for x in params.components))
+    assert_close(
+        decoder.masked_log_prob(params, tf.constant([[0.3, 9.0]]), mask),
+        marginal.log_prob(part, tf.constant([[0.3]])),
+    )
+
+
+def test_impossible_sizes_and_parameters_are_refused():
+    with pytest.raises(ValueError, match="num_components must be at least 1, not 0"):
+        codec.MixtureDecoder(codec.NormalDecoder([2]), 0)
+    with pytest.raises(ValueError, match="size and num_components must be at least 1"):
+        codec.GaussianMixtureDecoder(2, 0)
+    with pytest.raises(ValueError, match="Laplace has no parameter 'sigma'; it has loc, scale"):
+        codec.TFPDecoder(tfd.Laplace, ["loc", "sigma"])
+    with pytest.raises(ValueError, match="ConvDecoder needs a decoder of independent pixels"):
+        codec.ConvDecoder(None, codec.NADEDecoder([4, 4], 2))
+
+
+def test_images_keep_their_places():
+    """A deconvolution that is shifted in the image shifts the params of all kinds."""
+    for decoder in (codec.NormalDecoder([2, 3]), codec.CategoricalDecoder(2, [2, 3])):
+        maps = tf.reshape(tf.range(12.0), [1, 2, 3, 2])
+        params = decoder(decoder.flatten_maps(maps))
+        first = params[0] if isinstance(decoder, codec.NormalDecoder) else params[0][..., 0]
+        np.testing.assert_array_equal(first[0], maps[0, ..., 0])

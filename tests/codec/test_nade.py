@@ -1,0 +1,136 @@
+"""NADE against enumeration, a dense computation, and finite differences."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import SMALL, assert_close
+from vaeseq import codec
+from vaeseq.codec.nade import NADEDecoder
+
+
+def make(elements=6, states=2, hidden=4, rows=1):
+    decoder = NADEDecoder([elements], hidden, states)
+    features = tf.random.stateless_normal([rows, decoder.param_size], [0, 1])
+    params = decoder(features)
+    for index, weight in enumerate(decoder.weights):
+        weight.assign(2 * tf.random.stateless_normal(weight.shape, [1, index]))
+    return decoder, params
+
+
+def all_events(elements, states):
+    return np.array(list(itertools.product(range(states), repeat=elements)), np.int32)
+
+
+def repeated(params, rows):
+    return tf.nest.map_structure(lambda x: tf.repeat(x, rows, axis=0), params)
+
+
+def dense_log_prob(decoder, params, x):
+    """Computes log p element by element, as the definition reads."""
+    total, K, S = 0.0, decoder.num_elements, decoder.num_states
+    hidden, W = params.hidden, tf.reshape(decoder.W, [K, S - 1, -1])
+    for k in range(K):
+        logits = decoder.logits(params, hidden[:, None])[:, 0, k]
+        logits = tf.nn.log_softmax(tf.pad(logits, [[0, 0], [1, 0]]))
+        total += tf.gather(logits, x[:, k], batch_dims=1)
+        inputs = tf.concat([tf.zeros([1, decoder.hidden]), W[k]], 0)
+        hidden += tf.gather(inputs, x[:, k])
+    return total
+
+
+@pytest.mark.parametrize(("elements", "states"), [(6, 2), (4, 3)])
+def test_probabilities_sum_to_1(elements, states):
+    decoder, params = make(elements, states)
+    events = all_events(elements, states)
+    log_prob = decoder.log_prob(repeated(params, len(events)), events)
+    assert float(tf.reduce_logsumexp(log_prob)) == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("states", [2, 3])
+def test_the_sparse_computation_equals_the_dense_one(states):
+    decoder, params = make(8, states, rows=20)
+    x = np.random.default_rng(0).integers(states, size=[20, 8]).astype(np.int32)
+    x[0], x[1] = 0, states - 1
+    weights = [decoder.W.value, decoder.V.value]
+    results = []
+    for function in (lambda *args: decoder.log_prob(*args[1:]), dense_log_prob):
+        with tf.GradientTape() as tape:
+            tape.watch((params, weights))
+            log_prob = function(decoder, params, tf.constant(x))
+        results.append((log_prob, *tape.gradient(log_prob, [*params, *weights])))
+    for sparse, dense in zip(*results, strict=True):
+        np.testing.assert_allclose(sparse, dense, 1e-5, 1e-5 * np.abs(dense).max())
+
+
+def test_the_gradient_is_that_of_finite_differences():
+    decoder, params = make(5, 3, rows=4)
+    x = np.random.default_rng(0).integers(3, size=[4, 5]).astype(np.int32)
+    direction = tf.random.stateless_normal(decoder.W.shape, [2, 3])
+
+    def total(step):
+        before = tf.identity(decoder.W.value)
+        decoder.W.assign(before + step * direction)
+        value = float(tf.reduce_sum(decoder.log_prob(params, x)))
+        decoder.W.assign(before)
+        return value
+
+    with tf.GradientTape() as tape:
+        log_prob = tf.reduce_sum(decoder.log_prob(params, x))
+    slope = float(tf.reduce_sum(tape.gradient(log_prob, decoder.W.value) * direction))
+    assert (total(1e-2) - total(-1e-2)) / 2e-2 == pytest.approx(slope, rel=1e-2)
+
+
+@pytest.mark.parametrize(("elements", "states"), [(4, 2), (3, 3)])
+def test_frequencies_of_samples_are_the_probabilities(elements, states):
+    decoder, params = make(elements, states)
+    events = all_events(elements, states)
+    expected = np.exp(decoder.log_prob(repeated(params, len(events)), events))
+    samples = decoder.sample(repeated(params, 20000), [3, 4]).numpy()
+    index = samples @ (states ** np.arange(elements)[::-1])
+    frequency = np.bincount(index, minlength=len(events)) / len(index)
+    np.testing.assert_allclose(frequency, expected, atol=4 * np.sqrt(0.25 / 20000))
+
+
+def test_a_low_temperature_gives_the_greedy_mode():
+    decoder, params = make(6, 3, rows=5)
+    cold = decoder.sample(decoder.temper(params, 1e-8), [0, 1]).numpy()
+    greedy = np.zeros([5, 6], np.int32)
+    for k in range(6):
+        of_states = []
+        for state in range(3):
+            greedy[:, k] = state
+            of_states.append(_prefix_log_prob(decoder, params, greedy, k + 1))
+        greedy[:, k] = np.argmax(of_states, axis=0)
+    np.testing.assert_array_equal(cold, greedy)
+
+
+def _prefix_log_prob(decoder, params, x, length):
+    """Returns log p(x_1:length) by enumeration of what follows."""
+    rest = all_events(x.shape[1] - length, 3)
+    rows = [
+        decoder.log_prob(params, np.concatenate([x[:, :length], np.tile(r, [len(x), 1])], 1))
+        for r in rest
+    ]
+    return tf.reduce_logsumexp(rows, axis=0).numpy()
+
+
+def test_compiled_and_eager_results_are_equal():
+    decoder, params = make(6, 2, rows=3)
+    sample = tf.function(lambda p: decoder.sample(p, [0, 5]), autograph=False)
+    assert_close(sample(params), decoder.sample(params, [0, 5]))
+
+
+@pytest.mark.parametrize("arguments", [([6], 0), ([6], 3, 1), ([0], 3)])
+def test_sizes_that_are_too_small_are_refused(arguments):
+    with pytest.raises(ValueError, match="NADEDecoder needs at least 1 element, hidden >= 1"):
+        NADEDecoder(*arguments)
+
+
+def test_an_mlp_before_it():
+    decoder = codec.MLPObsDecoder(SMALL, NADEDecoder([6], 4))
+    params = decoder(tf.zeros([2, 3]))
+    assert decoder.sample(params, [0, 1]).shape == (2, 6)
+    assert {x.path.split("/")[-1] for x in decoder.trainable_weights} >= {"inputs", "outputs"}

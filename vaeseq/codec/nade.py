@@ -1,0 +1,221 @@
+"""NADE: the elements of an observation, each given those before it.
+
+    p(x) = prod_k p(x_k | x_<k)
+    p(x_k = s | x_<k) = softmax_s(b_ks + V_ks . act(a + sum_{j < k} W_{j, x_j}))
+
+with a and b computed from the features, x_k in 0, ..., S - 1, and 0 for both b and V of state 0.
+W of state 0 is 0, too: an element in state 0 (a silent key, a white pixel) changes nothing. The
+likelihood is exact. The elements are in the order of the flattened event.
+
+Few elements are usually active, that is, not in state 0, and the hidden layer changes only where
+one is. With M the most active elements of an event in a batch, M + 1 hidden vectors for each event
+are enough. They come from one matrix product, and the logits from another.
+
+Source: Larochelle and Murray, "The Neural Autoregressive Distribution Estimator", 2011; given a
+recurrent network: Boulanger-Lewandowski, Bengio, Vincent 2012, arXiv:1206.6392.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.support import Support
+from vaeseq.nn.types import Tensor
+
+
+class NADEParams(NamedTuple):
+    """The params of one event; K elements, S states, H hidden units."""
+
+    bias: tf.Tensor  # b [..., K (S - 1)]
+    hidden: tf.Tensor  # a [..., H]
+    sharpness: tf.Tensor  # what all logits are multiplied by [..., 1]
+
+
+class NADEDecoder(DistModule):
+    """Discrete elements that depend on each other, such as the keys of a piano.
+
+    Params: `NADEParams`. Events: states, `dtype` [N, *event_shape]. `param_size`: K (S - 1) + H. A
+    temperature divides the logits of each element given those before it. Sampling takes as many
+    steps as elements are active, plus one.
+
+    Args:
+      event_shape: shape of one observation.
+      hidden: H, the number of hidden units.
+      num_states: S, the number of states of each element.
+      dtype: dtype of observations.
+      activation: of the hidden units.
+      name: the layer's name.
+
+    Raises:
+      ValueError: if a size is too small.
+    """
+
+    event_shape: tf.TensorShape
+    event_dtype: tf.DType
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        hidden: int = 128,
+        num_states: int = 2,
+        dtype: str | tf.DType = "int32",
+        activation: str = "tanh",
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        if hidden < 1 or num_states < 2 or math.prod(event_shape) < 1:
+            raise ValueError(
+                "NADEDecoder needs at least 1 element, hidden >= 1 and num_states >= 2, not "
+                f"{list(event_shape)}, {hidden} and {num_states}"
+            )
+        self.event_shape, self.event_dtype = tf.TensorShape(event_shape), tf.as_dtype(dtype)
+        self.hidden, self.num_states = hidden, num_states
+        self.num_elements = math.prod(event_shape)
+        self.num_logits = self.num_elements * (num_states - 1)
+        self.param_size = self.num_logits + hidden
+        self.activation: Callable[[tf.Tensor], tf.Tensor] = keras.activations.get(activation)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Creates W [K (S - 1), H] and V [H, K (S - 1)]."""
+        small = keras.initializers.VarianceScaling(0.1, "fan_in")
+        self.W = self.add_weight(
+            shape=(self.num_logits, self.hidden), initializer=small, name="inputs"
+        )
+        self.V = self.add_weight(
+            shape=(self.hidden, self.num_logits), initializer=small, name="outputs"
+        )
+
+    @property
+    def support(self) -> Support:
+        """Whole numbers from 0 to `num_states` - 1."""
+        return Support(type(self).__name__, 0, self.num_states - 1, whole=True)
+
+    def call(self, features: tf.Tensor) -> NADEParams:
+        """Splits features [N, param_size]."""
+        bias, hidden = tf.split(features, [self.num_logits, self.hidden], axis=-1)
+        return NADEParams(bias, hidden, tf.ones_like(bias[..., :1]))
+
+    def dist(self, params: NADEParams) -> tfd.Distribution:
+        """Returns the joint distribution of the elements."""
+        return _NADE(self, params)
+
+    def temper(self, params: NADEParams, temperature: Tensor | float) -> NADEParams:
+        """Divides the logits by the temperature."""
+        return params._replace(sharpness=params.sharpness / temperature)
+
+    def logits(self, params: NADEParams, hidden: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of the states above 0, [N, R, K, S - 1], given a + sum W [N, R, H]."""
+        outputs = tf.tensordot(self.activation(hidden), self.V, 1)
+        logits = params.sharpness[:, None] * (params.bias[:, None] + outputs)
+        return tf.reshape(logits, [*tf.unstack(tf.shape(logits)[:2]), self.num_elements, -1])
+
+
+class _NADE(tfd.Distribution):
+    """The distribution of a `NADEDecoder` with given params."""
+
+    def __init__(self, decoder: NADEDecoder, params: NADEParams):
+        self._decoder, self._params = decoder, params
+        super().__init__(
+            dtype=decoder.event_dtype,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            name="NADE",
+        )
+
+    def _event_shape(self) -> tf.TensorShape:
+        return self._decoder.event_shape
+
+    def _event_shape_tensor(self) -> tf.Tensor:
+        return tf.constant(self._decoder.event_shape.as_list(), tf.int32)
+
+    def _batch_shape(self) -> tf.TensorShape:
+        return self._params.bias.shape[:-1]
+
+    def _batch_shape_tensor(self) -> tf.Tensor:
+        return tf.shape(self._params.bias)[:-1]
+
+    def _log_prob(self, events: Tensor) -> tf.Tensor:
+        """Scores events [..., *event_shape], flattened to [N, K]."""
+        decoder, batch = self._decoder, self._batch_shape_tensor()
+        x = tf.reshape(tf.cast(events, tf.int32), [-1, decoder.num_elements])
+        log_prob = _sparse_log_prob(decoder, self._flat_params(tf.shape(x)[0], batch), x)
+        leading = tf.shape(events)[: tf.rank(events) - len(decoder.event_shape)]
+        return tf.reshape(log_prob, leading)
+
+    def _sample_n(self, n: Tensor, seed: Tensor) -> tf.Tensor:
+        decoder, batch = self._decoder, self._batch_shape_tensor()
+        rows = n * tf.reduce_prod(batch)
+        x = _sample(decoder, self._flat_params(rows, batch), seed)
+        shape = tf.concat([[n], batch, self._event_shape_tensor()], 0)
+        return tf.reshape(tf.cast(x, self.dtype), shape)
+
+    def _flat_params(self, rows: tf.Tensor, batch: tf.Tensor) -> NADEParams:
+        """Returns the params as [N, ...]; repeated if there are several events for each."""
+        copies = rows // tf.maximum(tf.reduce_prod(batch), 1)
+
+        def flatten(x: tf.Tensor) -> tf.Tensor:
+            return tf.tile(tf.reshape(x, [-1, x.shape[-1]]), [copies, 1])
+
+        flat: NADEParams = tf.nest.map_structure(flatten, self._params)
+        return flat
+
+
+def _sparse_log_prob(decoder: NADEDecoder, params: NADEParams, x: tf.Tensor) -> tf.Tensor:
+    """Computes log p of events [N, K] in nats, [N]."""
+    active = tf.cast(x > 0, tf.int32)
+    before = tf.cumsum(active, axis=1, exclusive=True)  # the active elements before each, [N, K]
+    rows = tf.reduce_max(tf.reduce_sum(active, axis=1)) + 1  # M + 1
+    in_state = tf.one_hot(x - 1, decoder.num_states - 1)  # [N, K, S - 1]; zeros in state 0
+    # Row r of an event holds its first r active elements.
+    is_among_first = tf.cast(before[:, None] < tf.range(rows)[:, None], in_state.dtype)
+    first = is_among_first[..., None] * in_state[:, None]  # [N, R, K, S - 1]
+    first = tf.reshape(first, [-1, rows, decoder.num_logits])
+    hidden = params.hidden[:, None] + tf.tensordot(first, decoder.W, 1)
+    logits = decoder.logits(params, hidden)
+    is_own_row = tf.one_hot(before, rows, axis=1)  # [N, R, K]
+    logits = tf.reduce_sum(is_own_row[..., None] * logits, axis=1)  # [N, K, S - 1]
+    # log softmax with a logit 0 of state 0; for two states, that of a Bernoulli variable.
+    chosen = tf.reduce_sum(in_state * logits, axis=-1)
+    total = tf.reduce_logsumexp(tf.pad(logits, [[0, 0], [0, 0], [1, 0]]), axis=-1)
+    return tf.reduce_sum(chosen - total, axis=1)
+
+
+def _sample(decoder: NADEDecoder, params: NADEParams, seed: Tensor) -> tf.Tensor:
+    """Samples events [N, K], one active element after another.
+
+    The elements between two active ones are in state 0, so nothing changes between them: the next
+    active element is the first k at which prod_{j <= k} p(x_j = 0) falls below a uniform number.
+    """
+    K, N = decoder.num_elements, tf.shape(params.bias)[0]
+    position = tf.range(K)
+
+    def step(
+        i: tf.Tensor, last: tf.Tensor, hidden: tf.Tensor, x: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        logits = decoder.logits(params, hidden[:, None])[:, 0]  # [N, K, S - 1]
+        log_silent = -tf.reduce_logsumexp(tf.pad(logits, [[0, 0], [0, 0], [1, 0]]), axis=-1)
+        log_silent = tf.where(position > last[:, None], log_silent, 0.0)
+        seeds = tf.random.experimental.stateless_fold_in(seed, i)
+        seeds = tf.random.experimental.stateless_split(seeds, 2)
+        u = tf.random.stateless_uniform([N, 1], seeds[0], minval=1e-37)
+        is_reached = tf.cumsum(log_silent, axis=1) < tf.math.log(u)
+        found = tf.reduce_any(is_reached, axis=1)
+        index = tf.where(found, tf.argmax(is_reached, axis=1, output_type=tf.int32), K)
+        at = tf.minimum(index, K - 1)
+        of_states = tf.gather(logits, at, batch_dims=1)  # [N, S - 1]
+        state = tf.random.stateless_categorical(of_states, 1, seeds[1], dtype=tf.int32)[:, 0]
+        change = tf.gather(decoder.W, at * (decoder.num_states - 1) + state)
+        hidden += tf.where(found[:, None], change, 0.0)
+        x += tf.one_hot(index, K, dtype=tf.int32) * (state[:, None] + 1)
+        return i + 1, index, hidden, x
+
+    start = 0, tf.fill([N], -1), params.hidden, tf.zeros([N, K], tf.int32)
+    return tf.while_loop(
+        lambda i, last, *_: tf.reduce_any(last < K - 1), step, start, maximum_iterations=K + 1
+    )[-1]
