@@ -112,7 +112,7 @@ FLAT = codec.Flatten
         ),
         (lambda x: (x, x), mlp(), ValueError, "one tensor of numbers, not tuple"),
         (lambda x: tf.reduce_sum(x, -1), mlp(), ValueError, r"of observations \[N, 2\], not \[N\]"),
-        (lambda x: tf.cast(x, tf.int32), mlp(), ValueError, "real numbers, not int32"),
+        (lambda x: tf.cast(x, tf.int32), mlp(), ValueError, "of float32, not int32"),
     ],
 )
 def test_a_part_that_does_not_fit_is_refused_with_what_is_expected(

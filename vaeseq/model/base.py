@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from vaeseq.adversarial.adversary import Adversary
 from vaeseq.hparams import HParams
-from vaeseq.model.forecasting import ForecastingModel
+from vaeseq.model.exporting import ExportableModel
 from vaeseq.model.latent_space import LatentSpaceModel
 from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
 from vaeseq.model.wiring import State
@@ -24,7 +24,7 @@ from vaeseq.vae.core import Inference
 Aux = TypeVar("Aux")
 
 
-class ModelBase(LatentSpaceModel, ForecastingModel, ReplicatedModel):
+class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
     """A sequence model with the recurrent core that `hparams.vae_type` names.
 
     You write `make_encoder` and `make_decoder`, and `make_context` if x_t depends on more than

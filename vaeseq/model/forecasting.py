@@ -12,7 +12,7 @@ from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import repeat_rows
-from vaeseq.nn.types import Nest, Seed, Specs, Tensor
+from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 from vaeseq.vae.core import Inference
 
 _ROWS_AT_ONCE = 2048
@@ -202,11 +202,7 @@ class ForecastingModel(SequenceModel):
                     f"after them, not {x.shape[1]}"
                 )
         ends = convert.as_lengths(np.full([rows], time) if lengths is None else lengths, rows, time)
-        after = ends[:, None] + tf.range(steps)
-        return (
-            tf.nest.map_structure(lambda x: x[:, :time], inputs),
-            tf.nest.map_structure(lambda x: tf.gather(x, after, batch_dims=1), inputs),
-        )
+        return split_inputs(inputs, ends, time, steps)
 
     def _explain_eagerly(
         self,
@@ -234,6 +230,15 @@ class ForecastingModel(SequenceModel):
             given.evidence,
         )
         return inference, self.decoder.sample(inference.steps.obs_params, seed)
+
+
+def split_inputs(inputs: Nest, ends: tf.Tensor, time: Size, steps: Size) -> tuple[Any, Any]:
+    """Returns the first `time` steps of inputs, and the `steps` after the end of each row [B]."""
+    after = ends[:, None] + tf.range(steps)
+    return (
+        tf.nest.map_structure(lambda x: x[:, :time], inputs),
+        tf.nest.map_structure(lambda x: tf.gather(x, after, batch_dims=1), inputs),
+    )
 
 
 def _num_rows(prepared: tuple[Any, ...]) -> int:

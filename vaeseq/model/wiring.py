@@ -54,6 +54,7 @@ class WiredModel(keras.Model):
                 "set KERAS_BACKEND=tensorflow before Python starts"
             )
         super().__init__(name=name)
+        parts.check_dtype(self.dtype_policy.name, keras.config.floatx())
         self.hparams = hparams or HParams()
         parts.check_inputs_spec(inputs_spec)
         self.inputs_spec = inputs_spec
