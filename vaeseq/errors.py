@@ -23,6 +23,10 @@ class LostWorker(Stopped):
     """One of several workers has ended or did not start; the others cannot continue alone."""
 
 
+class Overflow(UsageError):
+    """A model has computed numbers that are not finite. In a training, it is `Stopped`."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns `; did you mean 'x'?` for the nearest known word, or else the list of known words."""
     known = sorted(known)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import keras
 import tensorflow as tf
 
-from vaeseq.errors import Stopped, UsageError
+from vaeseq.errors import Overflow, Stopped, UsageError
 from vaeseq.nn.support import OUT_OF_RANGE
 from vaeseq.nn.types import Nest, Size
 
@@ -80,13 +80,13 @@ def assert_samplable(params: Nest) -> Any:
 
 @contextlib.contextmanager
 def reraise_overflow() -> Iterator[None]:
-    """Raises `UsageError` for the error of `assert_samplable`."""
+    """Raises `Overflow`, a `UsageError`, for the error of `assert_samplable`."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
         if _OVERFLOW not in error.message:
             raise
-        raise UsageError(
+        raise Overflow(
             f"{_OVERFLOW}: the weights or the inputs are too large, or the temperature is too low"
         ) from None
 

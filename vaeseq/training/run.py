@@ -24,7 +24,7 @@ from typing import Any, Self
 import filelock
 from absl import logging
 
-from vaeseq.errors import LostWorker, Stopped, UsageError
+from vaeseq.errors import LostWorker, Overflow, Stopped, UsageError
 from vaeseq.training import files
 from vaeseq.training.checkpoints import CheckpointStore
 from vaeseq.training.metrics_log import Metrics, MetricsLog
@@ -206,6 +206,8 @@ class Run(files.Folder):
         except OSError as failure:
             error = failure
         newest = self._newest_checkpoint()
+        if isinstance(error, Overflow):
+            raise Stopped(f"{error}; {newest}") from error
         if isinstance(error, Stopped):
             raise type(error)(f"{error}; {newest}") from error.__cause__
         if isinstance(error, OSError):

@@ -100,6 +100,13 @@ def test_a_loss_that_is_not_finite_exits_with_1_and_suggests_a_remedy(main, tmp_
     assert "not finite; nothing was updated. Use a smaller learning_rate" in err
 
 
+def test_weights_that_overflow_in_the_last_update_stop_the_training(main, tmp_path, corpus):
+    train = ["train", "--log-dir", tmp_path / "run", "--train-corpus", corpus, "--num-steps", 1]
+    code, _, err = main(*train, "--hparams", f"{TINY},learning_rate=1e300")
+    assert code == 1 and "Traceback" not in err
+    assert re.search(r"not finite: .*; the newest checkpoint in .* is that of step 1$", err), err
+
+
 def test_everything_is_traced_once(main, tmp_path, corpus, monkeypatch):
     traced = []
 
