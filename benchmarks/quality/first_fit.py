@@ -118,7 +118,7 @@ def parse_arguments():
     parser.add_argument("--cores", nargs="+", choices=CORES, default=CORES)
     parser.add_argument("--schedules", nargs="+", choices=SCHEDULES, default=list(SCHEDULES))
     parser.add_argument(
-        "--steps", nargs="+", type=int, default=[8, 40, 200, 1000], help="rising, multiples of 8"
+        "--steps", nargs="+", type=int, default=[8, 40, 200], help="updates; rising, multiples of 8"
     )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
