@@ -156,3 +156,4 @@ def test_all_layers_lists_each_layer_once_and_before_those_in_it():
     assert places[id(model)] == 0
     assert places[id(first)] < places[id(first.own[0])]
     assert places[id(second)] < places[id(second.own[0])]
+    assert [id(x) for x in private_api.sublayers(first)] == [id(first.shared), id(first.own[0])]

@@ -14,7 +14,7 @@ from vaeseq.model.latent_space import LatentSpaceModel
 from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
 from vaeseq.model.wiring import State
 from vaeseq.nn import finite, replicas, support
-from vaeseq.nn.convert import Batch, as_lengths, stateless_seed, unpack_batch
+from vaeseq.nn.convert import Batch, as_lengths, has_structure, stateless_seed, unpack_batch
 from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.training.private_api import micro_batch, seed_states
@@ -121,6 +121,9 @@ class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
         """
         if class_weight is not None:
             raise ValueError("fit: class_weight is not supported; use sample_weight")
+        event = self.decoder.event_shape
+        if isinstance(event, tuple) and has_structure(validation_data, event):
+            validation_data = (validation_data,)  # Keras would take the second part for targets
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             data, targets, weight = validation_data
             _refuse_targets(targets)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from vaeseq import vae
 from vaeseq.context import Context, EncodeObserved
 from vaeseq.hparams import HParams
-from vaeseq.model import parts, saving
+from vaeseq.model import parts, saving, summary
 from vaeseq.nn import convert, replicas
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.dist_module import DistModule
@@ -256,14 +256,41 @@ class WiredModel(keras.Model):
             convert.as_sequences("inputs", inputs, self.inputs_spec),
         )
 
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Prints the parts of the model; the arguments are those of `keras.Model.summary`.
+
+        Each parameter counts once, in the first part that has it: the context and the core share
+        the encoder. The shapes are those of features, of the decoder's params, of c_t and of z_t,
+        or, in a core without latents, of its state; `expand_nested` also shows the layers inside.
+        """
+        observed, inputs = self._one_step()
+        prepared = self.prepare(observed, inputs)
+        contexts = self.condition(*prepared, self.initial_state(1).context).contexts
+        inference, _ = self.infer_prepared(*prepared, None, 0)
+        steps, states = inference.steps, tf.nest.flatten(inference.states)
+        latents = steps.latents if self.core.latent_size else states[:1]
+        shapes = {"encoder": [(None, self.encoded_size)]} | {
+            name: [(None, None, *x.shape[2:]) for x in tf.nest.flatten(outputs)]
+            for name, outputs in (
+                ("decoder", steps.obs_params),
+                ("context", contexts),
+                ("core", latents),
+            )
+        }
+        summary.of(self, shapes).summary(*args, **kwargs)
+
     def _call_once(self) -> None:
         """Calls every layer on one time step, which creates its weights."""
+        observed, inputs = self._one_step()
+        self.infer_prepared(*self.prepare(observed, inputs), None, 0)
+        first = tf.nest.map_structure(lambda x: x[:, 0], inputs)
+        self.context(first, self.context.initial_state(1))
+
+    def _one_step(self) -> tuple[Any, Any]:
+        """Returns observations and inputs of one row of one step, nests of [1, 1, ...]."""
 
         def zeros(spec: tf.TensorSpec) -> tf.Tensor:
             return tf.zeros([1, 1, *spec.shape], spec.dtype)
 
         observed = tf.nest.map_structure(lambda x: x[:, None], self.neutral_observations)
-        inputs = tf.nest.map_structure(zeros, self.inputs_spec)
-        self.infer_prepared(*self.prepare(observed, inputs), None, 0)
-        first = tf.nest.map_structure(lambda x: x[:, 0], inputs)
-        self.context(first, self.context.initial_state(1))
+        return observed, tf.nest.map_structure(zeros, self.inputs_spec)

@@ -46,7 +46,7 @@ def unpack_batch(data: Nest, event: Nest) -> Batch:
 
 def _without_targets(data: Nest, event: Nest) -> tuple[Nest, Tensor | None]:
     """Returns x and sample_weight of `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
-    if not isinstance(data, tuple) or (isinstance(event, tuple) and _has_structure(data, event)):
+    if not isinstance(data, tuple) or (isinstance(event, tuple) and has_structure(data, event)):
         return data, None
     if not 1 <= len(data) <= 3:
         raise ValueError(
@@ -61,7 +61,8 @@ def _without_targets(data: Nest, event: Nest) -> tuple[Nest, Tensor | None]:
     return x, sample_weight
 
 
-def _has_structure(data: Nest, structure: Nest) -> bool:
+def has_structure(data: Nest, structure: Nest) -> bool:
+    """Returns whether data have the structure of another nest."""
     try:
         tf.nest.assert_same_structure(structure, data)
     except (TypeError, ValueError):

@@ -123,3 +123,11 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
     Assumption: `_flatten_layers` lists a layer before the layers in it.
     """
     return list(model._flatten_layers())
+
+
+def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers in the attributes of a layer, without those in them.
+
+    Assumption: `_flatten_layers` can leave out the layer itself, and layers within others.
+    """
+    return list(layer._flatten_layers(include_self=False, recursive=False))
