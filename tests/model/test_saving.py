@@ -150,7 +150,7 @@ def test_a_subclass_with_inputs_hyperparameters_and_arguments_of_its_own(furnish
 
 @pytest.mark.parametrize("how", ["deepcopy", "pickle"])
 def test_copies_go_on_as_the_model_and_need_no_registered_class(how, pooled, observed):
-    model = pooled(Waves, SMALL.replace(vae_type="SRNN"), run_eagerly=True)
+    model = pooled(Waves, SMALL.replace(vae_type="RNN"), run_eagerly=True)
     fit(model, observed)
     copied = copy.deepcopy(model) if how == "deepcopy" else pickle.loads(pickle.dumps(model))
     assert copied is not model
@@ -194,6 +194,14 @@ def test_the_discriminator_of_a_policy_gradient_is_saved(path, eagerly):
     model.save(path)
     loaded = load(path, Words)
     assert_goes_on_as(model, loaded, data)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_the_old_format_of_keras_is_refused(name, pooled, tmp_path):
+    model = pooled(Waves, SMALL.replace(vae_type="RNN"), run_eagerly=True)
+    with pytest.raises(ValueError, match=r"model\.h.*5: .* only in the format \.keras"):
+        model.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_frozen_layers_stay_frozen(observed, path):

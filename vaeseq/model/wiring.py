@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -108,6 +109,19 @@ class WiredModel(keras.Model):
         for index in frozen:
             layers[index].trainable = False
         return model
+
+    def save(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Saves the model, its optimizer and its step, as `keras.Model.save` does.
+
+        Raises:
+          ValueError: for the old format of Keras, HDF5, which cannot hold such a model.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"cannot save {filepath}: sequence models are saved only in the format .keras, or "
+                "their weights alone by save_weights, in .weights.h5"
+            )
+        super().save(filepath, *args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and copies as Keras does, with weights, optimizer and step.
