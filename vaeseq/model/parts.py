@@ -12,15 +12,16 @@ from vaeseq.nn.types import Nest, Specs
 def check_dtype(policy: str, floatx: str) -> None:
     """Raises `ValueError` if Keras would create layers that do not compute in float32.
 
-    Measured on a CPU with bfloat16 instructions, one training step of RNN (512 units, 32 x 40
-    steps) and of SRNN (256 units, 32 x 100 steps): with recurrences in bfloat16 it takes 0.91 and
-    1.03 times as long as in float32, with float64 4.9 and 1.9 times. The lower precision gains
-    nothing, and the higher one is too slow for training.
+    Measured on a CPU with bfloat16 instructions, the processor time of a training step of RNN (512
+    units, 32 x 40 steps) and of SRNN (256 units, 32 x 100 steps): with recurrences in bfloat16 it
+    is 0.9 and 1.0 times that of float32, with float64 3.0 and 2.1 times. The lower precision gains
+    almost nothing, and the higher one is too slow for training.
     """
     if (policy, floatx) != ("float32", "float32"):
         raise ValueError(
-            "vaeseq computes in float32, because a training step takes as long with bfloat16 and 2 "
-            f"to 5 times as long with float64; Keras has dtype_policy {policy} and floatx {floatx}:"
+            "vaeseq computes in float32, because a training step takes 0.9 to 1.0 times as long with "
+            "bfloat16, and 2 to 3 times as long with float64; Keras has dtype_policy "
+            f"{policy} and floatx {floatx}:"
             ' call keras.config.set_floatx("float32") and '
             'keras.config.set_dtype_policy("float32") before you create the model'
         )
