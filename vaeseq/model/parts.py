@@ -19,7 +19,7 @@ def check_dtype(policy: str, floatx: str) -> None:
     """
     if (policy, floatx) != ("float32", "float32"):
         raise ValueError(
-            "vaeseq computes in float32, because a training step takes 0.9 to 1.0 times as long with "
+            "vaeseq computes in float32, because a training step takes 0.9 to 1 times as long with "
             "bfloat16, and 2 to 3 times as long with float64; Keras has dtype_policy "
             f"{policy} and floatx {floatx}:"
             ' call keras.config.set_floatx("float32") and '
