@@ -164,3 +164,26 @@ def test_other_decoders_take_gaps_of_whole_steps(observed):
         model.infer(observed, observed_mask=ELEMENTS)
     inference, _ = model.infer(np.where(STEPS[..., None], observed, np.nan), observed_mask=STEPS)
     assert np.all((inference.log_prob.numpy() != 0) == STEPS)
+
+
+def test_a_mask_of_a_wrong_shape_is_refused_after_a_right_one(pooled, observed):
+    """Keras's compiled step then knows no sizes, and would broadcast."""
+    model = pooled(Waves, GAPS.replace(vae_type="RNN"))
+    for rows in (4, 3):
+        batch = {"observed": observed[:rows], "observed_mask": ELEMENTS[:rows]}
+        model.fit(batch, verbose=0)
+    for mask in (ELEMENTS[..., :1], ELEMENTS[:, :1], STEPS[:, :1]):
+        batch = {"observed": observed, "observed_mask": mask}
+        with pytest.raises(ValueError, match=r"observed_mask must have the shape \[B, T\]"):
+            model.fit(batch, verbose=0)
+        with pytest.raises(ValueError, match=r"observed_mask must have the shape \[B, T\]"):
+            model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+
+
+def test_nan_that_is_not_said_to_be_missing_is_refused(waves, observed):
+    dirty = np.where(ELEMENTS, observed, np.nan)
+    for method in (waves.log_prob, waves.infer, waves.prime, waves.fit, waves.predict):
+        with pytest.raises(ValueError, match=r"observed has nan at .* by lengths or obs"):
+            method(dirty)
+    with pytest.raises(ValueError, match="observed has nan"):
+        waves.forecast(dirty, 2, 3)

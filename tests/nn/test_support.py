@@ -72,10 +72,12 @@ def test_limits_beyond_the_dtype_of_the_data_exclude_nothing():
     assert "has 0," in asserted(Support("Positive", low=0.5), observed)
 
 
-def test_nan_is_no_whole_number_and_otherwise_left_to_the_loss():
+def test_nan_is_no_number_and_in_compiled_code_left_to_the_loss_of_real_numbers():
     observed = np.array([[0, np.nan, 1]])
     for decoder in (codec.BetaDecoder(), codec.NormalDecoder()):
-        check_observed(decoder.support, observed)
+        with pytest.raises(UsageError, match=r"nan at \[0, 1\], .* by lengths or observed"):
+            check_observed(decoder.support, observed)
+        check_observed(decoder.support, observed, np.array([1]))
         assert asserted(decoder.support, observed) is None
     support = codec.BernoulliDecoder().support
     with pytest.raises(UsageError, match=r"has nan at \[0, 1\], but BernoulliDecoder allows whole"):

@@ -147,24 +147,42 @@ class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
         self._check_arrays(x)
         return super().evaluate(self._with_weight(x, sample_weight), **kwargs)
 
-    def _check_arrays(self, x: Any) -> None:
-        """Raises `UsageError` if NumPy data has numbers that the decoder excludes.
+    def predict(self, x: Any, **kwargs: Any) -> Inference:
+        """Returns the inference of data as NumPy arrays, as Keras does.
 
-        Data with gaps is left to the check of each batch.
+        Every batch has the same noise of the latents; see `smooth` for posteriors.
+
+        Raises:
+          ValueError: for observed numbers that the decoder excludes.
         """
+        self._check_arrays(x)
+        inference: Inference = super().predict(x, **kwargs)
+        return inference
+
+    def _check_arrays(self, x: Any) -> None:
+        """Raises `ValueError` if NumPy data is not as expected, before Keras takes it apart."""
         batch = unpack_batch(x, self.decoder.event_shape)
-        arrays, lengths = tf.nest.flatten(batch.observed), batch.lengths
-        known = all(isinstance(array, np.ndarray) and array.ndim > 1 for array in arrays)
-        if known and batch.observed_mask is None:
-            if lengths is not None:
-                lengths = as_lengths(lengths, *arrays[0].shape[:2])
-            support.check_observed(self.decoder.support, batch.observed, lengths)
+        arrays = tf.nest.flatten([batch.observed, batch.inputs, batch.observed_mask])
+        if batch.observed is None or not all(
+            array is None or isinstance(array, np.ndarray) for array in arrays
+        ):
+            return
+        row = tf.nest.map_structure(
+            lambda array: None if array is None else array[:1],
+            [batch.observed, batch.inputs, None, batch.observed_mask],
+        )
+        self.prepare(*row)  # one row shows every wrong shape
+        lengths = batch.lengths
+        if lengths is not None:
+            lengths = as_lengths(lengths, *tf.nest.flatten(batch.observed)[0].shape[:2])
+        support.check_observed(self.decoder.support, batch.observed, lengths, batch.observed_mask)
 
     def _with_weight(self, x: Any, sample_weight: Tensor | None) -> Any:
         """Returns data with its weights; Keras ignores weights without targets."""
         if sample_weight is None:
             return x
-        batch = unpack_batch(x, self.decoder.event_shape)._replace(sample_weight=sample_weight)
+        batch = unpack_batch(x, self.decoder.event_shape)
+        batch = batch._replace(sample_weight=np.asarray(sample_weight))
         return {name: value for name, value in batch._asdict().items() if value is not None}
 
     @property
@@ -221,7 +239,8 @@ class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
 
     def predict_step(self, data: Nest) -> Inference:
         """Returns the inference of one batch."""
-        inference: Inference = self(unpack_batch(data, self.decoder.event_shape), training=False)
+        batch = self._asserted(unpack_batch(data, self.decoder.event_shape))
+        inference: Inference = self(batch, training=False)
         return inference
 
     def train_step(self, data: Nest) -> Metrics:
@@ -259,7 +278,10 @@ class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
         terms = _Terms(log_prob, kl, penalty, terms.num_steps)
         checks = []
         if self._checks_numerics:
-            suspects = {"observed": data, "log_prob": log_prob, "kl": kl, "add_loss": penalty}
+            batch = unpack_batch(data, self.decoder.event_shape)
+            suspects = {"observed": batch.observed, "inputs": batch.inputs}
+            suspects |= {"sample_weight": batch.sample_weight}
+            suspects |= {"log_prob": log_prob, "kl": kl, "add_loss": penalty}
             total = log_prob + kl + penalty
             checks = [finite.assert_finite(total, suspects, variables, gradients, step + 1)]
         with tf.control_dependencies(checks):
@@ -291,6 +313,13 @@ class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
             super().make_test_function(force)
             self.test_function = finite.raise_clear_errors(self.test_function)
 
+    def make_predict_function(self, force: bool = False) -> Any:
+        """Sets `predict_function`, which raises `ValueError` if data is out of range."""
+        if self.predict_function is None or force:
+            super().make_predict_function(force)
+            self.predict_function = finite.raise_clear_errors(self.predict_function)
+        return self.predict_function
+
     @property
     def _checks_numerics(self) -> bool:
         return self.hparams.check_numerics and not self.jit_compile
@@ -301,15 +330,11 @@ class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
         The shares of all replicas add up to the terms.
         """
         batch = unpack_batch(data, self.decoder.event_shape)
+        batch = self._asserted(batch)
         steps = tf.shape(tf.nest.flatten(batch.observed)[0])[:2]
         own_steps = steps[0] * steps[1]
         if batch.lengths is not None:
-            lengths = tf.cast(batch.lengths, tf.int32)
-            if self._checks_numerics:
-                lengths = finite.assert_lengths(lengths, steps[1])
-            batch, own_steps = batch._replace(lengths=lengths), tf.reduce_sum(lengths)
-        if self._checks_numerics:
-            batch = batch._replace(observed=self._assert_observed(batch))
+            own_steps = tf.reduce_sum(batch.lengths)
         inference = self(batch, seed=seed, training=training)
         (num_steps,) = replicas.total([tf.cast(own_steps, tf.float32)])
         log_prob, kl = inference.log_prob, inference.kl
@@ -324,15 +349,26 @@ class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
             num_steps,
         )
 
-    def _assert_observed(self, batch: Batch) -> Nest:
-        """Returns the observations, which compiled code then holds to the decoder's support."""
+    def _asserted(self, batch: Batch) -> Batch:
+        """Returns a batch that compiled code holds to the number of steps and the support.
+
+        `raise_clear_errors` turns the errors into one line.
+        """
+        steps = tf.shape(tf.nest.flatten(batch.observed)[0])[1]
+        if batch.lengths is not None:
+            batch = batch._replace(lengths=tf.cast(batch.lengths, tf.int32))
+        if not self._checks_numerics:
+            return batch
+        if batch.lengths is not None:
+            batch = batch._replace(lengths=finite.assert_lengths(batch.lengths, steps))
         # Refuses other shapes first. TensorFlow drops what is computed here.
         self.prepare(batch.observed, batch.inputs, batch.lengths, batch.observed_mask)
         inside = support.assert_observed(
             self.decoder.support, batch.observed, batch.lengths, batch.observed_mask
         )
         with tf.control_dependencies([inside]):
-            return tf.nest.map_structure(tf.identity, batch.observed)
+            observed = tf.nest.map_structure(tf.identity, batch.observed)
+        return batch._replace(observed=observed)
 
     def _update_means(self, strength: tf.Tensor | float, terms: "_Terms") -> None:
         log_prob, kl, _, num_steps = terms
@@ -362,8 +398,8 @@ def _step_weights(sample_weight: Tensor, log_prob: tf.Tensor) -> tf.Tensor:
     """
     weight = tf.cast(sample_weight, tf.float32)
     rows, steps = log_prob.shape
-    expected = tf.TensorShape([rows, steps][: weight.shape.rank])
-    if weight.shape.rank not in (None, 1, 2) or not weight.shape.is_compatible_with(expected):
+    allowed = [rows], [rows, 1], [rows, steps]
+    if not any(weight.shape.is_compatible_with(shape) for shape in allowed):
         raise ValueError(
             f"sample_weight must have the shape [B] or [B, T] = {log_prob.shape}, not "
             f"{weight.shape}"

@@ -60,8 +60,8 @@ class ForecastingModel(SequenceModel):
     ) -> Any:
         """Samples futures of observed sequences.
 
-        Each future has its own sample of the latents, so the futures of a row spread as the model
-        believes they can. `vaeseq.metrics` judges them.
+        Each future has its own sample of the latents from q(z | x), the approximate posterior given
+        the past, so the futures of a row spread as far as q is right. `vaeseq.metrics` judges them.
 
         Args:
           observed, lengths, observed_mask: see `infer`.
@@ -146,9 +146,9 @@ class ForecastingModel(SequenceModel):
 
         Returns:
           Posterior means, deviations and samples of z, log-likelihoods of each step, and
-          reconstructions. Sums of `bound` over the steps are the importance-weighted bound of
-          `log_prob` with N samples. What is behind `lengths` is 0 in `log_prob`, `kl` and `bound`,
-          and has no meaning elsewhere.
+          reconstructions. The sum of `bound` over the steps is an importance-weighted bound with N
+          samples, as that of `log_prob` with other noise; it is exact without latents. What is
+          behind `lengths` is 0 in `log_prob`, `kl` and `bound`, and has no meaning elsewhere.
 
         Raises:
           ValueError: if an argument is not as expected.

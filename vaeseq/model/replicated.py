@@ -21,9 +21,10 @@ class ReplicatedModel(NoSymbolicBuild, keras.Model):
     `vaeseq.nn.replicas.total`. With one replica, everything is as in Keras.
     """
 
-    # As in Keras, both are None until they are made.
+    # As in Keras, they are None until they are made.
     train_function: TrainFunction
     test_function: TrainFunction
+    predict_function: Callable[[Iterator[Nest]], Any]
 
     @property
     def is_replicated(self) -> bool:

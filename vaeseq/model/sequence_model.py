@@ -87,7 +87,9 @@ class SequenceModel(WiredModel):
 
         The arguments are those of `infer`.
         """
-        samples = num_samples or self.hparams.log_prob_samples
+        samples = self.hparams.log_prob_samples if num_samples is None else num_samples
+        if samples < 1:
+            raise ValueError(f"num_samples must be at least 1, not {samples}")
         if self.core.latent_size == 0:
             samples = 1
         prepared = self.prepare(observed, inputs, lengths, observed_mask)

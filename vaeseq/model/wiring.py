@@ -56,6 +56,8 @@ class WiredModel(keras.Model):
             )
         super().__init__(name=name)
         parts.check_dtype(self.dtype_policy.name, keras.config.floatx())
+        if not isinstance(hparams, HParams | None):
+            raise TypeError(f"hparams must be a vaeseq.HParams, not {hparams!r}")
         self.hparams = hparams or HParams()
         parts.check_inputs_spec(inputs_spec)
         self.inputs_spec = inputs_spec

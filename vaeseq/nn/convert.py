@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 
+WRONG_MASK = "observed_mask must have the shape [B, T] or that of the observations"
+"""The message of an error that compiled code raises."""
+
 
 class Batch(NamedTuple):
     """What a batch of training or test data holds; None for what it does not have."""
@@ -116,14 +119,18 @@ def as_mask(mask: Nest, observed: Nest, elementwise: Nest) -> Nest:
                 f"observed_mask must have the shape [B, T] = {x.shape[:2]} or that of the "
                 f"observations, {x.shape}, not {each.shape}"
             )
+        sizes = tf.unstack(tf.shape(x))
         if each.shape.rank == 2:
-            each = tf.reshape(each, [*tf.unstack(tf.shape(each)), *[1] * (x.shape.rank - 2)])
+            sizes = [*sizes[:2], *[1] * (x.shape.rank - 2)]
         elif not may_be_elementwise:
             raise ValueError(
                 "observed_mask must have the shape [B, T]: this decoder's elements depend on each "
                 "other, so an observation can only be missing as a whole"
             )
-        return tf.broadcast_to(each, tf.shape(x))
+        # Sizes that are known only when compiled code runs must not be broadcast, either.
+        is_right = tf.equal(tf.size(each), tf.reduce_prod(sizes))
+        with tf.control_dependencies([tf.debugging.Assert(is_right, [WRONG_MASK])]):
+            return tf.broadcast_to(tf.reshape(each, sizes), tf.shape(x))
 
     return tf.nest.map_structure(expand, observed, mask, elementwise)
 

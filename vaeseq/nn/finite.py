@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from vaeseq.errors import Overflow, Stopped, UsageError
+from vaeseq.nn.convert import WRONG_MASK
 from vaeseq.nn.support import OUT_OF_RANGE
 from vaeseq.nn.types import Nest, Size
 
@@ -132,6 +133,8 @@ def raise_clear_errors(function: Callable[[Data], Result]) -> Callable[[Data], R
             lengths = _LENGTHS.search(error.message)
             if lengths:
                 raise ValueError(lengths[0]) from None
+            if WRONG_MASK in error.message:
+                raise ValueError(WRONG_MASK) from None
             observed = OUT_OF_RANGE.search(error.message)
             if observed:
                 raise UsageError(observed[0]) from None
@@ -141,8 +144,16 @@ def raise_clear_errors(function: Callable[[Data], Result]) -> Callable[[Data], R
             if not found:
                 raise
             raise Stopped(
-                f"step {found[1]}: {found[2]} not finite; nothing was updated. Use a smaller "
-                "learning_rate or clip_gradient_norm, and check the data for such values"
+                f"step {found[1]}: {found[2]} not finite; nothing was updated. {_advice(found[2])}"
             ) from None
 
     return wrapped
+
+
+def _advice(names: str) -> str:
+    if names.split(",")[0] in ("observed", "inputs", "sample_weight"):
+        return (
+            "The data has such values: say what is missing by lengths or observed_mask, and leave "
+            "out the rest"
+        )
+    return "Use a smaller learning_rate or clip_gradient_norm, and check the data for such values"

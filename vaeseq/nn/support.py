@@ -62,7 +62,7 @@ def check_observed(
     lengths: Tensor | None = None,
     observed_mask: Nest | None = None,
 ) -> None:
-    """Raises an error if observed sequences have numbers that their decoder excludes.
+    """Raises an error if observed sequences have numbers that their decoder excludes, or NaN.
 
     Args:
       support: the decoder's, a nest of `Support`.
@@ -76,19 +76,23 @@ def check_observed(
     Raises:
       UsageError: names the decoder, the number, its index, and what is allowed.
     """
-    for each, values, mask in _bounded(support, observed, observed_mask):
+    for each, values, mask in _parts(support, observed, observed_mask):
         if any(map(tf.is_symbolic_tensor, (values, lengths, mask))):
             continue
         values = np.asarray(values)
         values = values.astype(np.uint8) if values.dtype == bool else values
-        outside = each.excludes(values)
+        outside = each.excludes(values) | np.isnan(values)
         if lengths is not None:
             outside &= _expand(np.arange(values.shape[1]) < np.asarray(lengths)[:, None], outside)
         if mask is not None:
             outside &= _expand(np.asarray(mask, bool), outside)
         if outside.any():
             index = tuple(map(int, np.argwhere(outside)[0]))
-            raise UsageError(f"observed has {values[index]:g} at {list(index)}, but {each}")
+            hint = "; if something is missing, say so by lengths or observed_mask"
+            value = values[index]
+            raise UsageError(
+                f"observed has {value:g} at {list(index)}, but {each}{hint * bool(np.isnan(value))}"
+            )
 
 
 def assert_observed(
@@ -102,14 +106,15 @@ def assert_observed(
     Returns:
       A tensor for `tf.control_dependencies`.
     """
-    parts = _bounded(support, observed, observed_mask)
-    return tf.reduce_all([True, *(_assert_inside(*part, lengths) for part in parts)])
+    parts = _parts(support, observed, observed_mask)
+    checks = [_assert_inside(*part, lengths) for part in parts if part[0].is_bounded]
+    return tf.reduce_all([True, *checks])
 
 
-def _bounded(
+def _parts(
     support: Nest, observed: Nest, observed_mask: Nest | None
 ) -> Iterator[tuple[Support, Any, Any]]:
-    """Yields each support that excludes numbers, with the observations of that part and their mask.
+    """Yields each support with the observations of that part and their mask.
 
     One mask may serve all parts.
     """
@@ -117,8 +122,7 @@ def _bounded(
     masks = tf.nest.flatten(observed_mask)
     masks = masks * len(parts) if len(masks) == 1 else masks
     if len(supports) == len(parts) == len(masks):
-        triples = zip(supports, parts, masks, strict=True)
-        yield from (triple for triple in triples if triple[0].is_bounded)
+        yield from zip(supports, parts, masks, strict=True)
 
 
 def _expand(mask: Any, x: Any) -> Any:
