@@ -38,6 +38,17 @@ def test_log_prob_of_a_frame_is_the_sum_over_keys(levels, small_model):
     np.testing.assert_allclose(inference.log_prob, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("levels", [0, 2])
+def test_keys_that_depend_on_each_other(levels, small_model):
+    model = small_model(decoder="nade", nade_hidden=4, velocity_levels=levels)
+    rolls = (random_rolls(40) == 0).astype(np.uint8) * (1 + levels)
+    before = model.evaluate(rolls, verbose=0, return_dict=True)["loss"]
+    model.fit(rolls, epochs=4, verbose=0)
+    assert model.evaluate(rolls, verbose=0, return_dict=True)["loss"] < before
+    generated = model.to_rolls(model.generate(2, 5))
+    assert generated.shape == (2, 5, KEYS) and generated.max() <= 1 + levels
+
+
 def test_scoring_pieces_together_equals_scoring_each_alone(small_model):
     model = small_model()
     frames, lengths = random_rolls(3, (30,)), [5, 17, 8]

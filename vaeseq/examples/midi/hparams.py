@@ -46,11 +46,12 @@ class MidiHParams(HParams):
     )
     decoder: str = hparam(
         "keys",
-        'The distribution of a frame. "keys": independent keys; "beta_count": a Beta distribution'
-        ' for each key and a count of sounding keys (VAE-Seq, 2018); "melody": one symbol for the'
-        " highest voice.",
-        choices=("keys", "beta_count", "melody"),
+        'The distribution of a frame. "keys": independent keys; "nade": each key given those below '
+        'it; "beta_count": a Beta distribution for each key and a count of sounding keys (VAE-Seq, '
+        '2018); "melody": one symbol for the highest voice.',
+        choices=("keys", "nade", "beta_count", "melody"),
     )
+    nade_hidden: int = hparam(128, "The hidden units of decoder=nade.", low=1, high=1 << 16)
     history_size: int = hparam(1, "The number of frames in the context.", low=1, high=1 << 12)
     history_encoder_fc_layers: tuple[int, ...] = hparam(
         (128,),

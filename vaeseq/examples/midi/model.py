@@ -21,7 +21,8 @@ class MidiModel(ModelBase):
 
     The observations depend on `hparams.decoder`:
 
-    * "keys": the rolls themselves, uint8 [B, T, keys].
+    * "keys", "nade": the rolls themselves, uint8 [B, T, keys]. With "keys", the keys of a frame are
+      independent; with "nade", each depends on those below it.
     * "melody": symbols (see `music.melody`), uint8 [B, T].
     * "beta_count", the model of VAE-Seq (2018): a score for each key, float32 [B, T, keys], 0.95
       if it sounds and 0.05 if not; and the number of sounding keys, at most 10, int32 [B, T].
@@ -57,6 +58,8 @@ class MidiModel(ModelBase):
             )
         elif self.hparams.decoder == "melody":
             keys = codec.CategoricalDecoder(melody.SYMBOLS, dtype="uint8")
+        elif self.hparams.decoder == "nade":
+            keys = codec.NADEDecoder(shape, self.hparams.nade_hidden, self.num_states, "uint8")
         elif self.num_states == 2:
             keys = codec.BernoulliDecoder(shape, dtype="uint8")
         else:
@@ -84,7 +87,7 @@ class MidiModel(ModelBase):
         Returns:
           Observations without the batch dimension, or with it if the rolls have one.
         """
-        if self.hparams.decoder == "keys":
+        if self.hparams.decoder in ("keys", "nade"):
             return rolls
         if self.hparams.decoder == "melody":
             return melody.from_rolls(rolls, strike_first_frame)
@@ -96,7 +99,7 @@ class MidiModel(ModelBase):
 
         With "beta_count", the keys with the highest scores sound, as many as the count says.
         """
-        if self.hparams.decoder == "keys":
+        if self.hparams.decoder in ("keys", "nade"):
             return np.asarray(observed)
         if self.hparams.decoder == "melody":
             return melody.to_rolls(np.asarray(observed))
