@@ -213,7 +213,9 @@ def _sample(decoder: NADEDecoder, params: NADEParams, seed: Tensor) -> tf.Tensor
         change = tf.gather(decoder.W, at * (decoder.num_states - 1) + state)
         hidden += tf.where(found[:, None], change, 0.0)
         x += tf.one_hot(index, K, dtype=tf.int32) * (state[:, None] + 1)
-        return i + 1, index, hidden, x
+        # A loop keeps its shapes, of which the computation above knows less.
+        kept = zip((index, hidden, x), (last, start[2], start[3]), strict=True)
+        return i + 1, *(tf.ensure_shape(new, old.shape) for new, old in kept)
 
     start = 0, tf.fill([N], -1), params.hidden, tf.zeros([N, K], tf.int32)
     return tf.while_loop(
