@@ -147,8 +147,8 @@ class ForecastingModel(SequenceModel):
         Returns:
           Posterior means, deviations and samples of z, log-likelihoods of each step, and
           reconstructions. The sum of `bound` over the steps is an importance-weighted bound with N
-          samples, as that of `log_prob` with other noise; it is exact without latents. What is
-          behind `lengths` is 0 in `log_prob`, `kl` and `bound`, and has no meaning elsewhere.
+          samples, like that of `log_prob` but with other noise; it is exact without latents. What
+          is behind `lengths` is 0 in `log_prob`, `kl` and `bound`, and has no meaning elsewhere.
 
         Raises:
           ValueError: if an argument is not as expected.
