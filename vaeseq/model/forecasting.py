@@ -11,7 +11,7 @@ from vaeseq.hparams import HParams
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
-from vaeseq.nn.sequences import repeat_rows
+from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 from vaeseq.vae.core import Inference
 
@@ -83,11 +83,10 @@ class ForecastingModel(SequenceModel):
 
         def draw(samples: int, seed: tf.Tensor) -> Any:
             state = self._prime(*prepared, None, tf.constant(samples), seed)
-            rows = tf.nest.flatten(state)[0].shape[0]
             repeated = repeat_rows(following, samples)
-            return self.extend(state, rows, steps, repeated, temperature, seed)[0]
+            return self.extend(state, num_rows(state), steps, repeated, temperature, seed)[0]
 
-        return _draw(draw, _num_rows(prepared), num_samples, seed)
+        return _draw(draw, num_rows(prepared[0]), num_samples, seed)
 
     def impute(
         self,
@@ -125,7 +124,7 @@ class ForecastingModel(SequenceModel):
             known = repeat_rows((is_observed, values), samples)
             return tf.nest.map_structure(tf.where, *known, sampled)
 
-        return _draw(draw, _num_rows(prepared), num_samples, seed)
+        return _draw(draw, num_rows(prepared[0]), num_samples, seed)
 
     def smooth(
         self,
@@ -161,7 +160,7 @@ class ForecastingModel(SequenceModel):
             terms = inference.log_prob, inference.kl, inference.log_ratio
             return (*steps.posterior, steps.latents, *terms, sampled)
 
-        samples = _draw(draw, _num_rows(prepared), num_samples, seed)
+        samples = _draw(draw, num_rows(prepared[0]), num_samples, seed)
         loc, scale, latents, log_prob, kl, log_ratio, sampled = samples
         if self.core.has_sequence_latent:  # the posterior of the first step is that of all
             loc, scale = (np.broadcast_to(x[:, :, :1], x.shape) for x in (loc, scale))
@@ -217,18 +216,8 @@ class ForecastingModel(SequenceModel):
         Both have B * num_samples rows; those of a row follow each other.
         """
         noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
-        state = self.initial_state(tf.shape(tf.nest.flatten(observed)[0])[0])
-        given = self.condition(observed, inputs, lengths, state.context)
-        given, core_state, lengths = repeat_rows((given, state.core, lengths), num_samples)
-        rows, time = tf.unstack(tf.shape(tf.nest.flatten(given.observed)[0])[:2])
-        inference = self.core.infer(
-            given.contexts,
-            given.observed,
-            core_state,
-            self.noise(rows, time, noise_seed),
-            lengths,
-            given.evidence,
-        )
+        prepared = observed, inputs, lengths
+        inference, _ = self.infer_prepared(*prepared, None, noise_seed, num_samples)
         return inference, self.decoder.sample(inference.steps.obs_params, seed)
 
 
@@ -241,19 +230,13 @@ def split_inputs(inputs: Nest, ends: tf.Tensor, time: Size, steps: Size) -> tupl
     )
 
 
-def _num_rows(prepared: tuple[Any, ...]) -> int:
-    return int(tf.nest.flatten(prepared[0])[0].shape[0])
-
-
-def _draw(
-    draw: Callable[[int, tf.Tensor], Any], num_rows: int, num_samples: int, seed: Seed
-) -> Any:
+def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, seed: Seed) -> Any:
     """Draws samples of each row, some at a time; returns a nest of NumPy arrays [N, B, ...].
 
     Args:
       draw: returns a nest of [B * n, ...], where the n samples of a row follow each other, given n
         and a seed.
-      num_rows: B.
+      rows: B.
       num_samples: N.
       seed: of the samples.
 
@@ -264,7 +247,7 @@ def _draw(
         raise ValueError(f"num_samples must be at least 1, not {num_samples}")
 
     def parts() -> Iterator[Any]:
-        at_once = max(1, _ROWS_AT_ONCE // num_rows)
+        at_once = max(1, _ROWS_AT_ONCE // rows)
         for start in range(0, num_samples, at_once):
             samples = min(at_once, num_samples - start)
             folded = tf.random.experimental.stateless_fold_in(stateless_seed(seed), start)

@@ -10,7 +10,7 @@ from vaeseq.hparams import HParams
 from vaeseq.model.wiring import State, WiredModel
 from vaeseq.nn import convert, finite
 from vaeseq.nn.convert import stateless_seed
-from vaeseq.nn.sequences import last, repeat_rows
+from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.vae import objectives
 from vaeseq.vae.core import Inference
@@ -166,7 +166,7 @@ class SequenceModel(WiredModel):
         """
         given = [nest for nest in (state, prefix, inputs) if nest is not None]
         if batch_size is None:
-            batch_size = max([1, *(_num_rows(nest) for nest in given)])
+            batch_size = max([1, *(num_rows(nest) for nest in given)])
         if sequence_size is None:
             steps = [int(x.shape[1]) for x in tf.nest.flatten(inputs) if x is not None]
             sequence_size = steps[0] if steps else self.hparams.sequence_size
@@ -184,7 +184,7 @@ class SequenceModel(WiredModel):
         return self.extend(state, batch_size, sequence_size, inputs, temperature, seed)[0]
 
     def _state_after(self, prefix: Nest, batch_size: int, seed: Seed) -> State:
-        rows = _num_rows(prefix)
+        rows = num_rows(prefix)
         if rows not in (1, batch_size):
             raise ValueError(f"prefix must have 1 or batch_size = {batch_size} rows, not {rows}")
         return self.prime(prefix, batch_size // rows, seed=seed)
@@ -216,7 +216,7 @@ class SequenceModel(WiredModel):
         """
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
-        rows = _num_rows(state)
+        rows = num_rows(state)
         if rows != batch_size:
             raise ValueError(
                 f"the state has {rows} rows, not batch_size = {batch_size}; `prime` returns a "
@@ -279,17 +279,7 @@ class SequenceModel(WiredModel):
         num_samples: tf.Tensor,
         seed: tf.Tensor,
     ) -> State:
-        batch, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
-        state = state or self.initial_state(batch)
-        given = self.condition(observed, inputs, lengths, state.context)
-        if self.core.latent_size:  # without latents, all samples of a row are the same
-            given, state, lengths = repeat_rows((given, state, lengths), num_samples)
-        noise = self.noise(tf.shape(tf.nest.flatten(state.core)[0])[0], time, seed)
-        _, states = self.core.unroll(given.contexts, state.core, noise, given.evidence)
-        after = last(State(given.context_states, states), lengths)
-        return after if self.core.latent_size else repeat_rows(after, num_samples)
-
-
-def _num_rows(nest: Nest) -> int:
-    """Returns B of a nest of [B, ...]; 1 if the nest is empty."""
-    return next((int(x.shape[0]) for x in tf.nest.flatten(nest)), 1)
+        if self.core.latent_size:
+            return self.infer_prepared(observed, inputs, lengths, state, seed, num_samples)[1]
+        after = self.infer_prepared(observed, inputs, lengths, state, seed)[1]
+        return repeat_rows(after, num_samples)  # all samples of a row are the same

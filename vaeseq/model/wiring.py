@@ -17,7 +17,7 @@ from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.masked import Masked, MaskedEncoder
-from vaeseq.nn.sequences import last, replace_padding
+from vaeseq.nn.sequences import last, repeat_rows, replace_padding
 from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 from vaeseq.training.private_api import all_layers
@@ -224,16 +224,23 @@ class WiredModel(keras.Model):
         lengths: tf.Tensor | None,
         state: State | None,
         seed: Seed,
+        num_samples: Size | None = None,
     ) -> tuple[Inference, State]:
-        """Infers the latents of sequences from `prepare`; see `infer`."""
-        batch, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
-        state = state or self.initial_state(batch)
+        """Infers the latents of sequences from `prepare`; see `infer`.
+
+        With `num_samples`, the latents of each row are sampled so many times. The results then have
+        B * num_samples rows, and those of a row follow each other.
+        """
+        state = state or self.initial_state(tf.shape(tf.nest.flatten(observed)[0])[0])
         given = self.condition(observed, inputs, lengths, state.context)
+        if num_samples is not None:  # what depends on the observations alone is computed once
+            given, state, lengths = repeat_rows((given, state, lengths), num_samples)
+        rows, time = tf.unstack(tf.shape(tf.nest.flatten(given.observed)[0])[:2])
         inference = self.core.infer(
             given.contexts,
-            observed,
+            given.observed,
             state.core,
-            self.noise(batch, time, seed),
+            self.noise(rows, time, seed),
             lengths,
             given.evidence,
         )

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import tensorflow as tf
 
-from vaeseq.nn.types import Size
+from vaeseq.nn.types import Nest, Size
 
 Inputs = TypeVar("Inputs")
 Outputs = TypeVar("Outputs")
@@ -96,6 +96,11 @@ def replace_padding(sequence: Inputs, lengths: tf.Tensor, value: Inputs) -> Inpu
 def repeat_rows(nest: Outputs, times: Size) -> Outputs:
     """Repeats each row of a nest of [B, ...]: [B * times, ...]; None stays None."""
     return tf.nest.map_structure(lambda x: None if x is None else tf.repeat(x, times, axis=0), nest)
+
+
+def num_rows(nest: Nest) -> int:
+    """Returns B of a nest of tensors [B, ...]; 1 if the nest is empty."""
+    return next((int(x.shape[0]) for x in tf.nest.flatten(nest)), 1)
 
 
 def swap_time_batch(x: tf.Tensor) -> tf.Tensor:
