@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tests.conftest import assert_close
+from tests.conftest import SMALL, assert_close
 from vaeseq import codec
 
 
@@ -62,8 +62,9 @@ def test_impossible_sizes_and_parameters_are_refused():
         codec.GaussianMixtureDecoder(2, 0)
     with pytest.raises(ValueError, match="Laplace has no parameter 'sigma'; it has loc, scale"):
         codec.TFPDecoder(tfd.Laplace, ["loc", "sigma"])
-    with pytest.raises(ValueError, match="ConvDecoder needs a decoder of independent pixels"):
-        codec.ConvDecoder(None, codec.NADEDecoder([4, 4], 2))
+    for decoder in (codec.GaussianMixtureDecoder(4, 2), codec.NADEDecoder([16], 2)):
+        with pytest.raises(ValueError, match="ConvDecoder needs a NADEDecoder or a decoder of"):
+            codec.ConvDecoder(None, decoder)
 
 
 def test_images_keep_their_places():
@@ -73,3 +74,16 @@ def test_images_keep_their_places():
         params = decoder(decoder.flatten_maps(maps))
         first = params[0] if isinstance(decoder, codec.NormalDecoder) else params[0][..., 0]
         np.testing.assert_array_equal(first[0], maps[0, ..., 0])
+
+
+@pytest.mark.parametrize("shape", [[4, 6], [4, 6, 2]])
+def test_convolutions_give_each_pixel_of_a_nade_its_bias(shape):
+    """The bias of a pixel depends on the maps there alone, that of the hidden units on none."""
+    pixels = codec.NADEDecoder(shape, hidden=3, num_states=3)
+    decoder = codec.ConvDecoder(SMALL, pixels, [2, 4])
+    features = tf.random.stateless_normal([5, 7], [0, 1])
+    params = decoder(features)
+    bias = tf.reshape(params.bias, [5, *shape, 2])
+    np.testing.assert_array_equal(bias, decoder._maps(features))
+    np.testing.assert_array_equal(params.hidden, decoder.shared(features))
+    assert params.hidden.shape == (5, 3)

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from vaeseq.codec.elementwise import ElementwiseDecoder
+from vaeseq.codec.nade import NADEDecoder
 from vaeseq.codec.wrapped import WrappedDecoder
 from vaeseq.hparams import HParams
 from vaeseq.nn.dropout import Dropout
@@ -45,31 +46,36 @@ class ConvObsEncoder(keras.layers.Layer):
 class ConvDecoder(WrappedDecoder):
     """Dropout, a dense layer, and transposed convolutions with stride 2, then `decoder`.
 
+    The params that belong to no pixel, the hidden units of `NADEDecoder`, come from a dense layer
+    of their own.
+
     Args:
       hparams: the hyperparameters.
-      decoder: the distribution of images [height, width] or [height, width, channels], with
-        independent pixels, such as `BernoulliDecoder`. If they depend on each other, as with
-        `NADEDecoder`, use `MLPObsDecoder`.
+      decoder: the distribution of images [height, width] or [height, width, channels]: one of
+        independent pixels, such as `BernoulliDecoder`, or `NADEDecoder`, whose pixels depend on
+        those above them and to their left.
       filters: the number of filters of each layer, in the order of the encoder: the last is the
         first here.
       name: the layer's name.
 
     Raises:
-      ValueError: if `decoder` is not one of independent pixels of images.
+      ValueError: if `decoder` is none of these, or not one of images.
     """
 
     def __init__(
         self,
         hparams: HParams,
-        decoder: ElementwiseDecoder,
+        decoder: ElementwiseDecoder | NADEDecoder,
         filters: Sequence[int] = (16, 32),
         name: str | None = None,
     ):
-        if not isinstance(decoder, ElementwiseDecoder) or len(decoder.event_shape) not in (2, 3):
+        is_known = isinstance(decoder, ElementwiseDecoder | NADEDecoder)
+        if not is_known or len(decoder.event_shape) not in (2, 3):
             raise ValueError(
-                "ConvDecoder needs a decoder of independent pixels with the event shape [height, "
-                "width] or [height, width, channels], such as codec.BernoulliDecoder([16, 16]), "
-                f"not {type(decoder).__name__} of {decoder.event_shape}"
+                "ConvDecoder needs a NADEDecoder or a decoder of independent pixels with the event "
+                "shape [height, width] or [height, width, channels], such as "
+                f"codec.BernoulliDecoder([16, 16]), not {type(decoder).__name__} of "
+                f"{decoder.event_shape}"
             )
         super().__init__(decoder, name=name)
         self.image_shape = decoder.event_shape.as_list()
@@ -81,7 +87,9 @@ class ConvDecoder(WrappedDecoder):
         self.dense = keras.layers.Dense(
             math.prod(self.small) * filters[-1], activation=hparams.activation
         )
-        outputs = [*reversed(filters[:-1]), decoder.param_size // (height * width)]
+        shared = decoder.num_shared_params
+        self.shared = keras.layers.Dense(shared) if shared else None
+        outputs = [*reversed(filters[:-1]), (decoder.param_size - shared) // (height * width)]
         activations = [hparams.activation] * (len(filters) - 1) + [None]
         self.convolutions = tuple(
             keras.layers.Conv2DTranspose(n, _KERNEL, 2, "same", activation=activation)
@@ -89,12 +97,18 @@ class ConvDecoder(WrappedDecoder):
         )
 
     def network(self, features: tf.Tensor) -> tf.Tensor:
-        """Returns the params of all pixels, [N, decoder.param_size]."""
-        x = self.dense(self.dropout(features))
+        """Returns the params of all pixels and those of none, [N, decoder.param_size]."""
+        features = self.dropout(features)
+        maps = self.flatten_maps(self._maps(features))
+        return maps if self.shared is None else tf.concat([maps, self.shared(features)], axis=-1)
+
+    def _maps(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns the params in the place of their pixels, [N, *image_shape, P]."""
+        x = self.dense(features)
         x = tf.reshape(x, [tf.shape(x)[0], *self.small, self.first_filters])
         for convolution in self.convolutions:
             x = convolution(x)
         shape = self.image_shape
         x = x[:, : shape[0], : shape[1]]
         params = x.shape[-1] // math.prod(shape[2:])
-        return self.flatten_maps(tf.reshape(x, [tf.shape(x)[0], *shape, params]))
+        return tf.reshape(x, [tf.shape(x)[0], *shape, params])

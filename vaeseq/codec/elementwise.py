@@ -26,6 +26,7 @@ class ElementwiseDecoder(DistModule):
 
     event_shape: tf.TensorShape
     event_dtype: tf.DType
+    num_shared_params = 0  # that belong to no single element
     _params_per_element = 1
 
     def __init__(self, event_shape: Sequence[int], dtype: str | tf.DType, name: str | None = None):

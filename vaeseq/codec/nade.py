@@ -26,6 +26,7 @@ from tensorflow_probability import distributions as tfd
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.support import Support
 from vaeseq.nn.types import Tensor
+from vaeseq.training import memory
 
 
 class NADEParams(NamedTuple):
@@ -52,7 +53,7 @@ class NADEDecoder(DistModule):
       name: the layer's name.
 
     Raises:
-      ValueError: if a size is too small.
+      ValueError: if a size is too small, or if W and V do not fit into the machine's memory.
     """
 
     event_shape: tf.TensorShape
@@ -77,6 +78,13 @@ class NADEDecoder(DistModule):
         self.hidden, self.num_states = hidden, num_states
         self.num_elements = math.prod(event_shape)
         self.num_logits = self.num_elements * (num_states - 1)
+        memory.require(
+            2 * self.num_logits * hidden * tf.float32.size,
+            f"NADEDecoder: weights of {self.num_logits} logits (event_shape {list(event_shape)}, "
+            f"{num_states} states) x hidden={hidden}",
+            "use a smaller event or fewer hidden units",
+        )
+        self.num_shared_params = hidden  # that belong to no single element
         self.param_size = self.num_logits + hidden
         self.activation: Callable[[tf.Tensor], tf.Tensor] = keras.activations.get(activation)
 
@@ -99,6 +107,10 @@ class NADEDecoder(DistModule):
         """Splits features [N, param_size]."""
         bias, hidden = tf.split(features, [self.num_logits, self.hidden], axis=-1)
         return NADEParams(bias, hidden, tf.ones_like(bias[..., :1]))
+
+    def flatten_maps(self, maps: tf.Tensor) -> tf.Tensor:
+        """Returns b in the place of its elements [N, *event_shape, S - 1] as [N, K (S - 1)]."""
+        return tf.reshape(maps, [tf.shape(maps)[0], self.num_logits])
 
     def dist(self, params: NADEParams) -> tfd.Distribution:
         """Returns the joint distribution of the elements."""
