@@ -48,6 +48,14 @@ def tempo(delta, microseconds):
     return variable(delta) + b"\xff\x51\x03" + microseconds.to_bytes(3, "big")
 
 
+def meter(delta, numerator, power):
+    return variable(delta) + bytes([0xFF, 0x58, 4, numerator, power, 24, 8])
+
+
+def key(delta, sharps, minor=0):
+    return variable(delta) + bytes([0xFF, 0x59, 2, sharps % 256, minor])
+
+
 def program(delta, number, channel=0):
     return variable(delta) + bytes([0xC0 | channel, number])
 
@@ -72,6 +80,20 @@ def test_tempo_changes_are_followed():
 def test_the_last_of_several_tempos_at_a_tick_counts_in_any_track():
     data = file(tempo(0, 250_000), tempo(0, 1_000_000) + on(0, 60) + off(480, 60))
     assert seconds(data).end == 1.0
+
+
+def test_meters_and_keys_are_parsed():
+    data = file(meter(0, 3, 2) + key(0, -3, 1) + meter(1440, 6, 3), key(480, 7))
+    midi = midi_file.parse(data)
+    assert midi.time_signatures == ((0, 3, 4), (1440, 6, 8))
+    assert [x.bar for x in midi.time_signatures] == [3, 3]
+    assert midi.key_signatures == ((0, -3, True), (480, 7, False))
+
+
+def test_meters_and_keys_that_make_no_sense_are_ignored():
+    data = file(meter(0, 0, 2) + meter(1, 4, 255) + key(0, 8) + key(1, -128) + key(1, 0, 2))
+    midi = midi_file.parse(data)
+    assert (midi.time_signatures, midi.key_signatures) == ((), ())
 
 
 def test_time_codes_give_seconds_but_no_beats():
@@ -143,7 +165,7 @@ def test_too_many_notes_are_refused():
 
 @pytest.mark.parametrize("name", ["pedals", "tempos", "distant tempos"])
 def test_too_many_changes_of_the_pedal_and_the_tempo_are_refused(name):
-    with pytest.raises(Refused, match="more than 300000 changes of the pedal and the tempo"):
+    with pytest.raises(Refused, match="more than 300000 changes of pedal, tempo, meter and key"):
         midi_file.parse(file(HOSTILE[name](3_100_000)))
 
 
@@ -169,6 +191,7 @@ HOSTILE = {  # tracks of about n bytes
     "pedals": lambda n: b"\x00\xb0\x40\x7f" + b"\x01\x40\x00\x01\x40\x7f" * (n // 6),
     "tempos": lambda n: tempo(1, 1) * (n // 7),
     "distant tempos": lambda n: b"\xff\xff\xff\x7f\xff\x51\x03\x00\x00\x01" * (n // 10),
+    "meters": lambda n: meter(1, 3, 2) * (n // 8),
     "tracks": lambda n: chunk(b"MTrk", b"") * (n // 8),
 }
 

@@ -7,6 +7,7 @@ of any length and take about 25 microseconds per event, i.e. 8 seconds for a fil
 The format: MIDI 1.0 Detailed Specification, "Standard MIDI Files 1.0" (RP-001).
 """
 
+import itertools
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,13 +20,15 @@ DRUMS = 128  # the program number given to channel 10, after the 128 of General 
 MAX_BYTES = 16 << 20
 _MAX_TRACKS = 1024
 _MAX_NOTES = 100_000
-_MAX_CHANGES = 300_000  # of the pedal and the tempo
+_MAX_CHANGES = 300_000  # of the pedal, the tempo, the meter and the key
 _MAX_SECONDS = 6 * 3600
 _DRUM_CHANNEL = 9
 _SUSTAIN = 64
 _DEFAULT_TEMPO = 500_000  # microseconds per beat
 _META, _SYSEX, _SYSEX_END = 0xFF, 0xF0, 0xF7
-_TEMPO_META = 0x51
+_TEMPO, _TIME_SIGNATURE, _KEY_SIGNATURE = 0x51, 0x58, 0x59
+_META_BYTES = {_TEMPO: 3, _TIME_SIGNATURE: 4, _KEY_SIGNATURE: 2}  # the others are ignored
+_MAX_SHARPS, _MAX_UNIT = 7, 6  # a beat is at least a 64th
 
 
 class Refused(Exception):
@@ -47,13 +50,36 @@ class Notes(NamedTuple):
         return Notes._make([*(column[chosen] for column in self[:-1]), self.length])
 
 
+class TimeSignature(NamedTuple):
+    """A meter, such as 3/4, and the tick at which it begins."""
+
+    tick: int
+    numerator: int
+    denominator: int
+
+    @property
+    def bar(self) -> float:
+        """The length of a bar in beats, i.e. in quarter notes."""
+        return 4 * self.numerator / self.denominator
+
+
+class KeySignature(NamedTuple):
+    """A key and the tick at which it begins."""
+
+    tick: int
+    sharps: int  # negative for flats
+    minor: bool
+
+
 class MidiFile(NamedTuple):
-    """The notes of a file, with times in ticks, and its tempos."""
+    """The notes of a file, with times in ticks, its tempos and its signatures."""
 
     notes: Notes
     tempo_ticks: np.ndarray  # the tick at which each tempo begins; the first is 0
     tempos: np.ndarray  # seconds per tick
     ticks_per_beat: int | None  # None if the file counts time codes
+    time_signatures: tuple[TimeSignature, ...] = ()
+    key_signatures: tuple[KeySignature, ...] = ()
 
     def in_seconds(self) -> Notes:
         """Returns the notes with times in seconds, which follow the tempos of the file.
@@ -98,9 +124,10 @@ class MidiFile(NamedTuple):
 
 
 # Plain tuples, because the parser makes one per event and named tuples take longer to make.
-_Event = tuple[int, int, int, int]  # tick, status, data byte or tempo, second data byte or 0
+_Event = tuple[int, int, int, int]  # tick, status, and two data bytes, or kind and value of a meta
 _Note = tuple[int, int, int, int, int, int]  # start, end, pitch, velocity, program, channel
 _Pedal = tuple[int, int, bool]  # channel, tick, whether it goes down
+_Metas = dict[int, list[tuple[int, int]]]  # for each kind, pairs of a tick and a value
 
 
 def parse(data: bytes) -> MidiFile:
@@ -114,10 +141,11 @@ def parse(data: bytes) -> MidiFile:
     division, bodies = _parse_chunks(data)
     notes: list[_Note] = []
     pedals: list[_Pedal] = []
-    tempos, length = [(0, _DEFAULT_TEMPO)], 0
+    metas: _Metas = {_TEMPO: [(0, _DEFAULT_TEMPO)], _TIME_SIGNATURE: [], _KEY_SIGNATURE: []}
+    length = 0
     for track, (at, end) in enumerate(bodies, 1):
         try:
-            last = _collect_track(_parse_events(data, at, end), notes, pedals, tempos)
+            last = _collect_track(_parse_events(data, at, end), notes, pedals, metas)
         except IndexError:
             raise Refused(f"ends in the middle of an event in track {track}") from None
         length = max(length, last)
@@ -128,10 +156,34 @@ def parse(data: bytes) -> MidiFile:
         if not frames or not division & 0xFF:
             raise Refused(f"has the invalid time division {division}")
         per_tick, ticks_per_beat = 1 / frames / (division & 0xFF), None
-        tempos = [(0, 1)]
-    # If several tempos share a tick, the last one counts.
-    ticks, values = np.array(sorted(dict(tempos).items()), np.float64).T
-    return MidiFile(_sustain(notes, pedals, length), ticks, values * per_tick, ticks_per_beat)
+        metas[_TEMPO] = [(0, 1)]
+    # If several values share a tick, the last one counts.
+    tempos, meters, keys = (sorted(dict(values).items()) for values in metas.values())
+    ticks, values = np.array(tempos, np.float64).T
+    return MidiFile(
+        _sustain(notes, pedals, length),
+        ticks,
+        values * per_tick,
+        ticks_per_beat,
+        tuple(filter(None, itertools.starmap(_time_signature, meters))),
+        tuple(filter(None, itertools.starmap(_key_signature, keys))),
+    )
+
+
+def _time_signature(tick: int, value: int) -> TimeSignature | None:
+    """Returns a time signature, given its four bytes; None if it makes no sense."""
+    numerator, unit = value >> 24, value >> 16 & 0xFF
+    if not numerator or unit > _MAX_UNIT:
+        return None
+    return TimeSignature(tick, numerator, 1 << unit)
+
+
+def _key_signature(tick: int, value: int) -> KeySignature | None:
+    """Returns a key signature, given its two bytes; None if it makes no sense."""
+    sharps, minor = ((value >> 8) ^ 0x80) - 0x80, value & 0xFF  # the first byte has a sign
+    if abs(sharps) > _MAX_SHARPS or minor > 1:
+        return None
+    return KeySignature(tick, sharps, bool(minor))
 
 
 def _parse_chunks(data: bytes) -> tuple[int, list[tuple[int, int]]]:
@@ -160,7 +212,7 @@ def _parse_chunks(data: bytes) -> tuple[int, list[tuple[int, int]]]:
 
 
 def _parse_events(data: bytes, at: int, end: int) -> Iterator[_Event]:
-    """Yields the channel and tempo events of a track.
+    """Yields the events of a track that count: those of channels and of `_META_BYTES`.
 
     Raises:
       IndexError: if the track ends in the middle of an event.
@@ -184,8 +236,8 @@ def _parse_events(data: bytes, at: int, end: int) -> Iterator[_Event]:
                 size, at = _parse_variable(data, at)
                 if at + size > end:
                     raise IndexError
-                if first == _META and kind == _TEMPO_META and size == 3:
-                    yield tick, _META, int.from_bytes(data[at : at + 3], "big"), 0
+                if first == _META and size == _META_BYTES.get(kind):
+                    yield tick, _META, kind, int.from_bytes(data[at : at + size], "big")
                 at += size
                 continue
             status = first
@@ -218,7 +270,7 @@ def _collect_track(
     events: Iterator[_Event],
     notes: list[_Note],
     pedals: list[_Pedal],
-    tempos: list[tuple[int, int]],
+    metas: _Metas,
 ) -> int:
     """Adds the events of a track to the lists; returns the tick of its last channel event.
 
@@ -232,10 +284,10 @@ def _collect_track(
     for now, status, a, b in events:
         kind, channel = status & 0xF0, status & 0x0F
         if status == _META:
-            if not a:
+            if a == _TEMPO and not b:
                 raise Refused("has a tempo of zero")
-            tempos.append((now, a))
-            _check_changes(pedals, tempos)
+            metas[a].append((now, b))
+            _check_changes(pedals, metas)
             continue
         tick = now
         if kind == 0x90 and b:
@@ -254,13 +306,13 @@ def _collect_track(
             programs[channel] = a
         elif kind == 0xB0 and a == _SUSTAIN:
             pedals.append((channel, now, b >= 64))
-            _check_changes(pedals, tempos)
+            _check_changes(pedals, metas)
     return tick
 
 
-def _check_changes(pedals: list[_Pedal], tempos: list[tuple[int, int]]) -> None:
-    if len(pedals) + len(tempos) > _MAX_CHANGES:
-        raise Refused(f"has more than {_MAX_CHANGES} changes of the pedal and the tempo")
+def _check_changes(pedals: list[_Pedal], metas: _Metas) -> None:
+    if len(pedals) + sum(map(len, metas.values())) > _MAX_CHANGES:
+        raise Refused(f"has more than {_MAX_CHANGES} changes of pedal, tempo, meter and key")
 
 
 def _sustain(notes: list[_Note], pedals: list[_Pedal], length: int) -> Notes:
