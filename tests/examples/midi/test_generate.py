@@ -7,8 +7,6 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from vaeseq import UsageError
-from vaeseq.examples.midi.generate import _write_files
 from vaeseq.examples.midi.model import MidiModel
 
 
@@ -22,8 +20,9 @@ def test_samples_are_files_of_the_wanted_length(trained, midi_main, tmp_path):
         *("--length", 2.5, "--num-samples", 2, "--temperature", 0.7),
     )
     assert code == 0, stderr
-    header, *rows, where = stdout.splitlines()
+    header, *rows, where, how = stdout.splitlines()
     assert "length (s)" in header and str(tmp_path) in where
+    assert how.endswith(f"open {tmp_path / 'index.html'}")
     assert [row.split()[0] for row in rows] == ["sample-01", "sample-02", "held-out"]
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "sample-01.mid"))
     assert midi.get_end_time() == pytest.approx(2.5, abs=0.01)
@@ -108,8 +107,26 @@ def test_a_mistake_of_the_user_is_reported_in_one_line(
     assert not list(tmp_path.glob("sample*"))
 
 
-def test_an_output_directory_that_cannot_be_written_is_reported(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("not a directory")
-    with pytest.raises(UsageError, match=f"--out-dir: cannot write {blocked}"):
-        _write_files(blocked, "sample", {".mid": b""})
+def test_a_call_leaves_nothing_of_an_earlier_one(trained, midi_main, pieces, tmp_path):
+    (tmp_path / "sample-09.mid").write_text("mine")
+    generate = [*flags(trained, "keys", tmp_path), "--length", 1]
+    code, _, stderr = midi_main(*generate, "--interpolate", pieces / "0.mid", pieces / "1.mid")
+    assert code == 0, stderr
+    assert (tmp_path / "path.png").exists() and (tmp_path / "sample-05.mid").exists()
+    code, stdout, stderr = midi_main(*generate, "--num-samples", 2, "--temperature", 0.5)
+    assert code == 0 and str(tmp_path / "index.html") in stdout, stderr
+    names = [f"sample-0{i}{suffix}" for i in (1, 2) for suffix in (".mid", ".png", ".wav")]
+    found = sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".")
+    assert found == ["index.html", *names, "sample-09.mid"]
+    page = (tmp_path / "index.html").read_text()
+    for setting in ("--temperature 0.5", "--seed 3", "--num-samples 2", "--length 1.0"):
+        assert f"<li>{setting}</li>" in page
+    assert "--steps" not in page and "--prime" not in page
+
+
+def test_a_file_of_the_user_is_not_overwritten(trained, midi_main, tmp_path):
+    (tmp_path / "sample-01.png").write_text("mine")
+    code, _, stderr = midi_main(*flags(trained, "keys", tmp_path), "--length", 1)
+    (line,) = stderr.strip().splitlines()
+    assert code == 2 and "--out-dir" in line and "was not written by vaeseq-midi" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["sample-01.png"]

@@ -1,7 +1,7 @@
 """The command `generate` of vaeseq-midi."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,13 @@ from vaeseq.cli.usefulness import (
     warn_of_step_latents,
 )
 from vaeseq.errors import UsageError
+from vaeseq.examples.midi import page
 from vaeseq.examples.midi.collect import parse_files, select_fitting
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.music import render, roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
 from vaeseq.examples.midi.music.roll import RollFormat
+from vaeseq.examples.midi.output import OutputFolder
 from vaeseq.examples.midi.program import HELD_OUT, MidiProgram, corpus_statistics, open_corpora
 from vaeseq.model.base import State
 from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
@@ -27,6 +29,9 @@ from vaeseq.training import files, memory
 from vaeseq.training.progress import bar
 
 _MAX_PLOTTED = 20  # samples of an interpolation in one picture
+_PATH = "path"  # the name of that picture
+_SUFFIXES = (".mid", ".wav", ".png")
+_NOT_SETTINGS = frozenset({"run", "parser", "default_length", "out_dir"})
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -36,21 +41,57 @@ def generate(args: argparse.Namespace) -> None:
     form, _, valid = open_corpora(run)
     prime = _load_prime(args, form)
     _check_memory(args, form, len(prime))
+    folder = OutputFolder(Path(args.out_dir))
+    folder.check(_file_names(args))
     rolls = (
         _interpolate(model, form, args) if args.interpolate else _extend(model, prime, form, args)
     )
-    folder, statistics = Path(args.out_dir), {}
-    for index, frames in enumerate(rolls, 1):
-        name, piece = f"sample-{index:02d}", np.concatenate([prime, frames])
-        _write_files(folder, name, _render(piece, form, len(prime) / form.frames_per_second))
-        statistics[name] = render.roll_statistics(piece, form)
-    statistics[HELD_OUT] = corpus_statistics(model, valid, form)
-    print(render.format_table(statistics))
-    print(f"wrote each sample to {folder} as .mid, .wav and .png")
+    start, samples = len(prime) / form.frames_per_second, []
+    held_out = corpus_statistics(model, valid, form)
+    with folder.replace() as stage:
+        for index, frames in enumerate(rolls, 1):
+            name, piece = _sample_name(index), np.concatenate([prime, frames])
+            _write_files(stage, name, _render(piece, form, start))
+            statistics = render.roll_statistics(piece, form)
+            samples.append(page.Sample(name, roll.to_notes(piece, form), statistics, start))
+        if args.interpolate:
+            plotted = np.linspace(0, len(rolls) - 1, min(len(rolls), _MAX_PLOTTED)).astype(int)
+            _write_files(stage, _PATH, {".png": render.plot_rolls(rolls[plotted], form)})
+        picture = f"{_PATH}.png" if args.interpolate else None
+        content = page.render_page(samples, held_out, _settings(args), picture)
+        _write_files(stage, page.NAME, {page.SUFFIX: content})
+    rows = {sample.name: sample.statistics for sample in samples}
+    print(render.format_table(rows | {HELD_OUT: held_out}))
+    print(f"wrote each sample to {folder.path} as .mid, .wav and .png")
+    print(f"to see and hear them, open {folder.path / (page.NAME + page.SUFFIX)}")
     if args.interpolate:
-        plotted = np.linspace(0, len(rolls) - 1, min(len(rolls), _MAX_PLOTTED)).astype(int)
-        _write_files(folder, "path", {".png": render.plot_rolls(rolls[plotted], form)})
-        print(f"wrote the interpolation, one sample below the other, to {folder / 'path.png'}")
+        where = folder.path / f"{_PATH}.png"
+        print(f"wrote the interpolation, one sample below the other, to {where}")
+
+
+def _file_names(args: argparse.Namespace) -> Iterator[str]:
+    """Yields the names of the files that will be written."""
+    yield page.NAME + page.SUFFIX
+    if args.interpolate:
+        yield f"{_PATH}.png"
+    for index in range(args.steps if args.interpolate else args.num_samples):
+        for suffix in _SUFFIXES:
+            yield _sample_name(index + 1) + suffix
+
+
+def _sample_name(index: int) -> str:
+    return f"sample-{index:02d}"
+
+
+def _settings(args: argparse.Namespace) -> dict[str, str]:
+    """Returns the values of the flags, without those that were not given and have no default."""
+    ignored = _NOT_SETTINGS | {"num_samples" if args.interpolate else "steps"}
+    settings = {}
+    for name, value in vars(args).items():
+        if name not in ignored and value is not None and value is not False:
+            words = value if isinstance(value, list) else [value]
+            settings[f"--{name.replace('_', '-')}"] = " ".join(map(str, words))
+    return settings
 
 
 def _check_flags(args: argparse.Namespace) -> None:
@@ -82,13 +123,9 @@ def _render(frames: np.ndarray, form: RollFormat, start: float) -> dict[str, byt
 
 def _write_files(folder: Path, name: str, contents: Mapping[str, bytes]) -> None:
     """Writes files that have the same name and different suffixes."""
-    try:
-        for suffix, content in contents.items():
-            with files.atomic_write(folder / (name + suffix)) as file:
-                file.write(content)
-    except OSError as error:
-        where = error.filename or folder
-        raise UsageError(f"--out-dir: cannot write {where}: {error.strerror}") from error
+    for suffix, content in contents.items():
+        with files.atomic_write(folder / (name + suffix)) as file:
+            file.write(content)
 
 
 def _extend(

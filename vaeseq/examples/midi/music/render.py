@@ -123,12 +123,25 @@ def roll_statistics(roll: np.ndarray, form: RollFormat) -> Statistics:
     )
 
 
-_HEADER = ("length (s)", "notes/s", "polyphony", "note length (s)", "pitch range", "silence")
+def describe(statistics: Statistics) -> dict[str, str]:
+    """Returns statistics as texts, by the names that tables give them."""
+    x = statistics
+    names = [pretty_midi.note_number_to_name(pitch) for pitch in (x.lowest, x.highest)]
+    return {
+        "length (s)": f"{x.seconds:.2f}",
+        "notes/s": f"{x.notes_per_second:.2f}",
+        "polyphony": f"{x.polyphony:.2f}",
+        "note length (s)": f"{x.note_seconds:.2f}",
+        "pitch range": "-" if x.lowest < 0 else " to ".join(names),
+        "silence": f"{x.silence:.1%}",
+    }
 
 
 def format_table(rows: Mapping[str, Statistics]) -> str:
     """Returns statistics as a table with a header and one line for each row."""
-    cells = [("", *_HEADER), *((name, *_cells(row)) for name, row in rows.items())]
+    texts = {name: describe(row) for name, row in rows.items()}
+    header = next(iter(texts.values()))
+    cells = [("", *header), *((name, *row.values()) for name, row in texts.items())]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(
@@ -136,11 +149,3 @@ def format_table(rows: Mapping[str, Statistics]) -> str:
         )
         for name, *values in cells
     )
-
-
-def _cells(statistics: Statistics) -> tuple[str, ...]:
-    x = statistics
-    numbers = (x.seconds, x.notes_per_second, x.polyphony, x.note_seconds)
-    names = [pretty_midi.note_number_to_name(pitch) for pitch in (x.lowest, x.highest)]
-    pitches = "-" if x.lowest < 0 else " to ".join(names)
-    return *(f"{number:.2f}" for number in numbers), pitches, f"{x.silence:.1%}"
