@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,10 @@ def test_help_needs_no_tensorflow(program, arguments):
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "--hparams" not in arguments or "latent_size=" in told
+
+
+def test_files_that_are_not_python_are_package_data():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())
+    listed = project["tool"]["setuptools"]["package-data"]["vaeseq"]
+    found = [x for x in ROOT.rglob("*") if x.is_file() and x.suffix not in (".py", ".pyc")]
+    assert sorted(str(x.relative_to(ROOT)) for x in found) == sorted(listed)
