@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from vaeseq.examples.midi.music import render
-from vaeseq.examples.midi.music.roll import KEYS, RollFormat
+from vaeseq.examples.midi.music.roll import KEYS, RollFormat, to_notes
 
 
 def test_sound_is_as_long_as_the_roll_and_silent_where_it_is(melody):
-    sound = render.synthesize(*melody)
+    sound = render.synthesize(to_notes(*melody))
     assert len(sound) == 3 * render.SAMPLE_RATE and np.abs(sound).max() <= 1
     seconds = sound.reshape(3, -1).std(axis=1)
     assert seconds[:2].min() > 0.1 and seconds[2] < 0.1 * seconds[0]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vaeseq.examples.midi.music import midi_file, roll
 from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
+from vaeseq.examples.midi.music.performance import Performance
 from vaeseq.examples.midi.music.roll import HELD, KEYS, SILENT, RollFormat
 
 FORMATS = [
@@ -25,7 +26,7 @@ FORMATS = [
 
 
 def through_midi(frames, form):
-    midi = midi_file.parse(roll.to_midi_bytes(frames, form))
+    midi = midi_file.parse(Performance.of_run(form).to_bytes(frames))
     return roll.to_roll(midi.in_beats() if form.beats else midi.in_seconds(), form)
 
 
@@ -74,7 +75,7 @@ def notes(draw, unit):
 @given(data=st.data())
 def test_onsets_and_ends_move_by_at_most_half_a_frame(form, data):
     before = data.draw(notes(1 / form.rate))
-    midi = midi_file.parse(roll.to_midi_bytes(roll.to_roll(before, form), form))
+    midi = midi_file.parse(Performance.of_run(form).to_bytes(roll.to_roll(before, form)))
     after = midi.in_seconds()
     assert len(after.start) == len(before.start)
     by_key = [np.lexsort((x.start, x.pitch)) for x in (before, after)]
@@ -136,7 +137,7 @@ def test_a_roll_that_is_too_large_is_refused():
 
 
 def test_other_libraries_parse_the_file_and_its_length(melody):
-    data = roll.to_midi_bytes(*melody)
+    data = Performance.of_run(melody[1]).to_bytes(melody[0])
     midi = pretty_midi.PrettyMIDI(io.BytesIO(data))
     assert midi.get_end_time() == pytest.approx(3.0, abs=1e-3)
     assert [(x.program, x.is_drum, len(x.notes)) for x in midi.instruments] == [

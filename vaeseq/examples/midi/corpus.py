@@ -14,12 +14,11 @@ from vaeseq.examples.midi.collect import Piece
 from vaeseq.examples.midi.hparams import RATES, MidiHParams
 from vaeseq.examples.midi.music import roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
-from vaeseq.examples.midi.music.roll import KEYS, RollFormat
+from vaeseq.examples.midi.music.roll import KEYS, TEMPOS, RollFormat
 from vaeseq.model.scoring import Span
 from vaeseq.training import array_file, files, memory
 from vaeseq.training.array_file import ArrayFile
 
-_TEMPOS = (10.0, 1000.0)  # the lowest and the highest that are written, in beats per minute
 _FOREIGN = "vaeseq did not write it"
 _MAX_KEYBOARDS = 15  # a MIDI file has 16 channels, one of them for drums
 
@@ -95,7 +94,7 @@ def choose_format(
     return RollFormat(
         rate=frames_per_beat or hparams.rate,
         beats=frames_per_beat is not None,
-        tempo=round(float(np.clip(np.median(tempos), *_TEMPOS)), 3),
+        tempo=round(float(np.clip(np.median(tempos), *TEMPOS)), 3),
         velocity_levels=hparams.velocity_levels,
         programs=(*sorted(programs), *[DRUMS] * (DRUMS in counts)),
         apart=apart,
@@ -193,7 +192,7 @@ _SCHEMA = {
             "properties": {
                 "rate": {"type": "number", "minimum": RATES[0], "maximum": RATES[1]},
                 "beats": {"type": "boolean"},
-                "tempo": {"type": "number", "minimum": _TEMPOS[0], "maximum": _TEMPOS[1]},
+                "tempo": {"type": "number", "minimum": TEMPOS[0], "maximum": TEMPOS[1]},
                 "velocity_levels": {"type": "integer", "minimum": 0, "maximum": 127},
                 "programs": {
                     "type": "array",

@@ -18,6 +18,7 @@ from vaeseq.examples.midi.collect import parse_files, select_fitting
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.music import render, roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.performance import Performance
 from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.examples.midi.output import OutputFolder
 from vaeseq.examples.midi.program import HELD_OUT, MidiProgram, corpus_statistics, open_corpora
@@ -106,7 +107,7 @@ def _check_memory(args: argparse.Namespace, form: RollFormat, prime_frames: int)
     number = args.steps if args.interpolate else args.num_samples
     length = prime_frames + (args.length or args.default_length) * form.frames_per_second
     seconds = length / form.frames_per_second
-    sound = render.sound_bytes(seconds, form)
+    sound = render.sound_bytes(seconds, len(form.programs))
     rolls = number * length * form.num_keys
     what = f"--length: {number} x {seconds:.0f} seconds of music"
     memory.require(max(sound, rolls), what, "use a shorter --length, or a shorter --prime")
@@ -115,8 +116,8 @@ def _check_memory(args: argparse.Namespace, form: RollFormat, prime_frames: int)
 def _render(frames: np.ndarray, form: RollFormat, start: float) -> dict[str, bytes]:
     """Returns a piece, generated from `start` seconds on, as files by suffix."""
     return {
-        ".mid": roll.to_midi_bytes(frames, form),
-        ".wav": render.wav_bytes(render.synthesize(frames, form)),
+        ".mid": Performance.of_run(form).to_bytes(frames),
+        ".wav": render.wav_bytes(render.synthesize(roll.to_notes(frames, form))),
         ".png": render.plot_rolls([frames], form, start),
     }
 

@@ -29,8 +29,9 @@ from vaeseq.examples.midi.corpus import (
 from vaeseq.examples.midi.hparams import MELODY, RATES, MidiHParams
 from vaeseq.examples.midi.model import MidiModel, Observed, score_pieces
 from vaeseq.examples.midi.music import render
+from vaeseq.examples.midi.music.performance import Performance
 from vaeseq.examples.midi.music.render import Statistics
-from vaeseq.examples.midi.music.roll import MAX_ENTRIES, RollFormat, to_midi_bytes
+from vaeseq.examples.midi.music.roll import MAX_ENTRIES, RollFormat, to_notes
 from vaeseq.model.base import best_metric
 from vaeseq.model.sampling import sample
 from vaeseq.model.scoring import WindowScorer
@@ -208,9 +209,9 @@ def _summarize_sample(frames: np.ndarray, form: RollFormat) -> dict[str, bytes]:
     """Writes a sample to TensorBoard; returns it as files, by suffix."""
     picture = render.plot_rolls([frames], form)
     statistics = render.roll_statistics(frames, form)
-    sound = render.synthesize(frames, form)
+    sound = render.synthesize(to_notes(frames, form))
     tf.summary.audio("sample", sound[None, :, None], render.SAMPLE_RATE)
     tf.summary.image("roll", tf.io.decode_png(picture)[None])
     tf.summary.scalar("sample/notes_per_second", statistics.notes_per_second)
     tf.summary.scalar("sample/polyphony", statistics.polyphony)
-    return {".mid": to_midi_bytes(frames, form), ".png": picture}
+    return {".mid": Performance.of_run(form).to_bytes(frames), ".png": picture}

@@ -87,14 +87,7 @@ class MidiFile(NamedTuple):
         Raises:
           Refused: if the piece is too long.
         """
-        before = np.diff(self.tempo_ticks) * self.tempos[:-1]
-        begins = np.concatenate([[0.0], np.cumsum(before)])
-
-        def seconds(ticks: np.ndarray) -> np.ndarray:
-            at = np.searchsorted(self.tempo_ticks, ticks, side="right") - 1
-            return begins[at] + (ticks - self.tempo_ticks[at]) * self.tempos[at]
-
-        notes = self._convert_times(seconds)
+        notes = self.with_times(self.seconds_at)
         if notes.length > _MAX_SECONDS:
             raise Refused(f"lasts {notes.length:.0f} seconds, above the limit of {_MAX_SECONDS}")
         return notes
@@ -108,7 +101,22 @@ class MidiFile(NamedTuple):
         ticks_per_beat = self.ticks_per_beat
         if ticks_per_beat is None:
             raise Refused("counts time in time codes, not beats")
-        return self._convert_times(lambda ticks: ticks / ticks_per_beat)
+        return self.with_times(lambda ticks: ticks / ticks_per_beat)
+
+    def seconds_at(self, ticks: np.ndarray) -> np.ndarray:
+        """Converts ticks to seconds."""
+        at = np.searchsorted(self.tempo_ticks, ticks, side="right") - 1
+        return self._tempo_seconds()[at] + (ticks - self.tempo_ticks[at]) * self.tempos[at]
+
+    def ticks_at(self, seconds: np.ndarray) -> np.ndarray:
+        """Converts seconds to ticks, which need not be whole."""
+        begins = self._tempo_seconds()
+        at = np.searchsorted(begins, seconds, side="right") - 1
+        return self.tempo_ticks[at] + (seconds - begins[at]) / self.tempos[at]
+
+    def _tempo_seconds(self) -> np.ndarray:
+        """Returns the second at which each tempo begins."""
+        return np.append(0.0, np.cumsum(np.diff(self.tempo_ticks) * self.tempos[:-1]))
 
     @property
     def tempo(self) -> float:
@@ -117,7 +125,8 @@ class MidiFile(NamedTuple):
             return 120.0
         return 60 * self.in_beats().length / self.in_seconds().length
 
-    def _convert_times(self, time: Callable[[np.ndarray], np.ndarray]) -> Notes:
+    def with_times(self, time: Callable[[np.ndarray], np.ndarray]) -> Notes:
+        """Returns the notes with their ticks converted by a function of arrays."""
         notes = self.notes
         length = float(time(np.array([notes.length]))[0])
         return notes._replace(start=time(notes.start), end=time(notes.end), length=length)

@@ -101,6 +101,9 @@ def _track(events: Iterable[_Event]) -> mido.MidiTrack:
     """Returns a track of events with the ticks since the event before."""
     track, before = mido.MidiTrack(), 0
     for at, _, message in sorted(events, key=lambda event: (round(event[0]), event[1])):
+        while round(at) - before > MAX_TICKS:
+            track.append(mido.MetaMessage("text", time=MAX_TICKS))
+            before += MAX_TICKS
         track.append(message.copy(time=round(at) - before))
         before = round(at)
     return track

@@ -11,33 +11,39 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from vaeseq.examples.midi.music.midi_file import Notes
-from vaeseq.examples.midi.music.roll import RollFormat, to_midi, to_notes
+from vaeseq.examples.midi.music.midi_file import DRUMS, Notes
+from vaeseq.examples.midi.music.roll import RollFormat, to_notes
 
 SAMPLE_RATE = 22050  # Hz
 
 
-def synthesize(roll: np.ndarray, form: RollFormat) -> np.ndarray:
-    """Returns the sound of a roll, float32 [samples] in [-1, 1], as long as the roll.
+def synthesize(notes: Notes) -> np.ndarray:
+    """Returns the sound of notes in seconds, float32 [samples] in [-1, 1], as long as the piece.
 
     Uses FluidSynth and its instruments if pyfluidsynth is installed, otherwise sine waves.
     """
-    midi = to_midi(roll, form)
+    midi = pretty_midi.PrettyMIDI()
+    for program in np.unique(notes.program).tolist():
+        drums = program == DRUMS
+        instrument = pretty_midi.Instrument(0 if drums else program, is_drum=drums)
+        own = zip(*(x[notes.program == program].tolist() for x in notes[:4]), strict=True)
+        instrument.notes = [pretty_midi.Note(v, p, s, e) for s, e, p, v in own]
+        midi.instruments.append(instrument)
     try:
         sound = midi.fluidsynth(SAMPLE_RATE)
     except (ImportError, AttributeError, OSError):  # not installed, or only in part
         sound = midi.synthesize(SAMPLE_RATE)
-    length = round(len(roll) / form.frames_per_second * SAMPLE_RATE)
+    length = round(notes.length * SAMPLE_RATE)
     sound = np.pad(sound[:length], (0, max(0, length - len(sound))))
     return sound.astype(np.float32)
 
 
-def sound_bytes(seconds: float, form: RollFormat) -> float:
+def sound_bytes(seconds: float, num_programs: int) -> float:
     """Returns the least number of bytes that `synthesize` allocates.
 
     Every instrument is a sequence of float64, and so is their sum.
     """
-    return 8 * seconds * SAMPLE_RATE * (1 + len(form.programs))
+    return 8 * seconds * SAMPLE_RATE * (1 + num_programs)
 
 
 def wav_bytes(sound: np.ndarray) -> bytes:
@@ -61,11 +67,24 @@ def plot_rolls(
       form: their format.
       start: where the generated music starts, in seconds; marked by a dashed line if above 0.
     """
-    music = [to_notes(roll, form) for roll in rolls]
-    figure = Figure(figsize=(10, max(4, 1.5 * len(rolls))), layout="constrained")
-    rows = figure.subplots(len(rolls), sharex=True, sharey=True, squeeze=False)[:, 0]
+    return plot_notes([to_notes(roll, form) for roll in rolls], form.programs, start)
+
+
+def plot_notes(music: Sequence[Notes], programs: Sequence[int], start: float = 0.0) -> bytes:
+    """Returns a PNG picture of pieces, with times in seconds; see `plot_rolls`.
+
+    Args:
+      music: the pieces.
+      programs: the programs in the order of their colors; others follow.
+      start: where the generated music starts.
+    """
+    others = {program for notes in music for program in notes.program.tolist()}
+    order = dict.fromkeys([*programs, *sorted(others)])
+    colors = {program: f"C{number}" for number, program in enumerate(order)}
+    figure = Figure(figsize=(10, max(4, 1.5 * len(music))), layout="constrained")
+    rows = figure.subplots(len(music), sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, notes in zip(rows, music, strict=True):
-        _plot_notes(axes, notes, form)
+        _plot_notes(axes, notes, colors)
         if start:
             axes.axvline(start, color="gray", linestyle="--")
     pitches = np.concatenate([notes.pitch for notes in music])
@@ -79,10 +98,9 @@ def plot_rolls(
     return file.getvalue()
 
 
-def _plot_notes(axes: Axes, notes: Notes, form: RollFormat) -> None:
-    """Plots notes, with a tick at each onset and a color for each keyboard."""
+def _plot_notes(axes: Axes, notes: Notes, colors: Mapping[int, str]) -> None:
+    """Plots notes, with a tick at each onset and a color for each program."""
     lines = np.stack([notes.start, notes.pitch, notes.end, notes.pitch], axis=1).reshape(-1, 2, 2)
-    colors = {program: f"C{keyboard}" for keyboard, program in enumerate(form.programs)}
     axes.add_collection(
         LineCollection(
             list(lines),
@@ -108,9 +126,9 @@ class Statistics(NamedTuple):
     silence: float  # share of silent frames
 
 
-def roll_statistics(roll: np.ndarray, form: RollFormat) -> Statistics:
-    """Computes the statistics of a roll."""
-    notes = to_notes(roll, form)
+def roll_statistics(roll: np.ndarray, form: RollFormat, notes: Notes | None = None) -> Statistics:
+    """Computes the statistics of a roll, or of other notes in seconds that the roll shows."""
+    notes = notes or to_notes(roll, form)
     sounding = np.count_nonzero(roll, axis=1)
     return Statistics(
         notes.length,

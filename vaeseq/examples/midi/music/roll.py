@@ -7,11 +7,9 @@ repeated notes merge into one.
 """
 
 import dataclasses
-import io
 import math
 
 import numpy as np
-import pretty_midi
 
 from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
 
@@ -22,7 +20,8 @@ MAX_ENTRIES = 1 << 26
 """The most frames times keys of the roll of a piece."""
 MAX_FRAMES = 2 * MAX_ENTRIES // KEYS
 """The most frames of the roll of a piece, whose last note may end after the piece."""
-_ALL_NOTES_OFF = 123
+TEMPOS = (10.0, 1000.0)
+"""The lowest and the highest tempo that is chosen for music, in beats per minute."""
 _PROGRAMS_IN_A_FAMILY = 8
 _DRUM_FAMILY = DRUMS // _PROGRAMS_IN_A_FAMILY
 
@@ -99,6 +98,11 @@ def num_frames(notes: Notes, form: RollFormat) -> int:
     return length
 
 
+def nearest_frames(times: np.ndarray, form: RollFormat) -> np.ndarray:
+    """Returns the frames that begin nearest to times in the unit of `form`."""
+    return np.floor(times * form.rate + 0.5).astype(int)
+
+
 def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
     """Converts notes to a roll. Notes whose program has no keyboard are left out.
 
@@ -117,7 +121,7 @@ def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
     """
     length = num_frames(notes, form)
     keyboards = form.keyboards(notes.program)
-    begins, ends = (np.floor(x * form.rate + 0.5).astype(int) for x in (notes.start, notes.end))
+    begins, ends = (nearest_frames(x, form) for x in (notes.start, notes.end))
     ends = np.maximum(ends, begins + 1)
     keys = keyboards * KEYS + notes.pitch
     kept = keyboards >= 0
@@ -133,6 +137,13 @@ def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
 
 def to_notes(roll: np.ndarray, form: RollFormat) -> Notes:
     """Converts a roll to notes, with times in seconds. A key held after silence is struck."""
+    notes, seconds = to_notes_in_frames(roll, form), 1 / form.frames_per_second
+    start, end, *others, length = notes
+    return Notes._make([start * seconds, end * seconds, *others, length * seconds])
+
+
+def to_notes_in_frames(roll: np.ndarray, form: RollFormat) -> Notes:
+    """Converts a roll to notes, with times in frames; see `to_notes`."""
     sounding = roll.T != SILENT  # [K, T]
     before = np.pad(sounding[:, :-1], [(0, 0), (1, 0)])
     onsets = (sounding & ~before) | (roll.T >= STRUCK)
@@ -145,11 +156,9 @@ def to_notes(roll: np.ndarray, form: RollFormat) -> Notes:
     levels = np.maximum(roll[frames, keys].astype(int) - STRUCK, 0)
     order = np.lexsort((keys, frames))
     programs = np.array(form.programs)[keys // KEYS]
-    seconds = 1 / form.frames_per_second
-    times = (frames * seconds, ends * seconds)
     velocities = level_to_velocity(levels, max(1, form.velocity_levels))
-    columns = (*times, keys % KEYS, velocities, programs)
-    return Notes._make([*(column[order] for column in columns), len(roll) * seconds])
+    columns = (frames, ends, keys % KEYS, velocities, programs)
+    return Notes._make([*(column[order] for column in columns), len(roll)])
 
 
 def level_to_velocity(level: np.ndarray, num_levels: int) -> np.ndarray:
@@ -157,27 +166,3 @@ def level_to_velocity(level: np.ndarray, num_levels: int) -> np.ndarray:
     first = -(-level * 127 // num_levels)
     last = -(-(level + 1) * 127 // num_levels) - 1
     return 1 + (first + last) // 2
-
-
-def to_midi(roll: np.ndarray, form: RollFormat) -> pretty_midi.PrettyMIDI:
-    """Converts a roll to a piece of the same length; an event marks the end of a final silence."""
-    notes = to_notes(roll, form)
-    # A frame has at least two ticks, and a whole number of them if possible.
-    resolution = max(480, math.ceil(4 * form.frames_per_second / (form.tempo / 60)))
-    midi = pretty_midi.PrettyMIDI(resolution=resolution, initial_tempo=form.tempo)
-    for program in form.programs:
-        drums = program == DRUMS
-        instrument = pretty_midi.Instrument(0 if drums else program, is_drum=drums)
-        own = zip(*(x[notes.program == program].tolist() for x in notes[:4]), strict=True)
-        instrument.notes = [pretty_midi.Note(v, p, s, e) for s, e, p, v in own]
-        end = pretty_midi.ControlChange(_ALL_NOTES_OFF, 0, notes.length)
-        instrument.control_changes.append(end)
-        midi.instruments.append(instrument)
-    return midi
-
-
-def to_midi_bytes(roll: np.ndarray, form: RollFormat) -> bytes:
-    """Converts a roll to the bytes of a MIDI file; see `to_midi`."""
-    file = io.BytesIO()
-    to_midi(roll, form).write(file)
-    return file.getvalue()
