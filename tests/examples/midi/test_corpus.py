@@ -23,6 +23,7 @@ from vaeseq.examples.midi.corpus import (
 from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.music import roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.performance import Performance
 from vaeseq.examples.midi.music.roll import HELD, KEYS, STRUCK, RollFormat
 
 HPARAMS = MidiHParams(batch_size=40, sequence_size=6, transpose=0)
@@ -112,7 +113,7 @@ def test_the_tempo_stays_within_what_midi_files_can_store(parsed):
     for tempo, chosen in ((6e7, 1000.0), (0.1, 10.0), (99.0, 99.0)):
         form = choose_format([parsed[0]._replace(tempo=tempo)], HPARAMS, None, apart=False)
         assert form.tempo == chosen
-        assert roll.to_midi_bytes(np.zeros([9, KEYS], np.uint8), form)
+        assert Performance.of_run(form).to_bytes(np.zeros([9, KEYS], np.uint8))
 
 
 def corpus_of(*lengths):

@@ -11,7 +11,7 @@ from absl import logging
 
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi.music import chorales, midi_file, roll
-from vaeseq.examples.midi.music.midi_file import DRUMS, MAX_BYTES, Notes, Refused
+from vaeseq.examples.midi.music.midi_file import DRUMS, MAX_BYTES, MidiFile, Notes, Refused
 from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.training.progress import bar
 
@@ -130,10 +130,20 @@ def _collect_distinct(
     return collection
 
 
-def _parse_file(path: Path, beats: bool, drums: bool) -> Piece:
+def read_file(path: Path) -> MidiFile:
+    """Reads and parses a MIDI file.
+
+    Raises:
+      OSError: if it cannot be read.
+      Refused: if it cannot be used.
+    """
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES + 1)
-    midi = midi_file.parse(data)
+    return midi_file.parse(data)
+
+
+def _parse_file(path: Path, beats: bool, drums: bool) -> Piece:
+    midi = read_file(path)
     seconds = midi.in_seconds()
     notes = midi.in_beats() if beats else seconds
     if not drums:
