@@ -7,6 +7,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from vaeseq.cli import desktop
 from vaeseq.examples.midi.model import MidiModel
 
 
@@ -122,6 +123,16 @@ def test_a_call_leaves_nothing_of_an_earlier_one(trained, midi_main, pieces, tmp
     for setting in ("--temperature 0.5", "--seed 3", "--num-samples 2", "--length 1.0"):
         assert f"<li>{setting}</li>" in page
     assert "--steps" not in page and "--prime" not in page
+
+
+def test_play_opens_the_page_or_says_why_not(trained, midi_main, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(desktop, "open_file", lambda path: opened.append(path) or "no display")
+    generate = [*flags(trained, "keys", tmp_path), "--length", 1]
+    assert midi_main(*generate)[0] == 0 and not opened
+    code, _, stderr = midi_main(*generate, "--play")
+    assert code == 0 and opened == [tmp_path / "index.html"] and opened[0].exists()
+    assert f"--play: cannot open {opened[0]}: no display" in stderr
 
 
 def test_a_file_of_the_user_is_not_overwritten(trained, midi_main, tmp_path):

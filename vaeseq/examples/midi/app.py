@@ -61,6 +61,11 @@ def parser() -> arguments.Parser:
     )
     arguments.add_sampling(generate, length=30, unit="seconds", kind=arguments.above_zero)
     generate.add_argument("--out-dir", required=True, metavar="DIR", help="output directory")
+    generate.add_argument(
+        "--play",
+        action="store_true",
+        help="open the page that shows and plays the samples in the browser",
+    )
     generate.add_argument("--prime", metavar="FILE", help="MIDI file that each sample continues")
     generate.add_argument(
         "--prime-seconds",

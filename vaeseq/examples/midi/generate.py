@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
+from vaeseq.cli import desktop
 from vaeseq.cli.usefulness import (
     warn_of_samples,
     warn_of_sequence_latents,
@@ -32,7 +34,7 @@ from vaeseq.training.progress import bar
 _MAX_PLOTTED = 20  # samples of an interpolation in one picture
 _PATH = "path"  # the name of that picture
 _SUFFIXES = (".mid", ".wav", ".png")
-_NOT_SETTINGS = frozenset({"run", "parser", "default_length", "out_dir"})
+_NOT_SETTINGS = frozenset({"run", "parser", "default_length", "out_dir", "play"})
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -64,10 +66,14 @@ def generate(args: argparse.Namespace) -> None:
     rows = {sample.name: sample.statistics for sample in samples}
     print(render.format_table(rows | {HELD_OUT: held_out}))
     print(f"wrote each sample to {folder.path} as .mid, .wav and .png")
-    print(f"to see and hear them, open {folder.path / (page.NAME + page.SUFFIX)}")
+    shown = folder.path / (page.NAME + page.SUFFIX)
+    print(f"to see and hear them, open {shown}")
     if args.interpolate:
         where = folder.path / f"{_PATH}.png"
         print(f"wrote the interpolation, one sample below the other, to {where}")
+    failure = desktop.open_file(shown) if args.play else None
+    if failure:
+        logging.warning("--play: cannot open %s: %s", shown, failure)
 
 
 def _file_names(args: argparse.Namespace) -> Iterator[str]:
