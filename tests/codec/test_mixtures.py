@@ -87,3 +87,12 @@ def test_convolutions_give_each_pixel_of_a_nade_its_bias(shape):
     np.testing.assert_array_equal(bias, decoder._maps(features))
     np.testing.assert_array_equal(params.hidden, decoder.shared(features))
     assert params.hidden.shape == (5, 3)
+
+
+def test_the_hidden_layers_of_the_hyperparameters_come_before_the_convolutions():
+    decoder = codec.ConvDecoder(
+        SMALL.replace(obs_decoder_fc_hidden_layers=(6, 5)), codec.BernoulliDecoder([4, 4]), [2]
+    )
+    decoder(tf.zeros([1, 3]))
+    dense = [x.shape for x in decoder.trainable_weights if len(x.shape) == 2]
+    assert dense == [(3, 6), (6, 5), (5, 2 * 2 * 2)]

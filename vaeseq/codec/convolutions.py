@@ -11,6 +11,7 @@ from vaeseq.codec.nade import NADEDecoder
 from vaeseq.codec.wrapped import WrappedDecoder
 from vaeseq.hparams import HParams
 from vaeseq.nn.dropout import Dropout
+from vaeseq.nn.mlp import MLP
 
 _KERNEL = 4
 
@@ -44,10 +45,11 @@ class ConvObsEncoder(keras.layers.Layer):
 
 
 class ConvDecoder(WrappedDecoder):
-    """Dropout, a dense layer, and transposed convolutions with stride 2, then `decoder`.
+    """Dropout, dense layers, and transposed convolutions with stride 2, then `decoder`.
 
-    The params that belong to no pixel, the hidden units of `NADEDecoder`, come from a dense layer
-    of their own.
+    The dense layers are those of `hparams.obs_decoder_fc_hidden_layers` and one to the pixels of
+    the first convolution. The params that belong to no pixel, for the hidden units of
+    `NADEDecoder`, come from a dense layer of their own.
 
     Args:
       hparams: the hyperparameters.
@@ -84,9 +86,8 @@ class ConvDecoder(WrappedDecoder):
         self.small = [-(-size // 2 ** len(filters)) for size in (height, width)]
         self.first_filters = filters[-1]
         self.dropout = Dropout(hparams.dropout)
-        self.dense = keras.layers.Dense(
-            math.prod(self.small) * filters[-1], activation=hparams.activation
-        )
+        sizes = (*hparams.obs_decoder_fc_hidden_layers, math.prod(self.small) * filters[-1])
+        self.mlp, self.activation = MLP(hparams, sizes), keras.layers.Activation(hparams.activation)
         shared = decoder.num_shared_params
         self.shared = keras.layers.Dense(shared) if shared else None
         outputs = [*reversed(filters[:-1]), (decoder.param_size - shared) // (height * width)]
@@ -104,7 +105,7 @@ class ConvDecoder(WrappedDecoder):
 
     def _maps(self, features: tf.Tensor) -> tf.Tensor:
         """Returns the params in the place of their pixels, [N, *image_shape, P]."""
-        x = self.dense(features)
+        x = self.activation(self.mlp(features))
         x = tf.reshape(x, [tf.shape(x)[0], *self.small, self.first_filters])
         for convolution in self.convolutions:
             x = convolution(x)
