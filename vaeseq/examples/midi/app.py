@@ -84,6 +84,25 @@ def parser() -> arguments.Parser:
         "--eval-files",
         "MIDI files, folders or glob patterns to score (default: the run's held-out pieces)",
     )
+    evaluate.add_argument(
+        "--samples",
+        type=arguments.positive,
+        metavar="N",
+        help="also generate N samples, and compare the statistics of their music with those of the "
+        "pieces",
+    )
+    evaluate.add_argument(
+        "--length",
+        type=arguments.above_zero,
+        metavar="N",
+        help="length of each of the --samples in seconds (default: 30)",
+    )
+    evaluate.add_argument(
+        "--temperature",
+        type=arguments.above_zero,
+        metavar="X",
+        help="temperature of the --samples (default: 1)",
+    )
     return program
 
 

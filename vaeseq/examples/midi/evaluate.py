@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vaeseq.cli.results import check_particles, print_json
+from vaeseq.errors import UsageError
 from vaeseq.examples.midi.collect import collect, select_fitting, warn_refused
 from vaeseq.examples.midi.corpus import Corpus, consecutive_spans
+from vaeseq.examples.midi.judge import DEFAULT_SECONDS, check_memory, judge
 from vaeseq.examples.midi.model import WINDOW_FRAMES, MidiModel, Observed, score_pieces
 from vaeseq.examples.midi.music import roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
@@ -19,9 +21,16 @@ from vaeseq.model.scoring import Score, Span, WindowScorer
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Prints likelihoods of pieces as a JSON object; see `summary`."""
+    """Prints likelihoods of pieces as a JSON object, and comparisons with samples.
+
+    See `summary` and `judge`.
+    """
+    _check_flags(args)
+    seconds, temperature = args.length or DEFAULT_SECONDS, args.temperature or 1.0
     run, model = MidiProgram().trained(args.log_dir)
-    form, _, corpus = open_corpora(run)
+    form, train, corpus = open_corpora(run)
+    if args.samples:
+        check_memory(form, args.samples, seconds)
     refused: dict[str, str] = {}
     if args.eval_files:
         corpus, refused = _collect_corpus(args.eval_files, form)
@@ -37,7 +46,25 @@ def evaluate(args: argparse.Namespace) -> None:
     result: dict[str, object] = {**summary(score, corpus.spans, num_samples), "refused": refused}
     if model.has_sequence_latent:
         result |= latent_usage(model, _windows(model, corpus), args.seed)._asdict()
+    if args.samples:
+        compared = judge(
+            model, form, train, corpus, args.samples, seconds, temperature, seed=args.seed
+        )
+        result |= {
+            "samples": {
+                "num_samples": args.samples,
+                "seconds": seconds,
+                "temperature": temperature,
+                **{name: comparison._asdict() for name, comparison in compared.items()},
+            }
+        }
     print_json(result)
+
+
+def _check_flags(args: argparse.Namespace) -> None:
+    for name in ("length", "temperature"):
+        if getattr(args, name) and not args.samples:
+            raise UsageError(f"--{name}: needs --samples; give their number, or leave it out")
 
 
 def _collect_corpus(patterns: Sequence[str], form: RollFormat) -> tuple[Corpus, dict[str, str]]:
