@@ -7,8 +7,11 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from tests.examples.midi.test_midi_file import file, key, meter, off, on, program, tempo
 from vaeseq.cli import desktop
 from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.music import midi_file
+from vaeseq.examples.midi.music.midi_file import DRUMS
 
 
 def flags(trained, kind, out):
@@ -18,7 +21,7 @@ def flags(trained, kind, out):
 def test_samples_are_files_of_the_wanted_length(trained, midi_main, tmp_path):
     code, stdout, stderr = midi_main(
         *flags(trained, "keys", tmp_path),
-        *("--length", 2.5, "--num-samples", 2, "--temperature", 0.7),
+        *("--length", 2.5, "--num-samples", 2, "--temperature", 0.7, "--exact-length"),
     )
     assert code == 0, stderr
     header, *rows, where, how = stdout.splitlines()
@@ -42,6 +45,7 @@ def test_silent_samples_are_named_in_one_warning(trained, midi_main, tmp_path, m
 
 def test_a_sample_continues_the_prime(trained, midi_main, pieces, tmp_path):
     prime = ["--prime", pieces / "0.mid", "--prime-seconds", 1.5, "--length", 2.5]
+    prime += ["--exact-length"]
     code, _, stderr = midi_main(*flags(trained, "keys", tmp_path), *prime)
     assert code == 0, stderr
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "sample-01.mid"))
@@ -51,11 +55,77 @@ def test_a_sample_continues_the_prime(trained, midi_main, pieces, tmp_path):
 
 
 def test_a_melody_continues_the_prime(trained, midi_main, pieces, tmp_path):
-    prime = ["--prime", pieces / "0.mid", "--length", 1]
+    prime = ["--prime", pieces / "0.mid", "--length", 1, "--exact-length"]
     code, _, stderr = midi_main(*flags(trained, "melody", tmp_path), *prime)
     assert code == 0, stderr
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "sample-01.mid"))
     assert midi.get_end_time() == pytest.approx(6.0, abs=0.01)
+
+
+# A violin and a cello at 90 beats per minute in 3/4, and a flute.
+DUET = file(
+    tempo(0, 666_667) + meter(0, 3, 2) + key(0, -1),
+    program(0, 40) + b"".join(on(5, 60 + i, 100 + i) + off(235, 60 + i) for i in range(9)),
+    program(0, 42, 1) + (on(0, 48, 70, 1) + off(720, 48, 1)) * 3,
+    program(0, 73, 2) + on(0, 90, 30, 2) + off(720, 90, 2),
+)
+
+
+@pytest.mark.parametrize("kind", ["keys", "melody", "beta_count"])
+def test_a_given_tune_stays_as_it_is_and_the_continuation_takes_over(
+    kind, trained, midi_main, tmp_path
+):
+    """`keys` has a keyboard for strings and one for pianos, the others one for all."""
+    (tmp_path / "duet.mid").write_bytes(DUET)
+    before, out = midi_file.parse(DUET), tmp_path / "out"
+    code, _, stderr = midi_main(
+        *flags(trained, kind, out), "--prime", tmp_path / "duet.mid", "--length", 1
+    )
+    assert code == 0, stderr
+    used = {
+        "keys": "used the instruments of the run's keyboards (Acoustic Grand Piano, Violin, drums)",
+        "melody": "used the highest voice",
+    }
+    numbers = {"keys": "12 of 13 notes", "melody": "9 of 13 notes"}
+    assert stderr.count("--prime: used") == (kind in used)
+    if kind in used:
+        line = f"--prime: {used[kind]} of {tmp_path / 'duet.mid'}, {numbers[kind]}"
+        assert line in stderr.splitlines()
+    after = midi_file.parse((out / "sample-01.mid").read_bytes())
+    assert (after.time_signatures, after.key_signatures) == (((0, 3, 4),), ((0, -1, False),))
+    assert 60 / (after.tempos * after.ticks_per_beat) == pytest.approx(90, rel=1e-5)
+    given, written = before.notes, after.notes
+    first = written.select(written.start < given.length)
+    is_last = given.end == given.length  # the model may hold these
+    for name in ("start", "pitch", "velocity", "program"):
+        assert np.array_equal(getattr(first, name), getattr(given, name)), name
+    assert np.array_equal(first.end[~is_last], given.end[~is_last])
+    new = written.select(written.start >= given.length)
+    assert {"keys": {0, 40}, "melody": {40}, "beta_count": {40}}[kind] >= set(
+        new.program[new.program != DRUMS].tolist()
+    )
+    assert len(new.start) and set(new.velocity.tolist()) == {102}, "the median"
+
+
+def test_tempo_and_program_are_those_of_the_output(trained, midi_main, tmp_path):
+    """The run counts frames per second; its tempo is 120."""
+    slow, fast = tmp_path / "slow", tmp_path / "fast"
+    same = ["--exact-length", "--program", "flute", "24"]
+    assert midi_main(*flags(trained, "keys", slow), *same, "--length", 4)[0] == 0
+    code, _, stderr = midi_main(*flags(trained, "keys", fast), *same, "--length", 2, "--tempo", 240)
+    assert code == 0, stderr
+    before, after = (midi_file.parse((x / "sample-01.mid").read_bytes()) for x in (slow, fast))
+    assert after.tempo == pytest.approx(240) and before.tempo == pytest.approx(120)
+    assert set(after.notes.program.tolist()) <= {73, 24, DRUMS}
+    for x, y in zip(before.notes, after.notes, strict=True):
+        assert np.array_equal(x, y), "the same notes in half the time"
+
+
+def test_a_sample_ends_where_it_rests_and_within_the_bound(trained, midi_main, tmp_path):
+    code, _, stderr = midi_main(*flags(trained, "melody", tmp_path), "--length", 4)
+    assert code == 0, stderr
+    midi = midi_file.parse((tmp_path / "sample-01.mid").read_bytes())
+    assert 4 - 0.01 <= midi.in_seconds().length <= 6 + 0.01
 
 
 @pytest.mark.parametrize("kind", ["keys", "melody"])
@@ -89,9 +159,16 @@ def test_a_core_without_latent_variables_generates_but_does_not_interpolate(
     ("arguments", "message"),
     [
         (["--prime", "{pieces}/bad.mid"], "--prime: {pieces}/bad.mid is not a MIDI file"),
-        (["--length", "1e9"], "--length: 1 x 1000000000 seconds of music needs"),
-        (["--num-samples", "1000000000"], "--length: 1000000000 x 30 seconds of music needs"),
+        (["--length", "1e9"], "--length: 1 x 1000000008 seconds of music needs"),
+        (["--num-samples", "1000000000"], "--length: 1000000000 x 38 seconds of music needs"),
         (["--prime-seconds", "1"], "--prime-seconds: needs --prime"),
+        (["--prime", "{pieces}/9.mid"], "--prime: {pieces}/9.mid cannot be read: No such file"),
+        (["--tempo", "5"], "--tempo: 5 is out of range: 10 to 1000"),
+        (["--program", "Fiddel"], "--program: 'Fiddel' is no instrument of General MIDI, nor a"),
+        (
+            ["--program", "1", "2"],
+            "--program: 2 are given, but the run has 1 keyboards besides drums (Acoustic Grand",
+        ),
         (
             ["--prime", "{pieces}/1.mid", "--interpolate", "{pieces}/1.mid", "{pieces}/2.mid"],
             "--interpolate: cannot be combined with --prime",

@@ -73,6 +73,28 @@ def parser() -> arguments.Parser:
         metavar="S",
         help="use only the first S seconds of --prime (default: all)",
     )
+    generate.add_argument(
+        "--exact-length",
+        action="store_true",
+        help="stop at --length exactly, even within a note (default: generate up to half as much "
+        "more, at most 8 seconds, and end there where no new note starts for the longest time)",
+    )
+    generate.add_argument(
+        "--tempo",
+        type=arguments.above_zero,
+        metavar="BPM",
+        help="beats per minute of the generated music (default: that of the end of --prime, or the "
+        "median of the training files); if the run counts frames per second, the music is as much "
+        "faster than by default as this tempo is",
+    )
+    generate.add_argument(
+        "--program",
+        nargs="+",
+        metavar="NAME",
+        help="General MIDI instrument of the generated music, a name or a number from 0 to 127; "
+        "one for all keyboards of the run, or one for each (default: those of --prime, or of the "
+        "training files)",
+    )
     arguments.add_interpolation(generate, "piece")
 
     evaluate = arguments.add_command(

@@ -1,7 +1,8 @@
 """The command `generate` of vaeseq-midi."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +10,20 @@ import tensorflow as tf
 from absl import logging
 
 from vaeseq.cli import desktop
-from vaeseq.cli.usefulness import (
-    warn_of_samples,
-    warn_of_sequence_latents,
-    warn_of_step_latents,
-)
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi import page
-from vaeseq.examples.midi.collect import parse_files, select_fitting
+from vaeseq.examples.midi.interpolate import interpolate
 from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.music import render, roll
+from vaeseq.examples.midi.music import ending, render
+from vaeseq.examples.midi.music.instruments import describe_programs, parse_program
 from vaeseq.examples.midi.music.midi_file import DRUMS
 from vaeseq.examples.midi.music.performance import Performance
-from vaeseq.examples.midi.music.roll import RollFormat
+from vaeseq.examples.midi.music.roll import TEMPOS, RollFormat
 from vaeseq.examples.midi.output import OutputFolder
 from vaeseq.examples.midi.program import HELD_OUT, MidiProgram, corpus_statistics, open_corpora
-from vaeseq.model.base import State
-from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
-from vaeseq.model.sampling import sample, sample_with_common_noise
-from vaeseq.nn.types import Tensor
+from vaeseq.examples.midi.tune import Tune, first_seconds, load_tune, say_what_is_used
+from vaeseq.examples.midi.usefulness import warn_of_rolls
+from vaeseq.model.sampling import sample
 from vaeseq.training import files, memory
 from vaeseq.training.progress import bar
 
@@ -42,24 +38,27 @@ def generate(args: argparse.Namespace) -> None:
     _check_flags(args)
     run, model = MidiProgram().trained(args.log_dir)
     form, _, valid = open_corpora(run)
-    prime = _load_prime(args, form)
-    _check_memory(args, form, len(prime))
+    tune = load_tune(args.prime, form, "--prime") if args.prime else None
+    performance = _choose_performance(args, form, tune)
+    _check_memory(args, performance)
     folder = OutputFolder(Path(args.out_dir))
     folder.check(_file_names(args))
-    rolls = (
-        _interpolate(model, form, args) if args.interpolate else _extend(model, prime, form, args)
-    )
-    start, samples = len(prime) / form.frames_per_second, []
+    if args.interpolate:
+        rolls = list(interpolate(model, performance, args))
+    else:
+        rolls = _continue(model, tune, performance, args)
     held_out = corpus_statistics(model, valid, form)
+    samples = []
     with folder.replace() as stage:
         for index, frames in enumerate(rolls, 1):
-            name, piece = _sample_name(index), np.concatenate([prime, frames])
-            _write_files(stage, name, _render(piece, form, start))
-            statistics = render.roll_statistics(piece, form)
-            samples.append(page.Sample(name, roll.to_notes(piece, form), statistics, start))
+            sample = _describe(_sample_name(index), frames, performance)
+            _write_files(stage, sample.name, _render(frames, sample, performance))
+            samples.append(sample)
         if args.interpolate:
             plotted = np.linspace(0, len(rolls) - 1, min(len(rolls), _MAX_PLOTTED)).astype(int)
-            _write_files(stage, _PATH, {".png": render.plot_rolls(rolls[plotted], form)})
+            music = [samples[index].notes for index in plotted]
+            picture_of_all = render.plot_notes(music, performance.programs)
+            _write_files(stage, _PATH, {".png": picture_of_all})
         picture = f"{_PATH}.png" if args.interpolate else None
         content = page.render_page(samples, held_out, _settings(args), picture)
         _write_files(stage, page.NAME, {page.SUFFIX: content})
@@ -106,25 +105,71 @@ def _check_flags(args: argparse.Namespace) -> None:
         raise UsageError("--interpolate: cannot be combined with --prime; leave one of them out")
     if args.prime_seconds and not args.prime:
         raise UsageError("--prime-seconds: needs --prime; give a file, or leave it out")
+    low, high = TEMPOS
+    if args.tempo is not None and not low <= args.tempo <= high:
+        raise UsageError(f"--tempo: {args.tempo:g} is out of range: {low:g} to {high:g}")
 
 
-def _check_memory(args: argparse.Namespace, form: RollFormat, prime_frames: int) -> None:
+def _choose_performance(
+    args: argparse.Namespace, form: RollFormat, tune: Tune | None
+) -> Performance:
+    """Returns how the samples are played: as --prime, if given, and as the flags say."""
+    if tune is None:
+        performance = Performance.of_run(form)
+    else:
+        frames = len(first_seconds(tune, form, args.prime_seconds))
+        performance = Performance.after(tune.midi, form, frames)
+    if args.program:
+        programs = _choose_programs(args.program, form)
+        performance = dataclasses.replace(performance, programs=programs)
+    return dataclasses.replace(performance, tempo=args.tempo)
+
+
+def _choose_programs(names: Sequence[str], form: RollFormat) -> tuple[int, ...]:
+    """Returns the program of each keyboard, given one for all, or one for each but the drums."""
+    try:
+        programs = [parse_program(name) for name in names]
+    except ValueError as error:
+        raise UsageError(f"--program: {error}") from error
+    pitched = [program for program in form.programs if program != DRUMS]
+    if len(programs) not in (1, len(pitched)):
+        names = describe_programs(pitched)
+        raise UsageError(
+            f"--program: {len(programs)} are given, but the run has {len(pitched)} keyboards "
+            f"besides drums ({names}); give one for all, or one for each"
+        )
+    chosen = iter(programs if len(programs) > 1 else programs * len(pitched))
+    return tuple(DRUMS if program == DRUMS else next(chosen) for program in form.programs)
+
+
+def _check_memory(args: argparse.Namespace, performance: Performance) -> None:
     """Checks that the samples, and the sound of one of them, fit into memory."""
     number = args.steps if args.interpolate else args.num_samples
-    length = prime_frames + (args.length or args.default_length) * form.frames_per_second
-    seconds = length / form.frames_per_second
-    sound = render.sound_bytes(seconds, len(form.programs))
-    rolls = number * length * form.num_keys
+    length = args.length or args.default_length
+    if not args.exact_length and not args.interpolate:
+        length += ending.most_extra_seconds(length)
+    seconds = performance.start_seconds + length
+    played = {*performance.programs, *performance.midi.notes.program.tolist()}
+    sound = render.sound_bytes(seconds, len(played))
+    frames = performance.start + length * performance.frames_per_second
+    rolls = number * frames * performance.form.num_keys
     what = f"--length: {number} x {seconds:.0f} seconds of music"
     memory.require(max(sound, rolls), what, "use a shorter --length, or a shorter --prime")
 
 
-def _render(frames: np.ndarray, form: RollFormat, start: float) -> dict[str, bytes]:
-    """Returns a piece, generated from `start` seconds on, as files by suffix."""
+def _describe(name: str, frames: np.ndarray, performance: Performance) -> page.Sample:
+    notes = performance.to_notes(frames)
+    statistics = render.roll_statistics(frames, performance.form, notes)
+    return page.Sample(name, notes, statistics, performance.start_seconds)
+
+
+def _render(frames: np.ndarray, sample: page.Sample, performance: Performance) -> dict[str, bytes]:
+    """Returns a sample as files by suffix."""
+    start, programs = sample.prime_seconds, performance.programs
     return {
-        ".mid": Performance.of_run(form).to_bytes(frames),
-        ".wav": render.wav_bytes(render.synthesize(roll.to_notes(frames, form))),
-        ".png": render.plot_rolls([frames], form, start),
+        ".mid": performance.to_bytes(frames),
+        ".wav": render.wav_bytes(render.synthesize(sample.notes)),
+        ".png": render.plot_notes([sample.notes], programs, start),
     }
 
 
@@ -135,118 +180,46 @@ def _write_files(folder: Path, name: str, contents: Mapping[str, bytes]) -> None
             file.write(content)
 
 
+def _continue(
+    model: MidiModel, tune: Tune | None, performance: Performance, args: argparse.Namespace
+) -> list[np.ndarray]:
+    """Returns rolls that begin as the tune does, up to the start of the performance."""
+    seconds = args.length or args.default_length
+    least = performance.start + performance.num_frames(seconds)
+    extra = 0 if args.exact_length else ending.most_extra_seconds(seconds)
+    most = performance.start + performance.num_frames(seconds + extra)
+    if tune is not None:
+        say_what_is_used(tune, "--prime", performance.start, model, performance.form)
+    given = np.zeros([0, performance.form.num_keys], np.uint8) if tune is None else tune.roll
+    given = given[: performance.start]
+    rolls = list(_extend(model, given, most - len(given), args))
+    if not args.exact_length:
+        on_bar_line = performance.on_bar_line(np.arange(most))
+        rolls = [x[: ending.find_end(x, performance.form, least, on_bar_line)] for x in rolls]
+    warn_of_rolls([roll[len(given) :] for roll in rolls], args.temperature)
+    return rolls
+
+
 def _extend(
-    model: MidiModel, prime: np.ndarray, form: RollFormat, args: argparse.Namespace
+    model: MidiModel, given: np.ndarray, length: int, args: argparse.Namespace
 ) -> np.ndarray:
-    """Returns rolls that continue from the prime, which may be empty: [samples, T, keys]."""
-    length = _num_frames(args, form, args.default_length)
-    if len(prime):
-        observed = tf.nest.map_structure(lambda x: x[None], model.observe(prime))
-        state = model.prime(observed, args.num_samples, seed=args.seed)
-    else:
-        state = model.initial_state(args.num_samples)
-    with bar(total=args.num_samples * length, unit="frame") as shown:
-        observed = sample(
-            model, state, args.num_samples, length, args.temperature, args.seed, shown.update
-        )
-    rolls = model.to_rolls(observed)
-    _warn_of_rolls(rolls, args.temperature)
-    return rolls
+    """Returns rolls that continue given frames, which may be none, by `length` frames.
 
-
-def _warn_of_rolls(rolls: np.ndarray, temperature: float, between: bool = False) -> None:
-    samples = {f"sample-{index:02d}": frames for index, frames in enumerate(rolls, 1)}
-    silent = [name for name, frames in samples.items() if not frames.any()]
-    warn_of_samples(samples, temperature, silent, between)
-
-
-def _interpolate(model: MidiModel, form: RollFormat, args: argparse.Namespace) -> np.ndarray:
-    """Returns rolls between two pieces in latent space, [steps, T, keys]."""
-    if not model.core.latent_size:
-        raise UsageError(
-            f"--interpolate: {model.hparams.vae_type} has no latent variables; "
-            "train with --hparams vae_type=SRNN, or with --encoding melody"
-        )
-    ends = [_load_roll(path, form, "--interpolate") for path in args.interpolate]
-    if model.has_sequence_latent:
-        return _interpolate_by_sequence(model, form, args, ends)
-    return _interpolate_by_frame(model, form, args, ends)
-
-
-def _interpolate_by_sequence(
-    model: MidiModel, form: RollFormat, args: argparse.Namespace, ends: list[np.ndarray]
-) -> np.ndarray:
-    """Interpolates between the z of the first window of each piece."""
-    window = model.hparams.sequence_size
-    start, end = (model.observe(x[:window], strike_first_frame=True) for x in ends)
-    states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
-    length = _num_frames(args, form, window / form.frames_per_second)
-    temperature = args.temperature * BETWEEN_TEMPERATURE
-    rolls = _draw_path(model, states, length, temperature, args)
-    if not warn_of_sequence_latents(model, (start, end)):
-        _warn_of_rolls(rolls, temperature, between=True)
-    return rolls
-
-
-def _interpolate_by_frame(
-    model: MidiModel, form: RollFormat, args: argparse.Namespace, ends: list[np.ndarray]
-) -> np.ndarray:
-    """Interpolates between the z of each frame, up to the length of the shorter piece."""
-    length = min(_num_frames(args, form, args.default_length), *map(len, ends))
-    rolls = np.stack([frames[:length] for frames in ends])
-    inference, _ = model.infer(model.observe(rolls), seed=args.seed)
-    kl = np.mean(inference.kl, axis=1).tolist()
-    is_doubtful = warn_of_step_latents(dict(zip(args.interpolate, kl, strict=True)))
-    start, end = inference.steps.latents
-    shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
-    states = model.initial_state(args.steps)
-    latents = start + shares * (end - start)
-    drawn = _draw_path(model, states, length, args.temperature, args, latents)
-    if not is_doubtful:
-        _warn_of_rolls(drawn, args.temperature, between=True)
-    return drawn
-
-
-def _draw_path(
-    model: MidiModel,
-    states: State,
-    length: int,
-    temperature: float,
-    args: argparse.Namespace,
-    latents: Tensor | None = None,
-) -> np.ndarray:
-    """Returns a roll for each state of an interpolation, all with the same noise."""
-    with bar(total=args.steps * length, unit="frame") as shown:
-        return model.to_rolls(
-            sample_with_common_noise(
-                model, states, length, temperature, args.seed, shown.update, latents
-            )
-        )
-
-
-def _num_frames(args: argparse.Namespace, form: RollFormat, default_seconds: float) -> int:
-    """Returns the number of frames to generate."""
-    return max(1, round((args.length or default_seconds) * form.frames_per_second))
-
-
-def _load_prime(args: argparse.Namespace, form: RollFormat) -> np.ndarray:
-    """Returns the frames to continue from; no frames without --prime."""
-    if not args.prime:
-        return np.zeros([0, form.num_keys], np.uint8)
-    frames = _load_roll(args.prime, form, "--prime")
-    if args.prime_seconds is None:
-        return frames
-    return frames[: round(min(len(frames), args.prime_seconds * form.frames_per_second))]
-
-
-def _load_roll(path: str, form: RollFormat, flag: str) -> np.ndarray:
-    """Returns the roll of a MIDI file.
-
-    Raises:
-      UsageError: if the file cannot be used; the message names the flag.
+    The rolls include the given frames: [samples, T, keys].
     """
-    parsed = parse_files([Path(path)], form.beats, DRUMS in form.programs, progress=False)
-    fitting = select_fitting(parsed.pieces, form)
-    for name, reason in (parsed.refused | fitting.refused).items():
-        raise UsageError(f"{flag}: {name} {reason}")
-    return roll.to_roll(fitting.pieces[0].notes, form)
+    count = args.num_samples
+    state = model.initial_state(count)
+    if len(given):
+        observed = tf.nest.map_structure(lambda x: x[None], model.observe(given))
+        state = model.prime(observed, count, seed=args.seed)
+    with bar(total=count * length, unit="frame") as shown:
+        drawn = sample(model, state, count, length, args.temperature, args.seed, shown.update)
+    if not len(given):
+        return model.to_rolls(drawn)
+    # Together, because a melody may hold the last note that was given.
+    joined = tf.nest.map_structure(
+        lambda x, y: np.concatenate([np.repeat(x, count, axis=0), y], axis=1), observed, drawn
+    )
+    rolls = model.to_rolls(joined)
+    rolls[:, : len(given)] = given
+    return rolls

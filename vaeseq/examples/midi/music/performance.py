@@ -85,6 +85,14 @@ class Performance:
         """The time at which the notes of the roll begin."""
         return float(self.midi.seconds_at(self._ticks(self.start)))
 
+    def num_frames(self, seconds: float) -> int:
+        """Returns the number of frames, at least 1, in a number of seconds after `start`."""
+        return max(1, round(seconds * self.frames_per_second))
+
+    def on_bar_line(self, frames: np.ndarray) -> np.ndarray:
+        """Returns whether each frame begins a bar, bool; never if frames are counted per second."""
+        return self.form.beats & timing.on_bar_line(self.midi, self._ticks(frames))
+
     def to_midi(self, roll: np.ndarray) -> MidiFile:
         """Returns a roll as a piece, with times in ticks.
 

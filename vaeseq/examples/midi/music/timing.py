@@ -49,6 +49,12 @@ def bar_beats(midi: MidiFile) -> float:
     return midi.time_signatures[-1].bar if midi.time_signatures else _BAR
 
 
+def on_bar_line(midi: MidiFile, ticks: np.ndarray) -> np.ndarray:
+    """Returns whether ticks after the last time signature begin a bar."""
+    origin = midi.time_signatures[-1].tick if midi.time_signatures else 0
+    return (ticks - origin) % (bar_beats(midi) * beat_ticks(midi)) == 0
+
+
 def refine(midi: MidiFile, form: RollFormat) -> MidiFile:
     """Returns the same piece with so many ticks per beat that frames differ by some."""
     beat = beat_ticks(midi)
@@ -78,8 +84,8 @@ def first_frames(midi: MidiFile, form: RollFormat, frames: int) -> MidiFile:
     return set_tempo(
         midi._replace(
             notes=notes.select(nearest_frames(times.start, form) < frames),
-            time_signatures=tuple(x for x in midi.time_signatures if x.tick < at),
-            key_signatures=tuple(x for x in midi.key_signatures if x.tick < at),
+            time_signatures=tuple(x for x in midi.time_signatures if x.tick < max(at, 1)),
+            key_signatures=tuple(x for x in midi.key_signatures if x.tick < max(at, 1)),
         ),
         at,
         _tempo_before(midi, at),
@@ -90,8 +96,9 @@ def _tempo_before(midi: MidiFile, at: float) -> float:
     """Returns the mean tempo over the bar before a tick, in beats per minute."""
     begin = max(0.0, at - bar_beats(midi) * beat_ticks(midi))
     first, last = midi.seconds_at(np.array([begin, at]))
-    if first == last:
-        return last_tempo(midi)
+    if first == last:  # at the beginning
+        last = first + beat_ticks(midi) * midi.tempos[0]
+        at = begin + beat_ticks(midi)
     return float(np.clip(60 * (at - begin) / beat_ticks(midi) / (last - first), *TEMPOS))
 
 

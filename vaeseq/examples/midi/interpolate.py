@@ -1,0 +1,86 @@
+"""Interpolation between two pieces, for `generate --interpolate`."""
+
+import argparse
+
+import numpy as np
+import tensorflow as tf
+
+from vaeseq.cli.usefulness import (
+    warn_of_sequence_latents,
+    warn_of_step_latents,
+)
+from vaeseq.errors import UsageError
+from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.music.performance import Performance
+from vaeseq.examples.midi.tune import load_tune
+from vaeseq.examples.midi.usefulness import warn_of_rolls
+from vaeseq.model.base import State
+from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
+from vaeseq.model.sampling import sample_with_common_noise
+from vaeseq.nn.types import Tensor
+from vaeseq.training.progress import bar
+
+
+def interpolate(model: MidiModel, performance: Performance, args: argparse.Namespace) -> np.ndarray:
+    """Returns rolls between two pieces in latent space, [steps, T, keys]."""
+    if not model.core.latent_size:
+        raise UsageError(
+            f"--interpolate: {model.hparams.vae_type} has no latent variables; "
+            "train with --hparams vae_type=SRNN, or with --encoding melody"
+        )
+    form = performance.form
+    ends = [load_tune(path, form, "--interpolate").roll for path in args.interpolate]
+    if model.has_sequence_latent:
+        return _interpolate_by_sequence(model, performance, args, ends)
+    return _interpolate_by_frame(model, performance, args, ends)
+
+
+def _interpolate_by_sequence(
+    model: MidiModel, performance: Performance, args: argparse.Namespace, ends: list[np.ndarray]
+) -> np.ndarray:
+    """Interpolates between the z of the first window of each piece."""
+    window = model.hparams.sequence_size
+    start, end = (model.observe(x[:window], strike_first_frame=True) for x in ends)
+    states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
+    length = performance.num_frames(args.length) if args.length else window
+    temperature = args.temperature * BETWEEN_TEMPERATURE
+    rolls = _draw_path(model, states, length, temperature, args)
+    if not warn_of_sequence_latents(model, (start, end)):
+        warn_of_rolls(rolls, temperature, between=True)
+    return rolls
+
+
+def _interpolate_by_frame(
+    model: MidiModel, performance: Performance, args: argparse.Namespace, ends: list[np.ndarray]
+) -> np.ndarray:
+    """Interpolates between the z of each frame, up to the length of the shorter piece."""
+    length = min(performance.num_frames(args.length or args.default_length), *map(len, ends))
+    rolls = np.stack([frames[:length] for frames in ends])
+    inference, _ = model.infer(model.observe(rolls), seed=args.seed)
+    kl = np.mean(inference.kl, axis=1).tolist()
+    is_doubtful = warn_of_step_latents(dict(zip(args.interpolate, kl, strict=True)))
+    start, end = inference.steps.latents
+    shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
+    states = model.initial_state(args.steps)
+    latents = start + shares * (end - start)
+    drawn = _draw_path(model, states, length, args.temperature, args, latents)
+    if not is_doubtful:
+        warn_of_rolls(drawn, args.temperature, between=True)
+    return drawn
+
+
+def _draw_path(
+    model: MidiModel,
+    states: State,
+    length: int,
+    temperature: float,
+    args: argparse.Namespace,
+    latents: Tensor | None = None,
+) -> np.ndarray:
+    """Returns a roll for each state of an interpolation, all with the same noise."""
+    with bar(total=args.steps * length, unit="frame") as shown:
+        return model.to_rolls(
+            sample_with_common_noise(
+                model, states, length, temperature, args.seed, shown.update, latents
+            )
+        )

@@ -1,0 +1,67 @@
+"""A tune that the user gives to `generate`."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from vaeseq.errors import UsageError
+from vaeseq.examples.midi.collect import read_file
+from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.music import melody, roll, timing
+from vaeseq.examples.midi.music.instruments import describe_programs
+from vaeseq.examples.midi.music.midi_file import MidiFile, Refused
+from vaeseq.examples.midi.music.roll import RollFormat
+
+
+class Tune(NamedTuple):
+    """A file as it is, and its roll."""
+
+    path: str
+    midi: MidiFile
+    roll: np.ndarray
+
+
+def load_tune(path: str, form: RollFormat, flag: str) -> Tune:
+    """Reads a tune.
+
+    Raises:
+      UsageError: if the file cannot be used; the message names the flag.
+    """
+    try:
+        midi = read_file(Path(path))
+        midi.in_seconds()  # refuses a piece that is too long
+        notes = timing.in_unit_of(form, midi)
+        if not (form.keyboards(notes.program) >= 0).any():
+            raise Refused(
+                f"has no notes for the run's keyboards: {describe_programs(form.programs)}"
+            )
+        return Tune(path, midi, roll.to_roll(notes, form))
+    except Refused as error:
+        raise UsageError(f"{flag}: {path} {error}") from error
+    except OSError as error:
+        raise UsageError(f"{flag}: {path} cannot be read: {error.strerror}") from error
+
+
+def first_seconds(tune: Tune, form: RollFormat, seconds: float | None) -> np.ndarray:
+    """Returns the frames of the first seconds of a tune; of all if `seconds` is None."""
+    if seconds is None:
+        return tune.roll
+    return tune.roll[: timing.frames_of_seconds(tune.midi, form, seconds)]
+
+
+def say_what_is_used(
+    tune: Tune, flag: str, frames: int, model: MidiModel, form: RollFormat
+) -> None:
+    """Logs, in one line, if the model does not see all notes of the first frames of a tune."""
+    notes = timing.first_frames(tune.midi, form, frames).notes
+    if model.hparams.decoder == "melody":
+        symbols = melody.from_rolls(tune.roll[:frames], strike_first_frame=True)
+        used, what = int(np.sum(symbols >= melody.FIRST)), "the highest voice"
+    else:
+        used = int(np.sum(form.keyboards(notes.program) >= 0))
+        what = f"the instruments of the run's keyboards ({describe_programs(form.programs)})"
+    if used < len(notes.start):
+        message = "%s: used %s of %s, %d of %d notes"
+        logging.info(message, flag, what, tune.path, used, len(notes.start))
