@@ -31,7 +31,9 @@ def test_files_folders_and_globs_are_found_once(folder):
     ]
     assert len(find_files([folder, str(folder / "a.mid")], "-")) == 6
     assert len(find_files([f"{folder}/**/*.mid"], "-")) == 5
-    with pytest.raises(UsageError, match=r"--train-files: no MIDI file matches .*missing"):
+    with pytest.raises(
+        UsageError, match=r"--train-files: no MIDI or MusicXML file matches .*missing"
+    ):
         find_files([folder, str(folder / "missing")], "--train-files")
 
 

@@ -59,7 +59,10 @@ def long_pieces(tmp_path_factory):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--train-files", "missing.mid"], "--train-files: no MIDI file matches missing.mid"),
+        (
+            ["--train-files", "missing.mid"],
+            "--train-files: no MIDI or MusicXML file matches missing.mid",
+        ),
         (["--train-files", "{pieces}/bad.mid"], "all pieces were refused: {pieces}/bad.mid is not"),
         (["--train-files", "{pieces}/1.mid"], "needs at least two pieces"),
         (["--train-files", "{pieces}", "--hparams", "decoder=beta_count"], "velocity_levels=0"),

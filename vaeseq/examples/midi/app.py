@@ -1,4 +1,4 @@
-"""Train a model of music on MIDI files, generate music, and score pieces."""
+"""Train a model of music on MIDI or MusicXML files, generate music, and score pieces."""
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
@@ -23,13 +23,13 @@ def parser() -> arguments.Parser:
     _add_files(
         train,
         "--train-files",
-        "MIDI files, folders or glob patterns to train on (default: the Bach chorales, if "
-        "installed)",
+        "MIDI or MusicXML files, folders or glob patterns to train on (default: the Bach chorales, "
+        "if installed)",
     )
     _add_files(
         train,
         "--valid-files",
-        "MIDI files to validate on (default: a random tenth of --train-files)",
+        "MIDI or MusicXML files to validate on (default: a random tenth of --train-files)",
     )
     train.add_argument(
         "--frames-per-beat",
@@ -66,7 +66,9 @@ def parser() -> arguments.Parser:
         action="store_true",
         help="open the page that shows and plays the samples in the browser",
     )
-    generate.add_argument("--prime", metavar="FILE", help="MIDI file that each sample continues")
+    generate.add_argument(
+        "--prime", metavar="FILE", help="MIDI or MusicXML file that each sample continues"
+    )
     generate.add_argument(
         "--prime-seconds",
         type=arguments.above_zero,
@@ -104,7 +106,8 @@ def parser() -> arguments.Parser:
     _add_files(
         evaluate,
         "--eval-files",
-        "MIDI files, folders or glob patterns to score (default: the run's held-out pieces)",
+        "MIDI or MusicXML files, folders or glob patterns to score (default: the run's held-out "
+        "pieces)",
     )
     evaluate.add_argument(
         "--samples",

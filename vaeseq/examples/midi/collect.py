@@ -1,4 +1,4 @@
-"""Finds MIDI files and chorales, and parses them into pieces."""
+"""Finds MIDI files, MusicXML files and chorales, and parses them into pieces."""
 
 import glob
 import os
@@ -10,12 +10,12 @@ import numpy as np
 from absl import logging
 
 from vaeseq.errors import UsageError
-from vaeseq.examples.midi.music import chorales, midi_file, roll
+from vaeseq.examples.midi.music import chorales, midi_file, musicxml, roll
 from vaeseq.examples.midi.music.midi_file import DRUMS, MAX_BYTES, MidiFile, Notes, Refused
 from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.training.progress import bar
 
-_SUFFIXES = (".mid", ".midi")
+_SUFFIXES = (".mid", ".midi", *musicxml.SUFFIXES)
 _REASONS_SHOWN = 3
 
 
@@ -35,7 +35,7 @@ class Collection(NamedTuple):
 
 
 def collect(patterns: Sequence[str], flag: str, beats: bool, drums: bool) -> Collection:
-    """Finds and parses the MIDI files that a flag names, and logs which are refused.
+    """Finds and parses the files that a flag names, and logs which are refused.
 
     Args:
       patterns: files, folders and glob patterns.
@@ -50,7 +50,7 @@ def collect(patterns: Sequence[str], flag: str, beats: bool, drums: bool) -> Col
 
 
 def find_files(patterns: Iterable[str], flag: str) -> list[Path]:
-    """Returns the MIDI files that match files, folders and glob patterns, each once.
+    """Returns the MIDI and MusicXML files that match files, folders and glob patterns, each once.
 
     Raises:
       UsageError: if a pattern matches no file.
@@ -66,8 +66,8 @@ def find_files(patterns: Iterable[str], flag: str) -> list[Path]:
             paths = [Path(x) for x in glob.glob(pattern, recursive=True) if os.path.isfile(x)]
         if not paths:
             raise UsageError(
-                f"{flag}: no MIDI file matches {pattern}; "
-                "give a file, a folder with .mid or .midi files, or a glob pattern"
+                f"{flag}: no MIDI or MusicXML file matches {pattern}; "
+                f"give a file, a folder with {', '.join(_SUFFIXES)} files, or a glob pattern"
             )
         found |= dict.fromkeys(sorted(paths))
     return list(found)
@@ -76,12 +76,16 @@ def find_files(patterns: Iterable[str], flag: str) -> list[Path]:
 def parse_files(
     paths: Sequence[Path], beats: bool, drums: bool, progress: bool = True
 ) -> Collection:
-    """Parses MIDI files. Files with the same notes count as one piece."""
+    """Parses MIDI and MusicXML files. Files with the same notes count as one piece."""
 
     def pieces() -> Iterator[Piece | tuple[str, str]]:
+        scores = musicxml.parse_files([path for path in paths if musicxml.is_score(path)])
         for path in paths:
             try:
-                yield _parse_file(path, beats, drums)
+                midi = next(scores) if musicxml.is_score(path) else read_file(path)
+                if isinstance(midi, Exception):
+                    raise midi
+                yield _to_piece(path, midi, beats, drums)
             except Refused as error:
                 yield str(path), str(error)
             except OSError as error:
@@ -131,19 +135,20 @@ def _collect_distinct(
 
 
 def read_file(path: Path) -> MidiFile:
-    """Reads and parses a MIDI file.
+    """Reads and parses a MIDI or MusicXML file.
 
     Raises:
       OSError: if it cannot be read.
       Refused: if it cannot be used.
     """
+    if musicxml.is_score(path):
+        return musicxml.parse_file(path)
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES + 1)
     return midi_file.parse(data)
 
 
-def _parse_file(path: Path, beats: bool, drums: bool) -> Piece:
-    midi = read_file(path)
+def _to_piece(path: Path, midi: MidiFile, beats: bool, drums: bool) -> Piece:
     seconds = midi.in_seconds()
     notes = midi.in_beats() if beats else seconds
     if not drums:
