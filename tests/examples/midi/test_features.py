@@ -47,7 +47,7 @@ THIRD = Vocabulary(frozenset([chord(keys(0, 4, 7))]), frozenset([voicing(keys(50
         ("foreign_voicings", {False: 4, True: 7}),
         ("consonance", {1: 4 * 3 + 3, 0: 4}),
         ("note_lengths", {1.0: 3, 2.0: 1, 0.75: 2}),
-        ("repetition", {}),  # no window of 16 frames
+        ("repetition", {False: 5}),  # windows of 8 frames
         ("lowest_pitch", {48: 1}),
         ("highest_pitch", {72: 1}),
         ("pitch_range", {24: 1}),
@@ -91,22 +91,22 @@ def test_the_vocabulary_has_what_occurs_and_single_keys_are_no_chords():
     assert counts["foreign_chords"] == counts["foreign_voicings"] == {False: 11}
 
 
-def test_windows_of_four_beats_that_recur():
+def test_windows_of_two_beats_that_recur():
     scale = [(50 + i, 4 * i, 4 * i + 4) for i in range(5)]
     again = [(key, begin + 20, end + 20) for key, begin, end in scale]
     once = count(roll(*scale, length=20), FORM, NONE)["repetition"]
-    assert +once == {False: 5}
+    assert +once == {False: 13}
     twice = count(roll(*scale, *again, length=40), FORM, NONE)["repetition"]
-    assert twice == {True: 10, False: 15}, "25 windows; the first five are those of the repetition"
-    seconds = dataclasses.replace(FORM, beats=False)  # windows of two seconds: eight frames
-    assert count(roll(*scale, *again, length=40), seconds, NONE)["repetition"][True] == 2 * 13
+    assert twice == {True: 2 * 13, False: 7}, "seven windows have the end and the beginning"
+    seconds = dataclasses.replace(FORM, beats=False)  # windows of one second: four frames
+    assert count(roll(*scale, *again, length=40), seconds, NONE)["repetition"][True] == 2 * 17
 
 
-def test_a_window_does_not_recur_in_itself_and_silence_does_not_count():
-    static = roll((60, 0, 20), length=20)
-    assert +count(static, FORM, NONE)["repetition"] == {False: 5}
-    pause = np.concatenate([static, np.zeros([60, KEYS], np.uint8)])
-    assert +count(pause, FORM, NONE)["repetition"] == {False: 20}
+def test_a_window_that_overlaps_itself_and_a_held_note_do_not_recur():
+    ticking = roll(*[(60, at, at + 2) for at in range(0, 20, 2)], length=20)
+    assert count(ticking, FORM, NONE)["repetition"] == {True: 10, False: 3}, "windows 5 to 7"
+    held = roll((60, 0, 90), length=150)
+    assert +count(held, FORM, NONE)["repetition"] == {False: 1}, "it starts once"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13])

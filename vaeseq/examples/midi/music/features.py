@@ -19,7 +19,7 @@ Counts = Counter[float]
 """How often each value of a statistic occurs."""
 
 _OCTAVE = 12
-_WINDOW_BEATS, _WINDOW_SECONDS = 4, 2  # the lengths of windows that may recur
+_WINDOW_BEATS, _WINDOW_SECONDS = 2, 1  # the lengths of windows that may recur
 # By Yeh et al. (2021), arXiv:2001.02360: 1 for unisons, thirds, fifths and sixths; 0 for fourths.
 _CONSONANCE = (1, -1, -1, 1, 1, 0, -1, 1, 1, 1, -1, -1)
 
@@ -69,9 +69,9 @@ def count(roll: np.ndarray, form: RollFormat, vocabulary: Vocabulary) -> dict[st
     * consonance: a score for each two keys that sound in the same frame: 1 for thirds, fifths,
       sixths and octaves, 0 for fourths, -1 for seconds, sevenths and tritones.
     * note_lengths: the length of each note.
-    * repetition: whether a window of four beats, or of two seconds if frames are not counted in
+    * repetition: whether a window of two beats, or of one second if frames are not counted in
       beats, occurs again in the piece without overlapping itself. Windows start at every frame;
-      silent ones are left out.
+      those in which no note starts are left out.
     * lowest_pitch, highest_pitch, pitch_range: of the piece; MIDI pitches and their difference.
 
     Args:
@@ -196,7 +196,7 @@ def _window_frames(form: RollFormat) -> int:
 
 
 def _recurring(sounding: np.ndarray, onsets: np.ndarray, size: int) -> np.ndarray:
-    """Returns for each window of `size` frames that is not silent whether it recurs, bool [W]."""
+    """Returns for each window of `size` frames with an onset whether it recurs, bool [W]."""
     if len(sounding) < size:
         return np.zeros([0], bool)
     windows = _window_numbers(sounding.astype(np.uint8) + onsets, size)
@@ -205,8 +205,8 @@ def _recurring(sounding: np.ndarray, onsets: np.ndarray, size: int) -> np.ndarra
     last[windows] = starts  # of equal indices, the last counts
     first[windows[::-1]] = starts[::-1]
     recurs = (starts - first[windows] >= size) | (last[windows] - starts >= size)
-    sums = np.cumsum(np.pad(sounding.any(axis=1).astype(int), (1, 0)))
-    return recurs[sums[size:] > sums[:-size]]
+    starts_before = np.cumsum(np.pad(onsets.sum(axis=1), (1, 0)))
+    return recurs[starts_before[size:] > starts_before[:-size]]
 
 
 def _window_numbers(frames: np.ndarray, size: int) -> np.ndarray:
