@@ -11,8 +11,8 @@ from vaeseq import codec
 from vaeseq.codec.nade import NADEDecoder
 
 
-def make(elements=6, states=2, hidden=4, rows=1):
-    decoder = NADEDecoder([elements], hidden, states)
+def make(elements=6, states=2, hidden=4, rows=1, intervals=0, line=None):
+    decoder = NADEDecoder([elements], hidden, states, interval_units=intervals, line_size=line)
     features = tf.random.stateless_normal([rows, decoder.param_size], [0, 1])
     params = decoder(features)
     for index, weight in enumerate(decoder.weights):
@@ -34,6 +34,9 @@ def dense_log_prob(decoder, params, x):
     hidden, W = params.hidden, tf.reshape(decoder.W, [K, S - 1, -1])
     for k in range(K):
         logits = decoder.logits(params, hidden[:, None])[:, 0, k]
+        if decoder.interval_units:
+            logits += _logits_by_distance(decoder, params, x, k)
+        logits *= params.sharpness
         logits = tf.nn.log_softmax(tf.pad(logits, [[0, 0], [1, 0]]))
         total += tf.gather(logits, x[:, k], batch_dims=1)
         inputs = tf.concat([tf.zeros([1, decoder.hidden]), W[k]], 0)
@@ -41,20 +44,37 @@ def dense_log_prob(decoder, params, x):
     return total
 
 
-@pytest.mark.parametrize(("elements", "states"), [(6, 2), (4, 3)])
-def test_probabilities_sum_to_1(elements, states):
-    decoder, params = make(elements, states)
+def _logits_by_distance(decoder, params, x, k):
+    """Computes the share of the intervals in the logits of element k, [N, S - 1]."""
+    L = decoder.line_size
+    hidden = tf.reshape(params.local, [len(x), -1, decoder.interval_units])[:, k]
+    for j in range(k):
+        R = decoder.R if j // L == k // L else decoder.R_earlier
+        silent = tf.zeros([1, decoder.interval_units])
+        hidden += tf.gather(tf.concat([silent, R[k % L - j % L + L - 1]], 0), x[:, j])
+    return decoder.activation(hidden) @ decoder.U
+
+
+KINDS = pytest.mark.parametrize(
+    ("elements", "states", "intervals", "line"),
+    [(6, 2, 0, None), (4, 3, 0, None), (6, 2, 3, None), (6, 2, 3, 3), (4, 3, 2, 2)],
+)
+
+
+@KINDS
+def test_probabilities_sum_to_1(elements, states, intervals, line):
+    decoder, params = make(elements, states, intervals=intervals, line=line)
     events = all_events(elements, states)
     log_prob = decoder.log_prob(repeated(params, len(events)), events)
     assert float(tf.reduce_logsumexp(log_prob)) == pytest.approx(0, abs=1e-4)
 
 
-@pytest.mark.parametrize("states", [2, 3])
-def test_the_sparse_computation_equals_the_dense_one(states):
-    decoder, params = make(8, states, rows=20)
-    x = np.random.default_rng(0).integers(states, size=[20, 8]).astype(np.int32)
+@KINDS
+def test_the_sparse_computation_equals_the_dense_one(elements, states, intervals, line):
+    decoder, params = make(elements, states, rows=20, intervals=intervals, line=line)
+    x = np.random.default_rng(0).integers(states, size=[20, elements]).astype(np.int32)
     x[0], x[1] = 0, states - 1
-    weights = [decoder.W.value, decoder.V.value]
+    weights = [weight.value for weight in decoder.weights]
     results = []
     for function in (lambda *args: decoder.log_prob(*args[1:]), dense_log_prob):
         with tf.GradientTape() as tape:
@@ -62,7 +82,8 @@ def test_the_sparse_computation_equals_the_dense_one(states):
             log_prob = function(decoder, params, tf.constant(x))
         results.append((log_prob, *tape.gradient(log_prob, [*params, *weights])))
     for sparse, dense in zip(*results, strict=True):
-        np.testing.assert_allclose(sparse, dense, 1e-5, 1e-5 * np.abs(dense).max())
+        if sparse is not None:  # the gradient of `local`, which has no units without intervals
+            np.testing.assert_allclose(sparse, dense, 1e-5, 1e-5 * np.abs(dense).max())
 
 
 def test_the_gradient_is_that_of_finite_differences():
@@ -83,9 +104,12 @@ def test_the_gradient_is_that_of_finite_differences():
     assert (total(1e-2) - total(-1e-2)) / 2e-2 == pytest.approx(slope, rel=1e-2)
 
 
-@pytest.mark.parametrize(("elements", "states"), [(4, 2), (3, 3)])
-def test_frequencies_of_samples_are_the_probabilities(elements, states):
-    decoder, params = make(elements, states)
+@pytest.mark.parametrize(
+    ("elements", "states", "intervals", "line"),
+    [(4, 2, 0, None), (3, 3, 0, None), (4, 2, 3, 2), (3, 3, 2, None)],
+)
+def test_frequencies_of_samples_are_the_probabilities(elements, states, intervals, line):
+    decoder, params = make(elements, states, intervals=intervals, line=line)
     events = all_events(elements, states)
     expected = np.exp(decoder.log_prob(repeated(params, len(events)), events))
     samples = decoder.sample(repeated(params, 20000), [3, 4]).numpy()

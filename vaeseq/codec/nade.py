@@ -11,8 +11,22 @@ Few elements are usually active, that is, not in state 0, and the hidden layer c
 one is. With M the most active elements of an event in a batch, M + 1 hidden vectors for each event
 are enough. They come from one matrix product, and the logits from another.
 
-Source: Larochelle and Murray, "The Neural Autoregressive Distribution Estimator", 2011; given a
-recurrent network: Boulanger-Lewandowski, Bengio, Vincent 2012, arXiv:1206.6392.
+Intervals
+=========
+
+W and V belong to single elements: what they learn of one chord says nothing about the same chord a
+semitone higher. With `interval_units` = G, every element k has G more hidden units, which see the
+elements before it by their distance alone, so that R and U are shared by all k:
+
+    logits += U . act(l_k + sum_{j < k} R_{k - j, x_j})
+
+with l [K, G] computed from the features. Where an event consists of several lines, such as the
+keyboards of instruments, an element also sees all elements of the lines before its own, by their
+distance along the line, with an R of their own.
+
+Sources: Larochelle and Murray, "The Neural Autoregressive Distribution Estimator", 2011; given a
+recurrent network: Boulanger-Lewandowski, Bengio, Vincent 2012, arXiv:1206.6392; intervals: Johnson,
+"Generating Polyphonic Music Using Tied Parallel Networks", 2017.
 """
 
 import math
@@ -20,6 +34,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -30,9 +45,10 @@ from vaeseq.training import memory
 
 
 class NADEParams(NamedTuple):
-    """The params of one event; K elements, S states, H hidden units."""
+    """The params of one event; K elements, S states, H hidden units, G of them by interval."""
 
     bias: tf.Tensor  # b [..., K (S - 1)]
+    local: tf.Tensor  # l [..., K G]
     hidden: tf.Tensor  # a [..., H]
     sharpness: tf.Tensor  # what all logits are multiplied by [..., 1]
 
@@ -40,9 +56,9 @@ class NADEParams(NamedTuple):
 class NADEDecoder(DistModule):
     """Discrete elements that depend on each other, such as the keys of a piano.
 
-    Params: `NADEParams`. Events: states, `dtype` [N, *event_shape]. `param_size`: K (S - 1) + H. A
-    temperature divides the logits of each element given those before it. Sampling takes as many
-    steps as elements are active, plus one.
+    Params: `NADEParams`. Events: states, `dtype` [N, *event_shape]. `param_size`:
+    K (S - 1) + K G + H. A temperature divides the logits of each element given those before it.
+    Sampling takes as many steps as elements are active, plus one.
 
     Args:
       event_shape: shape of one observation.
@@ -50,10 +66,15 @@ class NADEDecoder(DistModule):
       num_states: S, the number of states of each element.
       dtype: dtype of observations.
       activation: of the hidden units.
+      interval_units: G, the number of hidden units of each element that see the others by their
+        distance; 0 for none.
+      line_size: the number of elements of a line, along which distances count; by default the last
+        axis of an event.
       name: the layer's name.
 
     Raises:
-      ValueError: if a size is too small, or if W and V do not fit into the machine's memory.
+      ValueError: if a size is too small, if an event does not consist of whole lines, or if the
+        weights do not fit into the machine's memory.
     """
 
     event_shape: tf.TensorShape
@@ -66,6 +87,8 @@ class NADEDecoder(DistModule):
         num_states: int = 2,
         dtype: str | tf.DType = "int32",
         activation: str = "tanh",
+        interval_units: int = 0,
+        line_size: int | None = None,
         name: str | None = None,
     ):
         super().__init__(name=name)
@@ -84,12 +107,28 @@ class NADEDecoder(DistModule):
             f"{num_states} states) x hidden={hidden}",
             "use a smaller event or fewer hidden units",
         )
+        self.interval_units, self.line_size = interval_units, line_size or event_shape[-1]
+        if interval_units < 0 or self.num_elements % self.line_size:
+            raise ValueError(
+                "NADEDecoder needs interval_units >= 0, and an event of whole lines; not "
+                f"{interval_units}, and {self.num_elements} elements in lines of {self.line_size}"
+            )
+        memory.require(
+            self.line_size**2 * (num_states - 1) * interval_units * tf.float32.size,
+            f"NADEDecoder: the intervals in lines of {self.line_size} elements ({num_states} states) "
+            f"x interval_units={interval_units}",
+            "use shorter lines or fewer units",
+        )
         self.num_shared_params = hidden  # that belong to no single element
-        self.param_size = self.num_logits + hidden
+        self.param_size = self.num_logits + self.num_elements * interval_units + hidden
         self.activation: Callable[[tf.Tensor], tf.Tensor] = keras.activations.get(activation)
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Creates W [K (S - 1), H] and V [H, K (S - 1)]."""
+        """Creates W [K (S - 1), H], V [H, K (S - 1)] and, with intervals, R and U [G, S - 1].
+
+        R [2 L - 1, S - 1, G] is for the distances from 1 - L to L - 1 along a line of L elements.
+        In an element's own line, only those above 0 are used.
+        """
         small = keras.initializers.VarianceScaling(0.1, "fan_in")
         self.W = self.add_weight(
             shape=(self.num_logits, self.hidden), initializer=small, name="inputs"
@@ -97,6 +136,23 @@ class NADEDecoder(DistModule):
         self.V = self.add_weight(
             shape=(self.hidden, self.num_logits), initializer=small, name="outputs"
         )
+        if self.interval_units:
+            self.R = self._add_by_distance("own_line")
+            self.R_earlier = self._add_by_distance("earlier_lines") if self._has_lines else None
+            self.U = self.add_weight(
+                shape=(self.interval_units, self.num_states - 1), initializer=small, name="U"
+            )
+
+    def _add_by_distance(self, name: str) -> keras.Variable:
+        return self.add_weight(
+            shape=(2 * self.line_size - 1, self.num_states - 1, self.interval_units),
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
+            name=name,
+        )
+
+    @property
+    def _has_lines(self) -> bool:
+        return self.num_elements > self.line_size
 
     @property
     def support(self) -> Support:
@@ -105,12 +161,17 @@ class NADEDecoder(DistModule):
 
     def call(self, features: tf.Tensor) -> NADEParams:
         """Splits features [N, param_size]."""
-        bias, hidden = tf.split(features, [self.num_logits, self.hidden], axis=-1)
-        return NADEParams(bias, hidden, tf.ones_like(bias[..., :1]))
+        sizes = [self.num_logits, self.num_elements * self.interval_units, self.hidden]
+        bias, local, hidden = tf.split(features, sizes, axis=-1)
+        return NADEParams(bias, local, hidden, tf.ones_like(bias[..., :1]))
 
     def flatten_maps(self, maps: tf.Tensor) -> tf.Tensor:
-        """Returns b in the place of its elements [N, *event_shape, S - 1] as [N, K (S - 1)]."""
-        return tf.reshape(maps, [tf.shape(maps)[0], self.num_logits])
+        """Returns b and l in the place of their elements [N, *event_shape, S - 1 + G], flattened."""
+        bias, local = tf.split(maps, [self.num_states - 1, self.interval_units], axis=-1)
+        rows, units = tf.shape(maps)[0], self.num_elements * self.interval_units
+        return tf.concat(
+            [tf.reshape(bias, [rows, self.num_logits]), tf.reshape(local, [rows, units])], axis=-1
+        )
 
     def dist(self, params: NADEParams) -> tfd.Distribution:
         """Returns the joint distribution of the elements."""
@@ -121,10 +182,35 @@ class NADEDecoder(DistModule):
         return params._replace(sharpness=params.sharpness / temperature)
 
     def logits(self, params: NADEParams, hidden: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of the states above 0, [N, R, K, S - 1], given a + sum W [N, R, H]."""
+        """Returns b + V . act of hidden = a + sum W [N, R, H]: [N, R, K, S - 1]."""
         outputs = tf.tensordot(self.activation(hidden), self.V, 1)
-        logits = params.sharpness[:, None] * (params.bias[:, None] + outputs)
+        logits = params.bias[:, None] + outputs
         return tf.reshape(logits, [*tf.unstack(tf.shape(logits)[:2]), self.num_elements, -1])
+
+    def interval_logits(self, params: NADEParams, x: tf.Tensor) -> tf.Tensor:
+        """Returns U . act(l + sum R) of all elements of events [N, K]: [N, K, S - 1]."""
+        if not self.interval_units:
+            return tf.zeros([1, self.num_elements, self.num_states - 1])
+        N, L, S, G = tf.shape(x)[0], self.line_size, self.num_states, self.interval_units
+        lines = tf.reshape(tf.one_hot(x - 1, S - 1), [N, -1, L * (S - 1)])
+        sums = tf.tensordot(lines, _by_distance(self.R, above_only=True), 1)
+        if self._has_lines:
+            earlier = tf.cumsum(lines, axis=1, exclusive=True)
+            sums += tf.tensordot(earlier, _by_distance(self.R_earlier), 1)
+        hidden = tf.reshape(params.local, [N, -1, G]) + tf.reshape(sums, [N, -1, G])
+        return tf.tensordot(self.activation(hidden), self.U, 1)
+
+
+def _by_distance(R: tf.Tensor, above_only: bool = False) -> tf.Tensor:
+    """Returns R for each pair of elements of lines, from one to another: [L (S - 1), L G]."""
+    size, states, units = (R.shape[0] + 1) // 2, *R.shape[1:]
+    distance = np.arange(size) - np.arange(size)[:, None]
+    # The gradient of a `gather` from a variable would be sparse, with an entry for each pair.
+    pairs = tf.gather(tf.reshape(R, [-1, states * units]), distance + size - 1)
+    if above_only:
+        pairs *= tf.cast(distance > 0, pairs.dtype)[..., None]
+    pairs = tf.reshape(pairs, [size, size, states, units])
+    return tf.reshape(tf.transpose(pairs, [0, 2, 1, 3]), [size * states, size * units])
 
 
 class _NADE(tfd.Distribution):
@@ -169,10 +255,10 @@ class _NADE(tfd.Distribution):
 
     def _flat_params(self, rows: tf.Tensor, batch: tf.Tensor) -> NADEParams:
         """Returns the params as [N, ...]; repeated if there are several events for each."""
-        copies = rows // tf.maximum(tf.reduce_prod(batch), 1)
+        events = tf.reduce_prod(batch)
 
         def flatten(x: tf.Tensor) -> tf.Tensor:
-            return tf.tile(tf.reshape(x, [-1, x.shape[-1]]), [copies, 1])
+            return tf.tile(tf.reshape(x, [events, x.shape[-1]]), [rows // tf.maximum(events, 1), 1])
 
         flat: NADEParams = tf.nest.map_structure(flatten, self._params)
         return flat
@@ -192,6 +278,7 @@ def _sparse_log_prob(decoder: NADEDecoder, params: NADEParams, x: tf.Tensor) -> 
     logits = decoder.logits(params, hidden)
     is_own_row = tf.one_hot(before, rows, axis=1)  # [N, R, K]
     logits = tf.reduce_sum(is_own_row[..., None] * logits, axis=1)  # [N, K, S - 1]
+    logits = params.sharpness[..., None] * (logits + decoder.interval_logits(params, x))
     # log softmax with a logit 0 of state 0; for two states, that of a Bernoulli variable.
     chosen = tf.reduce_sum(in_state * logits, axis=-1)
     total = tf.reduce_logsumexp(tf.pad(logits, [[0, 0], [0, 0], [1, 0]]), axis=-1)
@@ -211,6 +298,7 @@ def _sample(decoder: NADEDecoder, params: NADEParams, seed: Tensor) -> tf.Tensor
         i: tf.Tensor, last: tf.Tensor, hidden: tf.Tensor, x: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
         logits = decoder.logits(params, hidden[:, None])[:, 0]  # [N, K, S - 1]
+        logits = params.sharpness[..., None] * (logits + decoder.interval_logits(params, x))
         log_silent = -tf.reduce_logsumexp(tf.pad(logits, [[0, 0], [0, 0], [1, 0]]), axis=-1)
         log_silent = tf.where(position > last[:, None], log_silent, 0.0)
         seeds = tf.random.experimental.stateless_fold_in(seed, i)
