@@ -203,7 +203,8 @@ class NADEDecoder(DistModule):
 
 def _by_distance(R: tf.Tensor, above_only: bool = False) -> tf.Tensor:
     """Returns R for each pair of elements of lines, from one to another: [L (S - 1), L G]."""
-    size, states, units = (R.shape[0] + 1) // 2, *R.shape[1:]
+    distances, states, units = R.shape
+    size = (distances + 1) // 2
     distance = np.arange(size) - np.arange(size)[:, None]
     # The gradient of a `gather` from a variable would be sparse, with an entry for each pair.
     pairs = tf.gather(tf.reshape(R, [-1, states * units]), distance + size - 1)
