@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -9,6 +10,22 @@ import tensorflow as tf
 from vaeseq.nn.dropout import WordDropout
 from vaeseq.nn.sequences import over_time, scan
 from vaeseq.nn.types import Nest, Size
+
+
+class Split(NamedTuple):
+    """A context c_t of which the decoder sees more than the core does.
+
+    p(x_t | ...) has an arrow from `decoder` besides those of the graphical model. So it may be
+    large, such as features of each pixel or key: no recurrent network has to take it in.
+    """
+
+    core: Nest  # nest of [..., C_i]
+    decoder: Nest  # nest of [..., D_i]
+
+
+def core_part(context: Nest) -> Nest:
+    """Returns what the core sees of a context, a nest of [..., C_i]."""
+    return context.core if isinstance(context, Split) else context
 
 
 class Context(keras.layers.Layer, abc.ABC):
@@ -31,7 +48,7 @@ class Context(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def call(self, inputs: Nest, state: Nest) -> Nest:
-        """Returns c_t, a nest of [B, C_i].
+        """Returns c_t, a nest of [B, C_i], or a `Split` of two such nests.
 
         Args:
           inputs: nest of [B, ...]; () if the model has no inputs.

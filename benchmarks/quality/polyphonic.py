@@ -27,7 +27,7 @@ from vaeseq.model.scoring import WindowScorer
 from vaeseq.training.loop import batches_by_step
 
 SETS = ("jsb_chorales", "nottingham")
-CORES = ("RNN", "ISEQ", "SRNN", "RNN-NADE")
+CORES = ("RNN", "ISEQ", "SRNN", "RNN-NADE", "RNN-intervals")
 PIANO = slice(21, 109)
 PUBLISHED = [  # on the test set; by convention P (all frames count alike) unless marked S
     ("unigram keys", "exact", "11.060", "10.252"),
@@ -46,6 +46,10 @@ COMMON = MidiHParams(velocity_levels=0, batch_size=16, check_numerics=False, log
 _LATENT = (
     "dropout=0,learning_rate=0.003,latent_size=32,latent_decoder_fc_layers=[128],"
     "rnn_hidden_sizes=[200],obs_encoder_fc_layers=[128],obs_decoder_fc_hidden_layers=[200],"
+)
+_INTERVALS = (
+    "decoder=nade,interval_units=32,rnn_hidden_sizes=[256],obs_encoder_fc_layers=[256],"
+    "obs_decoder_fc_hidden_layers=[],dropout=0.4,learning_rate=0.004,"
 )
 # Training steps, and hyperparameters chosen on the validation set.
 HPARAMS = {
@@ -69,6 +73,14 @@ HPARAMS = {
         "decoder=nade,batch_size=32,sequence_size=64,rnn_hidden_sizes=[256],"
         "obs_encoder_fc_layers=[256],obs_decoder_fc_hidden_layers=[],dropout=0.4,"
         "learning_rate=0.004,transpose=5",
+    ),
+    ("jsb_chorales", "RNN-intervals"): (
+        2000,
+        _INTERVALS + "batch_size=32,sequence_size=64,transpose=5",
+    ),
+    ("nottingham", "RNN-intervals"): (
+        1800,
+        _INTERVALS + "sequence_size=128,past_size=256,transpose=2",
     ),
     ("nottingham", "RNN-NADE"): (
         1800,
@@ -143,7 +155,7 @@ def row(args, name, model_name):
     """Trains and tests a model; returns its row of the table."""
     path = os.path.join(args.data, f"{name}.npz")
     steps, text = HPARAMS[name, model_name]
-    vae_type = model_name.removesuffix("-NADE")
+    vae_type = model_name.split("-")[0]
     hparams = COMMON.parse(text).parse(args.hparams)
     steps = args.steps or steps
     hparams = hparams.replace(vae_type=vae_type, learning_rate_decay_steps=steps)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from vaeseq.context import Context
+from vaeseq.context import Context, Split, core_part
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.nn import finite, masked
@@ -268,13 +268,14 @@ class VAECore(keras.layers.Layer, abc.ABC):
         return scan(step, (inputs, noise, seeds[None], latents), states)
 
     def decoder_features(self, features: Nest, context: Nest) -> tf.Tensor:
-        """Returns the decoder's input: the features, with c_t if `hparams.decoder_sees_context`.
+        """Returns the decoder's input: the features, then what it sees of c_t.
 
-        With c_t, p(x_t | ...) has an arrow from c_t besides those of the graphical model.
+        It sees c_t if `hparams.decoder_sees_context`, and the last part of a `context.Split`. Then
+        p(x_t | ...) has an arrow from c_t besides those of the graphical model.
 
         Args:
           features: nest of [..., D_i], of one step or of all.
-          context: nest of [..., C_i].
+          context: c_t, or all contexts.
 
         Returns:
           One tensor [..., D], the concatenation.
@@ -282,7 +283,8 @@ class VAECore(keras.layers.Layer, abc.ABC):
         Raises:
           ValueError: if the decoder takes another number of features.
         """
-        joined = concat((features, context) if self.hparams.decoder_sees_context else features)
+        seen = core_part(context) if self.hparams.decoder_sees_context else ()
+        joined = concat((features, seen, context.decoder if isinstance(context, Split) else ()))
         size, given = getattr(self.decoder, "param_size", None), joined.shape[-1]
         if size not in (None, given):
             raise ValueError(

@@ -31,6 +31,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack, LSTMState
@@ -63,7 +64,7 @@ class IndependentSequence(VAECore):
 
     def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Returns f_1:T [B, T, D]: a backward pass over e_1:T, itself a forward pass over x."""
-        inputs = concat((contexts, over_time(self.encoder, observed)))
+        inputs = concat((core_part(contexts), over_time(self.encoder, observed)))
         e, _ = self.e_rnn.unroll(inputs, self.e_rnn.initial_state(tf.shape(inputs)[0]))
         return self.f_rnn.unroll_backward(e, lengths)
 
@@ -78,7 +79,7 @@ class IndependentSequence(VAECore):
     ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Samples z_t, computes d_t from c_t, z_t and d_{t-1}, then p(x_t | d_t)."""
         prior, posterior, z = self._latents(noise, evidence, latents)
-        d, state = self.d_rnn.step(concat((context, z)), state)
+        d, state = self.d_rnn.step(concat((core_part(context), z)), state)
         params = self.decoder(self.decoder_features(d, context))
         return Step(params, z, prior, posterior), state
 
@@ -92,7 +93,7 @@ class IndependentSequence(VAECore):
     ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Samples all z_t at once, then computes d_1:T as one recurrence."""
         prior, posterior, z = self._latents(noise, evidence, latents)
-        d, states = self.d_rnn.unroll(concat((contexts, z)), state)
+        d, states = self.d_rnn.unroll(concat((core_part(contexts), z)), state)
         params = self.decode(self.decoder_features(d, contexts))
         return Step(params, z, prior, posterior), states
 

@@ -23,6 +23,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack, LSTMState
@@ -60,7 +61,7 @@ class RNN(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Computes d_t from c_t and d_{t-1}, then p(x_t | d_t)."""
-        d, state = self.d_rnn.step(concat(context), state)
+        d, state = self.d_rnn.step(concat(core_part(context)), state)
         empty = Gaussian.standard_like(noise)  # [B, 0]
         params = self.decoder(self.decoder_features(d, context))
         return Step(params, noise, empty, empty), state
@@ -74,7 +75,7 @@ class RNN(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, tuple[LSTMState, ...]]:
         """Computes d_1:T as one recurrence over the sequence."""
-        d, states = self.d_rnn.unroll(concat(contexts), state)
+        d, states = self.d_rnn.unroll(concat(core_part(contexts)), state)
         empty = Gaussian.standard_like(noise)  # [B, T, 0]
         params = self.decode(self.decoder_features(d, contexts))
         return Step(params, noise, empty, empty), states

@@ -31,6 +31,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack, LSTMState
@@ -81,7 +82,7 @@ class SeqVAE(VAECore):
 
     def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Returns e_T and f_t, [B, T, 2 D]; the posterior of z uses those of the first step."""
-        inputs = concat((contexts, over_time(self.encoder, observed)))
+        inputs = concat((core_part(contexts), over_time(self.encoder, observed)))
         e, _ = self.e_rnn.unroll(inputs, self.e_rnn.initial_state(tf.shape(inputs)[0]))
         f = self.f_rnn.unroll_backward(inputs, lengths)
         return concat((tf.broadcast_to(last(e, lengths)[:, None], tf.shape(e)), f))
@@ -161,4 +162,5 @@ class SeqVAE(VAECore):
 
     def _d_inputs(self, context: Nest, z: tf.Tensor) -> tf.Tensor:
         """Returns the inputs of d_t besides d_{t-1}."""
+        context = core_part(context)
         return concat((context, z) if self.hparams.seqvae_use_z_inputs else context)

@@ -31,6 +31,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.lstm import LSTMStack, LSTMState
@@ -70,7 +71,7 @@ class SRNN(VAECore):
     def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Returns e_1:T [B, T, D]: a backward pass over x_t and c_t."""
         encoded = over_time(self.encoder, observed)
-        return self.e_rnn.unroll_backward(concat((contexts, encoded)), lengths)
+        return self.e_rnn.unroll_backward(concat((core_part(contexts), encoded)), lengths)
 
     def step(
         self,
@@ -83,7 +84,7 @@ class SRNN(VAECore):
     ) -> tuple[Step, State]:
         """Computes d_t from c_t and d_{t-1}, samples z_t, then computes p(x_t | d_t, z_t)."""
         d_state, z_before = state
-        d, d_state = self.d_rnn.step(concat(context), d_state)
+        d, d_state = self.d_rnn.step(concat(core_part(context)), d_state)
         shares = self._shares(d, evidence)
         prior, posterior, z = self._latents(z_before, *shares, noise, latents)
         params = self.decoder(self.decoder_features((d, z), context))
@@ -99,7 +100,7 @@ class SRNN(VAECore):
     ) -> tuple[Step, State]:
         """Computes d_1:T as one recurrence; only the small chain of z_t is scanned."""
         d_state, z_0 = state
-        d, d_states = self.d_rnn.unroll(concat(contexts), d_state)
+        d, d_states = self.d_rnn.unroll(concat(core_part(contexts)), d_state)
 
         def step(
             inputs: tuple[tf.Tensor, ...], z_before: tf.Tensor

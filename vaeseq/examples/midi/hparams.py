@@ -52,6 +52,24 @@ class MidiHParams(HParams):
         choices=("keys", "nade", "beta_count", "melody"),
     )
     nade_hidden: int = hparam(128, "The hidden units of decoder=nade.", low=1, high=1 << 16)
+    interval_units: int = hparam(
+        0,
+        "With decoder=nade: the hidden units of each key that see other keys by their interval, in "
+        "the same frame and in earlier ones, so that what is learned in one key holds in all. With "
+        "0, there are none, and `past_size` and `interval_features` are not used.",
+        low=0,
+        high=1 << 12,
+    )
+    interval_features: int = hparam(
+        32, "With interval_units: features of each key from earlier frames.", low=1, high=1 << 12
+    )
+    past_size: int = hparam(
+        128,
+        "With interval_units: the frames that the model looks back upon, for passages like the "
+        "present one.",
+        low=1,
+        high=1 << 12,
+    )
     history_size: int = hparam(1, "The number of frames in the context.", low=1, high=1 << 12)
     history_encoder_fc_layers: tuple[int, ...] = hparam(
         (128,),
@@ -73,6 +91,8 @@ class MidiHParams(HParams):
             raise UsageError(
                 "hparams: decoder=beta_count does not model onsets; add velocity_levels=0"
             )
+        if self.interval_units and self.decoder != "nade":
+            raise UsageError("hparams: interval_units needs decoder=nade")
         if self.decoder == "melody" and self.velocity_levels != 1:
             raise UsageError("hparams: decoder=melody needs velocity_levels=1")
 

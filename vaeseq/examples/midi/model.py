@@ -5,9 +5,12 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq import Context, DistModule, ModelBase, codec, context
+from vaeseq.examples.midi import past
 from vaeseq.examples.midi.corpus import Corpus
 from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi.intervals import IntervalDecoder
 from vaeseq.examples.midi.music import melody
+from vaeseq.examples.midi.music.roll import KEYS
 from vaeseq.model.scoring import Score, WindowScorer, consecutive_windows
 from vaeseq.nn.mlp import MLP
 from vaeseq.training.progress import bar
@@ -59,15 +62,38 @@ class MidiModel(ModelBase):
         elif self.hparams.decoder == "melody":
             keys = codec.CategoricalDecoder(melody.SYMBOLS, dtype="uint8")
         elif self.hparams.decoder == "nade":
-            keys = codec.NADEDecoder(shape, self.hparams.nade_hidden, self.num_states, "uint8")
+            return self._make_nade(shape)
         elif self.num_states == 2:
             keys = codec.BernoulliDecoder(shape, dtype="uint8")
         else:
             keys = codec.CategoricalDecoder(self.num_states, shape, dtype="uint8")
         return codec.MLPObsDecoder(self.hparams, keys)
 
+    def _make_nade(self, shape: list[int]) -> DistModule:
+        hparams, units = self.hparams, self.hparams.interval_units
+        keys = codec.NADEDecoder(
+            shape,
+            hparams.nade_hidden,
+            self.num_states,
+            "uint8",
+            interval_units=units,
+            line_size=min(KEYS, *shape),
+        )
+        if not units:
+            return codec.MLPObsDecoder(hparams, keys)
+        return IntervalDecoder(hparams, keys, past.num_features(self.num_states))
+
     def make_context(self) -> Context:
-        """Returns the context: the last frame, or the last `history_size` frames (2018)."""
+        """Returns the context: the last frame, or the last `history_size` frames (2018).
+
+        With `interval_units`, that and the past of each key.
+        """
+        base = self._make_base_context()
+        if not self.hparams.interval_units:
+            return base
+        return past.Past(self.hparams, base, self.num_keys, self.num_states)
+
+    def _make_base_context(self) -> Context:
         if self.hparams.history_size == 1:
             return super().make_context()
         combine = codec.EncoderSequence(
