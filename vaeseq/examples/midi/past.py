@@ -19,7 +19,7 @@ place for nothing: Merity, Xiong, Bradbury, Socher 2016, arXiv:1609.07843). What
 the same in all transpositions of a piece.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -85,20 +85,20 @@ class Past(Context):
             self.base.initial_state(batch_size), frames, tf.zeros([batch_size, 1], tf.int32)
         )
 
-    def call(self, inputs: Nest, state: PastState) -> Split:
+    def call(self, inputs: Nest, state: Any) -> Split:
         """Returns c_t."""
         frames = tf.pad(state.frames, [[0, 0], [0, 1], [0, 0]])  # x_t is unknown, and has no weight
         sums, reliance = self._look_back(frames, state.seen)
         return self._split(self.base(inputs, state.base), sums[:, 0], reliance[:, 0])
 
-    def observe(self, observed: Nest, state: PastState) -> PastState:
+    def observe(self, observed: Nest, state: Any) -> PastState:
         """Appends x_t to the frames."""
         frames = tf.concat([state.frames[:, 1:], _values(observed)[:, None]], axis=1)
         seen = tf.minimum(state.seen + 1, self.size)
         return PastState(self.base.observe(observed, state.base), frames, seen)
 
     def from_observations(
-        self, observed: Nest, inputs: Nest, state: PastState
+        self, observed: Nest, inputs: Nest, state: Any
     ) -> tuple[Split, PastState]:
         """Computes all c_t of a known sequence with one matrix product."""
         base, base_states = self.base.from_observations(observed, inputs, state.base)
