@@ -38,7 +38,7 @@ class IntervalDecoder(WrappedDecoder):
     def __init__(self, hparams: MidiHParams, decoder: NADEDecoder, num_features: int):
         super().__init__(decoder)
         self.num_features, units = num_features, decoder.interval_units
-        sizes = (decoder.num_logits + decoder.hidden, units)
+        sizes = (decoder.num_logits, decoder.hidden, units)
         self.mlp = MLP(hparams, (*hparams.obs_decoder_fc_hidden_layers, sum(sizes)))
         self.sizes, self.dropout = sizes, Dropout(hparams.dropout)
         self.by_interval = SeeIntervals(hparams.interval_features, decoder.line_size)
@@ -50,11 +50,11 @@ class IntervalDecoder(WrappedDecoder):
         keys = self.decoder.num_elements
         of_keys = keys * self.num_features
         of_core, of_keys = features[:, :-of_keys], features[:, -of_keys:]
-        absolute, shared = tf.split(self.mlp(self.dropout(of_core)), self.sizes, axis=-1)
+        bias, hidden, shared = tf.split(self.mlp(self.dropout(of_core)), self.sizes, axis=-1)
         seen = self.by_interval(tf.reshape(of_keys, [-1, keys, self.num_features]))
         local = self.to_units(self.key_dropout(seen)) + shared[:, None]
         flat = tf.reshape(local, [-1, keys * self.decoder.interval_units])
-        return tf.concat([absolute, flat], axis=-1)
+        return tf.concat([bias, flat, hidden], axis=-1)
 
 
 class SeeIntervals(keras.layers.Layer):
