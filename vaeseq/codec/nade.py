@@ -115,8 +115,8 @@ class NADEDecoder(DistModule):
             )
         memory.require(
             self.line_size**2 * (num_states - 1) * interval_units * tf.float32.size,
-            f"NADEDecoder: the intervals in lines of {self.line_size} elements ({num_states} states) "
-            f"x interval_units={interval_units}",
+            f"NADEDecoder: the distances in lines of {self.line_size} elements, {num_states} "
+            f"states, x interval_units={interval_units}",
             "use shorter lines or fewer units",
         )
         self.num_shared_params = hidden  # that belong to no single element
@@ -166,7 +166,7 @@ class NADEDecoder(DistModule):
         return NADEParams(bias, local, hidden, tf.ones_like(bias[..., :1]))
 
     def flatten_maps(self, maps: tf.Tensor) -> tf.Tensor:
-        """Returns b and l in the place of their elements [N, *event_shape, S - 1 + G], flattened."""
+        """Returns b and l, flattened, from those of each element [N, *event_shape, S - 1 + G]."""
         bias, local = tf.split(maps, [self.num_states - 1, self.interval_units], axis=-1)
         rows, units = tf.shape(maps)[0], self.num_elements * self.interval_units
         return tf.concat(
