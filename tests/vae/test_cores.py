@@ -47,8 +47,6 @@ def test_unroll_replays_what_generate_sampled(waves, temperature):
     noise = tf.random.stateless_normal([4, steps, core.latent_size], [1, 2])
     samples, after = core.generate(waves.context, (), states, noise, seed, temperature)
     contexts, _ = waves.context.from_observations(samples, (), states.context)
-    if temperature is not None:  # the variance of z times the temperature
-        noise *= temperature**0.5
     replay, core_states = core.unroll(contexts, states.core, noise)
     params = replay.obs_params
     if temperature is not None:

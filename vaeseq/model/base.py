@@ -10,8 +10,8 @@ import tensorflow as tf
 from vaeseq.adversarial.adversary import Adversary
 from vaeseq.hparams import HParams
 from vaeseq.model.exporting import ExportableModel
-from vaeseq.model.latent_space import LatentSpaceModel
 from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
+from vaeseq.model.variation import VariationModel
 from vaeseq.model.wiring import State
 from vaeseq.nn import finite, replicas, support
 from vaeseq.nn.convert import Batch, as_lengths, has_structure, stateless_seed, unpack_batch
@@ -24,7 +24,7 @@ from vaeseq.vae.core import Inference
 Aux = TypeVar("Aux")
 
 
-class ModelBase(LatentSpaceModel, ExportableModel, ReplicatedModel):
+class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     """A sequence model with the recurrent core that `hparams.vae_type` names.
 
     You write `make_encoder` and `make_decoder`, and `make_context` if x_t depends on more than

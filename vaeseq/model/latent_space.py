@@ -107,14 +107,24 @@ def slerp(start: Tensor, end: Tensor, steps: int) -> tf.Tensor:
     changes linearly from that of `start` to that of `end`. If the two point in the same
     direction, the path is the straight line.
     """
-    start, end = tf.cast(start, tf.float64), tf.cast(end, tf.float64)
-    share = tf.linspace(tf.constant(0.0, tf.float64), 1.0, steps)[:, None]
-    lengths = [tf.norm(x) + 1e-12 for x in (start, end)]
-    cosine = tf.reduce_sum(start * end) / (lengths[0] * lengths[1])
+    shares = tf.linspace(tf.constant(0.0, tf.float64), 1.0, steps)[:, None]
+    return on_great_circle(start, end, shares)
+
+
+def on_great_circle(start: Tensor, end: Tensor, share: Tensor) -> tf.Tensor:
+    """Returns the points that lie a share of the way from `start` to `end`, [..., Z]; see `slerp`.
+
+    Args:
+      start, end: points, [..., Z].
+      share: from 0 to 1, of a shape that broadcasts to [..., 1].
+    """
+    start, end, share = (tf.cast(x, tf.float64) for x in (start, end, share))
+    lengths = [tf.norm(x, axis=-1, keepdims=True) + 1e-12 for x in (start, end)]
+    cosine = tf.reduce_sum(start * end, -1, keepdims=True) / (lengths[0] * lengths[1])
     angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
-    if angle < 1e-6:
-        return tf.cast((1 - share) * start + share * end, tf.float32)
     weights = [tf.sin((1 - share) * angle), tf.sin(share * angle)]
-    direction = (weights[0] * start / lengths[0] + weights[1] * end / lengths[1]) / tf.sin(angle)
-    points = direction * ((1 - share) * lengths[0] + share * lengths[1])
-    return tf.cast(points, tf.float32)
+    direction = weights[0] * start / lengths[0] + weights[1] * end / lengths[1]
+    radius = (1 - share) * lengths[0] + share * lengths[1]
+    points = tf.math.divide_no_nan(direction, tf.sin(angle)) * radius
+    line = (1 - share) * start + share * end
+    return tf.cast(tf.where(angle < 1e-6, line, points), tf.float32)

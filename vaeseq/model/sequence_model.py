@@ -199,6 +199,8 @@ class SequenceModel(WiredModel):
         seed: Seed = 0,
         *,
         latents: Tensor | None = None,
+        noise: Tensor | None = None,
+        given: tuple[Nest, Tensor] | None = None,
     ) -> tuple[Any, State]:
         """Samples the continuation of sequences; see `vaeseq.model.sampling` for long ones.
 
@@ -206,6 +208,10 @@ class SequenceModel(WiredModel):
           state: the state to continue from, of `batch_size` rows.
           batch_size, sequence_size, inputs, temperature, seed: see `generate`.
           latents: z_1:T to use, [B, sequence_size, Z]; None samples them.
+          noise: the noise that z_1:T come from, [B, sequence_size, Z]; None samples it from a
+            normal distribution whose variance is the temperature.
+          given: observations, and a mask of [B, sequence_size] that says where they take the place
+            of samples; None samples all.
 
         Returns:
           Observations, nest of [B, sequence_size, *event_shape], and the state after them.
@@ -233,7 +239,14 @@ class SequenceModel(WiredModel):
                 )
         with finite.reraise_overflow():
             observed, after = self._extend(
-                inputs, state, tf.constant(sequence_size), scale, stateless_seed(seed), latents
+                inputs,
+                state,
+                tf.constant(sequence_size),
+                scale,
+                stateless_seed(seed),
+                latents,
+                noise,
+                given,
             )
         return observed, after
 
@@ -261,14 +274,24 @@ class SequenceModel(WiredModel):
         temperature: tf.Tensor | None,
         seed: tf.Tensor,
         latents: Tensor | None,
+        noise: Tensor | None = None,
+        given: tuple[Nest, Tensor] | None = None,
     ) -> tuple[Any, State]:
-        batch = tf.shape(tf.nest.flatten(state)[0])[0]
-        noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
-        noise = self.noise(batch, steps, noise_seed)
+        noise_seed, seed = self.split_seed(seed)
+        if noise is None:
+            noise = self.noise(tf.shape(tf.nest.flatten(state)[0])[0], steps, noise_seed)
+            if temperature is not None:  # N(m, s^2)^(1 / temperature) ~ N(m, temperature * s^2)
+                noise *= tf.sqrt(temperature)
         observed, after = self.core.generate(
-            self.context, inputs, state, noise, seed, temperature, latents
+            self.context, inputs, state, noise, seed, temperature, latents, given
         )
         return observed, State(*after)
+
+    @staticmethod
+    def split_seed(seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the seeds of the noise of the latents and of the observations."""
+        noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(stateless_seed(seed)))
+        return noise_seed, seed
 
     def _prime_eagerly(
         self,

@@ -71,6 +71,16 @@ def last(sequence: State, lengths: tf.Tensor | None = None) -> State:
     return tf.nest.map_structure(lambda x: tf.gather(x, index, batch_dims=1), sequence)
 
 
+def where_row(chosen: tf.Tensor, first: Inputs, second: Inputs) -> Inputs:
+    """Returns the rows of one nest of [B, ...] where `chosen`, bool [B], and else of the other."""
+
+    def choose(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        return tf.where(tf.reshape(chosen, [-1, *[1] * (x.shape.rank - 1)]), x, y)
+
+    chosen_rows: Inputs = tf.nest.map_structure(choose, first, second)
+    return chosen_rows
+
+
 def replace_padding(sequence: Inputs, lengths: tf.Tensor, value: Inputs) -> Inputs:
     """Replaces the steps after the end of each row, so that nothing there reaches a gradient.
 

@@ -26,7 +26,7 @@ from vaeseq.hparams import HParams
 from vaeseq.nn import finite, masked
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
-from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.sequences import over_time, scan, where_row
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae import divergence
 from vaeseq.vae.latent import Gaussian
@@ -228,6 +228,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         seed: tf.Tensor,
         temperature: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
+        given: tuple[Nest, tf.Tensor] | None = None,
     ) -> tuple[Nest, tuple[Nest, Nest]]:
         """Samples observations; each becomes part of the context of the next.
 
@@ -235,17 +236,17 @@ class VAECore(keras.layers.Layer, abc.ABC):
           context: computes c_t from the observations so far.
           inputs: nest of [B, T, ...]; () if there are none.
           states: the states of the context and of the core before the first step.
-          noise: standard normal [B, T, Z].
+          noise: standard normal [B, T, Z], or with another variance for the temperature of z.
           seed: stateless seed, int32 [2].
-          temperature: samples z_t and x_t from densities proportional to p^(1 / temperature);
-            None samples from p.
+          temperature: samples x_t from a density proportional to p^(1 / temperature); None samples
+            from p.
           latents: z_1:T [B, T, Z] to use instead of samples.
+          given: observations [B, T, *event_shape], and bool [B, T]: where to use them instead of
+            samples.
 
         Returns:
           Observations, a nest of [B, T, *event_shape], and the two states after the last step.
         """
-        if temperature is not None:
-            noise *= tf.sqrt(temperature)  # N(m, s^2)^(1 / temperature) ~ N(m, temperature * s^2)
 
         def seed_of_step(t: tf.Tensor) -> tf.Tensor:
             return tf.random.experimental.stateless_fold_in(seed, t)
@@ -253,19 +254,23 @@ class VAECore(keras.layers.Layer, abc.ABC):
         seeds = tf.vectorized_map(seed_of_step, tf.range(tf.shape(noise)[1]))
 
         def step(
-            step_inputs: tuple[Nest, tf.Tensor, tf.Tensor, tf.Tensor | None],
+            step_inputs: tuple[
+                Nest, tf.Tensor, tf.Tensor, tf.Tensor | None, tuple[Nest, tf.Tensor] | None
+            ],
             states: tuple[Nest, Nest],
         ) -> tuple[Nest, tuple[Nest, Nest]]:
-            inputs, noise, seed, latents = step_inputs
+            inputs, noise, seed, latents, given = step_inputs
             context_state, state = states
             step, state = self.step(context(inputs, context_state), state, noise, latents=latents)
             params = step.obs_params
             if temperature is not None:
                 params = self.decoder.temper(params, temperature)
             observed = self.decoder.sample(finite.assert_samplable(params), seed[0])
+            if given is not None:
+                observed = where_row(given[1], given[0], observed)
             return observed, (context.observe(observed, context_state), state)
 
-        return scan(step, (inputs, noise, seeds[None], latents), states)
+        return scan(step, (inputs, noise, seeds[None], latents, given), states)
 
     def decoder_features(self, features: Nest, context: Nest) -> tf.Tensor:
         """Returns the decoder's input: the features, then what it sees of c_t.

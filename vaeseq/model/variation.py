@@ -1,0 +1,100 @@
+"""Variations of sequences: samples that lie between a sequence and what the model makes freely."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from vaeseq.hparams import HParams
+from vaeseq.model.latent_space import GREEDY, LatentSpaceModel, on_great_circle
+from vaeseq.nn.convert import stateless_seed
+from vaeseq.nn.sequences import repeat_rows
+from vaeseq.nn.types import Nest, Seed, Specs, Tensor
+
+
+class VariationModel(LatentSpaceModel):
+    """A sequence model that varies sequences; see `ModelBase`."""
+
+    def __init__(
+        self, hparams: HParams | None = None, inputs_spec: Specs = (), name: str | None = None
+    ):
+        super().__init__(hparams, inputs_spec, name)
+        options = {"reduce_retracing": True, "autograph": False}
+        self._noise_behind = tf.function(self._noise_behind_eagerly, **options)
+
+    def vary(
+        self,
+        observed: Nest,
+        amount: float,
+        num_samples: int = 1,
+        inputs: Nest | None = None,
+        temperature: float = 1.0,
+        seed: Seed = 0,
+        *,
+        groups: Tensor | None = None,
+    ) -> Any:
+        """Samples variations of observed sequences.
+
+        With amount 1, they are what `generate` samples with the same seed. With amount 0, they are
+        as near to the sequences as the model can say:
+
+        * A core with latents decodes, at the temperature times the amount, latents on the great
+          circle from the posterior mean to a sample of the prior (see `slerp`); z_t is described by
+          the standard normal noise that it comes from, given z_1:t-1 and x_1:t-1. With amount 0,
+          this is `reconstruct`, if one z describes the whole sequence.
+        * A core without latents keeps x_t or samples it anew, with probability `amount`, given
+          x_1:t-1 of the variation. With amount 0, this is the sequence itself.
+
+        Args:
+          observed: nest of [B, T, *event_shape].
+          amount: from 0 to 1.
+          num_samples: the number of variations of each sequence.
+          inputs, temperature, seed: see `generate`.
+          groups: for a core without latents, int [B, T] from 0 to T - 1: the steps of a row with
+            the same number are kept or sampled together. None decides for each step.
+
+        Returns:
+          The variations, a nest of [B * num_samples, T, *event_shape]; those of a row follow each
+          other.
+
+        Raises:
+          ValueError: if an argument is not as expected.
+        """
+        if not 0 <= amount <= 1:
+            raise ValueError(f"amount must be from 0 to 1, not {amount}")
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+        prepared = self.prepare(observed, inputs)
+        observed, inputs, _ = repeat_rows(prepared, num_samples)
+        rows, steps = tf.nest.flatten(observed)[0].shape[:2]
+        sampling = self.initial_state(rows), rows, steps, inputs
+        if not self.core.latent_size:
+            chosen = (
+                None if groups is None else tf.repeat(tf.cast(groups, tf.int32), num_samples, 0)
+            )
+            given = observed, _kept(rows, steps, amount, seed, chosen)
+            return self.extend(*sampling, temperature, seed, given=given)[0]
+        own = temperature**0.5 * self.noise(rows, steps, self.split_seed(seed)[0])
+        behind = tf.repeat(self._noise_behind(*prepared), num_samples, axis=0)
+        noise = on_great_circle(behind, own, amount)
+        return self.extend(*sampling, max(GREEDY, amount * temperature), seed, noise=noise)[0]
+
+    def _noise_behind_eagerly(
+        self, observed: Nest, inputs: Nest, lengths: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Returns the noise [B, T, Z] from which the prior makes the mean of the posterior."""
+        rows, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
+        state = self.initial_state(rows)
+        given = self.condition(observed, inputs, lengths, state.context)
+        nothing = tf.zeros([rows, time, self.core.latent_size])
+        steps = self.core.unroll(given.contexts, state.core, nothing, given.evidence)[0]
+        noise: tf.Tensor = (steps.latents - steps.prior.loc) / steps.prior.scale
+        return noise
+
+
+def _kept(rows: int, steps: int, amount: float, seed: Seed, groups: Tensor | None) -> tf.Tensor:
+    """Returns which steps are kept, bool [rows, steps]; a larger amount keeps fewer of the same."""
+    seed = tf.random.experimental.stateless_fold_in(stateless_seed(seed), 0)
+    uniform = tf.random.stateless_uniform([rows, steps], seed)
+    if groups is not None:
+        uniform = tf.gather(uniform, groups, batch_dims=1)
+    return uniform >= amount
