@@ -71,5 +71,8 @@ def test_posteriors_that_are_hardly_different_are_a_warning(warnings):
 def test_a_low_kl_of_single_steps_is_a_warning(warnings):
     assert not usefulness.warn_of_step_latents({"a.mid": 0.2})
     assert usefulness.warn_of_step_latents({"a.mid": 0.2, "b.mid": 0.01, "c.mid": 0.02})
-    (line,) = warnings
+    assert usefulness.warn_of_sequence_latent({"a.mid": 0.4}, "--like")
+    assert not usefulness.warn_of_sequence_latent({"a.mid": 0.6}, "--like")
+    line, other = warnings
+    assert other.startswith("--like: ") and "about a.mid (0.400 nats), so" in other
     assert "little information about b.mid (0.010 nats per step), c.mid (0.020" in line

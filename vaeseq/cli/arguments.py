@@ -255,6 +255,11 @@ def above_zero(text: str) -> float:
     return _number(float, text, lambda value: 0 < value < float("inf"), "a number above 0")
 
 
+def not_negative(text: str) -> float:
+    """Parses a finite number of at least 0."""
+    return _number(float, text, lambda value: 0 <= value < float("inf"), "a number of at least 0")
+
+
 def finite(text: str) -> float:
     """Parses a finite number."""
     return _number(float, text, lambda value: abs(value) < float("inf"), "a number")

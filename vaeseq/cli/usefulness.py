@@ -39,21 +39,40 @@ def warn_of_sequence_latents(model: LatentSpaceModel, ends: Sequence[Nest]) -> b
     return nats < _LOW_DIVERGENCE
 
 
-def warn_of_step_latents(kl: Mapping[str, float]) -> bool:
-    """Warns if the z of single time steps carry little information about sequences.
+def warn_of_sequence_latent(kl: Mapping[str, float], flag: str) -> bool:
+    """Warns if the z of whole sequences carries little information about them.
 
     Args:
-      kl: the KL in nats per time step, by the name of the sequence.
+      kl: the KL in nats, by the name of the sequence.
+      flag: the flag that named the sequences.
 
     Returns:
       Whether there was a warning.
     """
-    low = {name: value for name, value in kl.items() if value < _LOW_KL}
+    return _warn_of_kl(kl, _LOW_DIVERGENCE, "nats", flag)
+
+
+def warn_of_step_latents(kl: Mapping[str, float], flag: str = "--interpolate") -> bool:
+    """Warns if the z of single time steps carry little information about sequences.
+
+    Args:
+      kl: the KL in nats per time step, by the name of the sequence.
+      flag: the flag that named the sequences.
+
+    Returns:
+      Whether there was a warning.
+    """
+    return _warn_of_kl(kl, _LOW_KL, "nats per step", flag)
+
+
+def _warn_of_kl(kl: Mapping[str, float], least: float, unit: str, flag: str) -> bool:
+    low = {name: value for name, value in kl.items() if value < least}
     if low:
-        names = ", ".join(f"{name} ({value:.3f} nats per step)" for name, value in low.items())
+        names = ", ".join(f"{name} ({value:.3f} {unit})" for name, value in low.items())
         logging.warning(
-            "--interpolate: the latent variables carry little information about %s, so the samples "
-            "may not resemble it",
+            "%s: the latent variables carry little information about %s, so the samples may not "
+            "resemble it",
+            flag,
             names,
         )
     return bool(low)

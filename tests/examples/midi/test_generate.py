@@ -107,6 +107,44 @@ def test_a_given_tune_stays_as_it_is_and_the_continuation_takes_over(
     assert len(new.start) and set(new.velocity.tolist()) == {102}, "the median"
 
 
+@pytest.mark.parametrize("kind", ["keys", "melody", "beta_count"])
+def test_variations_are_played_like_the_tune(kind, trained, midi_main, tmp_path):
+    """The one of `beta_count` has no latents, so amount 0 gives the tune, on the grid."""
+    (tmp_path / "duet.mid").write_bytes(DUET)
+    before, out = midi_file.parse(DUET), tmp_path / "out"
+    like = ["--like", tmp_path / "duet.mid", "--num-samples", 2, "--amount"]
+    for amount in (0, 1):
+        code, _, stderr = midi_main(*flags(trained, kind, out), *like, amount)
+        assert code == 0, stderr
+        assert stderr.count("--like: used") == (kind != "beta_count")
+        first, second = (midi_file.parse((out / f"sample-0{x}.mid").read_bytes()) for x in (1, 2))
+        assert (first.time_signatures, first.key_signatures) == (((0, 3, 4),), ((0, -1, False),))
+        assert first.tempo == pytest.approx(90, rel=1e-5)
+        assert first.notes.length == pytest.approx(before.notes.length, abs=90)
+        assert set(first.notes.program.tolist()) <= {0, 40, DRUMS}
+        same = [np.array_equal(x, y) for x, y in zip(first.notes, second.notes, strict=True)]
+        assert all(same) == (amount == 0)
+        if kind == "beta_count" and amount == 0:
+            heard, given = first.notes, before.notes
+            assert sorted(set(heard.pitch.tolist())) == sorted(set(given.pitch.tolist()))
+
+
+def test_the_shortest_variation_is_one_frame(trained, midi_main, pieces, tmp_path):
+    words = ["--like", pieces / "0.mid", "--length", 0.001]
+    code, _, stderr = midi_main(*flags(trained, "melody", tmp_path), *words)
+    assert code == 0, stderr
+    assert midi_file.parse((tmp_path / "sample-01.mid").read_bytes()).in_beats().length == 0.25
+
+
+def test_variations_may_be_of_the_beginning_of_a_tune(trained, midi_main, pieces, tmp_path):
+    words = ["--like", pieces / "0.mid", "--length", 2, "--program", "Flute", "--tempo", 60]
+    code, _, stderr = midi_main(*flags(trained, "beta_count", tmp_path), *words)
+    assert code == 0, stderr
+    midi = midi_file.parse((tmp_path / "sample-01.mid").read_bytes())
+    assert midi.tempo == pytest.approx(60) and set(midi.notes.program.tolist()) == {73}
+    assert midi.in_beats().length == 4, "two seconds at the tempo of the tune"
+
+
 def test_tempo_and_program_are_those_of_the_output(trained, midi_main, tmp_path):
     """The run counts frames per second; its tempo is 120."""
     slow, fast = tmp_path / "slow", tmp_path / "fast"
@@ -163,6 +201,10 @@ def test_a_core_without_latent_variables_generates_but_does_not_interpolate(
         (["--num-samples", "1000000000"], "--length: 1000000000 x 38 seconds of music needs"),
         (["--prime-seconds", "1"], "--prime-seconds: needs --prime"),
         (["--prime", "{pieces}/9.mid"], "--prime: {pieces}/9.mid cannot be read: No such file"),
+        (["--amount", "0.5"], "--amount: needs --like"),
+        (["--like", "{pieces}/1.mid", "--amount", "1.5"], "--amount: 1.5 is out of range: 0 to 1"),
+        (["--like", "{pieces}/1.mid", "--prime", "x"], "--like: cannot be combined with --prime"),
+        (["--like", "{pieces}/bad.mid"], "--like: {pieces}/bad.mid is not a MIDI file"),
         (["--tempo", "5"], "--tempo: 5 is out of range: 10 to 1000"),
         (["--program", "Fiddel"], "--program: 'Fiddel' is no instrument of General MIDI, nor a"),
         (

@@ -76,6 +76,20 @@ def parser() -> arguments.Parser:
         help="use only the first S seconds of --prime (default: all)",
     )
     generate.add_argument(
+        "--like",
+        metavar="FILE",
+        help="make variations of a tune, as long as it is or as --length says. With latent "
+        "variables, they lie between those of the tune and random ones; without, the model keeps "
+        "or replaces what starts together in the tune, given the variation up to there",
+    )
+    generate.add_argument(
+        "--amount",
+        type=arguments.not_negative,
+        metavar="X",
+        help="how far the variations of --like are from the tune: from 0, the tune or its "
+        "reconstruction, to 1, samples that do not depend on it (default: 0.3)",
+    )
+    generate.add_argument(
         "--exact-length",
         action="store_true",
         help="stop at --length exactly, even within a note (default: generate up to half as much "

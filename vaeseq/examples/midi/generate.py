@@ -23,6 +23,7 @@ from vaeseq.examples.midi.output import OutputFolder
 from vaeseq.examples.midi.program import HELD_OUT, MidiProgram, corpus_statistics, open_corpora
 from vaeseq.examples.midi.tune import Tune, first_seconds, load_tune, say_what_is_used
 from vaeseq.examples.midi.usefulness import warn_of_rolls
+from vaeseq.examples.midi.variations import vary
 from vaeseq.model.sampling import sample
 from vaeseq.training import files, memory
 from vaeseq.training.progress import bar
@@ -38,13 +39,17 @@ def generate(args: argparse.Namespace) -> None:
     _check_flags(args)
     run, model = MidiProgram().trained(args.log_dir)
     form, _, valid = open_corpora(run)
-    tune = load_tune(args.prime, form, "--prime") if args.prime else None
+    tune = None
+    if args.prime or args.like:
+        tune = load_tune(args.prime or args.like, form, "--prime" if args.prime else "--like")
     performance = _choose_performance(args, form, tune)
-    _check_memory(args, performance)
+    _check_memory(args, performance, tune)
     folder = OutputFolder(Path(args.out_dir))
     folder.check(_file_names(args))
     if args.interpolate:
         rolls = list(interpolate(model, performance, args))
+    elif args.like and tune:
+        rolls = vary(model, tune, performance, args)
     else:
         rolls = _continue(model, tune, performance, args)
     held_out = corpus_statistics(model, valid, form)
@@ -101,8 +106,13 @@ def _settings(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _check_flags(args: argparse.Namespace) -> None:
-    if args.interpolate and args.prime:
-        raise UsageError("--interpolate: cannot be combined with --prime; leave one of them out")
+    given = [f"--{x}" for x in ("interpolate", "like", "prime") if getattr(args, x)]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]}: cannot be combined with {given[1]}; leave one of them out")
+    if args.amount is not None and not args.like:
+        raise UsageError("--amount: needs --like; give a file, or leave it out")
+    if args.amount is not None and not args.amount <= 1:
+        raise UsageError(f"--amount: {args.amount:g} is out of range: 0 to 1")
     if args.prime_seconds and not args.prime:
         raise UsageError("--prime-seconds: needs --prime; give a file, or leave it out")
     low, high = TEMPOS
@@ -113,9 +123,11 @@ def _check_flags(args: argparse.Namespace) -> None:
 def _choose_performance(
     args: argparse.Namespace, form: RollFormat, tune: Tune | None
 ) -> Performance:
-    """Returns how the samples are played: as --prime, if given, and as the flags say."""
+    """Returns how the samples are played: as the tune, if given, and as the flags say."""
     if tune is None:
         performance = Performance.of_run(form)
+    elif args.like:
+        performance = Performance.like(tune.midi, form)
     else:
         frames = len(first_seconds(tune, form, args.prime_seconds))
         performance = Performance.after(tune.midi, form, frames)
@@ -142,11 +154,14 @@ def _choose_programs(names: Sequence[str], form: RollFormat) -> tuple[int, ...]:
     return tuple(DRUMS if program == DRUMS else next(chosen) for program in form.programs)
 
 
-def _check_memory(args: argparse.Namespace, performance: Performance) -> None:
+def _check_memory(args: argparse.Namespace, performance: Performance, tune: Tune | None) -> None:
     """Checks that the samples, and the sound of one of them, fit into memory."""
     number = args.steps if args.interpolate else args.num_samples
     length = args.length or args.default_length
-    if not args.exact_length and not args.interpolate:
+    if args.like and tune:
+        frames = first_seconds(tune, performance.form, args.length)
+        length = len(frames) / performance.frames_per_second
+    elif not args.exact_length and not args.interpolate:
         length += ending.most_extra_seconds(length)
     seconds = performance.start_seconds + length
     played = {*performance.programs, *performance.midi.notes.program.tolist()}

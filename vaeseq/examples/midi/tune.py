@@ -45,10 +45,10 @@ def load_tune(path: str, form: RollFormat, flag: str) -> Tune:
 
 
 def first_seconds(tune: Tune, form: RollFormat, seconds: float | None) -> np.ndarray:
-    """Returns the frames of the first seconds of a tune; of all if `seconds` is None."""
+    """Returns the frames, at least one, of the first seconds of a tune; all if None is given."""
     if seconds is None:
         return tune.roll
-    return tune.roll[: timing.frames_of_seconds(tune.midi, form, seconds)]
+    return tune.roll[: max(1, timing.frames_of_seconds(tune.midi, form, seconds))]
 
 
 def say_what_is_used(
