@@ -242,6 +242,8 @@ def test_a_call_leaves_nothing_of_an_earlier_one(trained, midi_main, pieces, tmp
     for setting in ("--temperature 0.5", "--seed 3", "--num-samples 2", "--length 1.0"):
         assert f"<li>{setting}</li>" in page
     assert "--steps" not in page and "--prime" not in page
+    code, _, stderr = midi_main(*generate, "--prime", tmp_path / "sample-02.mid")
+    assert code == 2 and "sample-02.mid, which this call reads, would be removed" in stderr
 
 
 def test_play_opens_the_page_or_says_why_not(trained, midi_main, tmp_path, monkeypatch):

@@ -36,6 +36,16 @@ def test_files_of_an_earlier_call_are_replaced_and_removed(folder):
     assert [x.name for x in folder.path.iterdir() if x.name[0] == "."] == [".vaeseq-midi.json"]
 
 
+def test_a_file_that_the_call_reads_is_not_removed(folder, tmp_path, monkeypatch):
+    write(folder, "sample-01.mid", "sample-02.mid")
+    monkeypatch.chdir(tmp_path)
+    relative = pathlib.Path("music/../music/sample-02.mid")
+    for path in (folder.path / "sample-02.mid", relative):
+        with pytest.raises(UsageError, match=r"sample-02.mid, which this call reads, would be"):
+            folder.check(["sample-01.mid"], [path])
+    folder.check(["sample-01.mid"], [tmp_path / "sample-02.mid", folder.path / "mine.mid"])
+
+
 @pytest.mark.parametrize("make", ["write_text", "mkdir", "symlink_to", "link", "fifo"])
 def test_a_file_of_another_origin_is_refused_and_kept(folder, make, tmp_path):
     write(folder, "sample-01.mid", content="old")

@@ -45,7 +45,7 @@ def generate(args: argparse.Namespace) -> None:
     performance = _choose_performance(args, form, tune)
     _check_memory(args, performance, tune)
     folder = OutputFolder(Path(args.out_dir))
-    folder.check(_file_names(args))
+    folder.check(_file_names(args), map(Path, [tune.path] if tune else args.interpolate or []))
     if args.interpolate:
         rolls = list(interpolate(model, performance, args))
     elif args.like and tune:

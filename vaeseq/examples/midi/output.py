@@ -41,13 +41,24 @@ class OutputFolder:
     def __init__(self, path: Path, flag: str = "--out-dir"):
         self.path, self._flag = path, flag
 
-    def check(self, names: Iterable[str]) -> None:
+    def check(self, names: Iterable[str], inputs: Iterable[Path] = ()) -> None:
         """Checks that files with these names can be written.
 
+        Args:
+          names: the names.
+          inputs: files that must not be lost, because the call reads them.
+
         Raises:
-          UsageError: if one of them exists and is not as `generate` wrote it.
+          UsageError: if a file with one of the names is not as `generate` wrote it, or an input is
+            a file of an earlier call, which would be removed.
         """
         written = self._written()
+        for path in inputs:
+            if path.name in written and path.parent.resolve() == self.path.resolve():
+                raise UsageError(
+                    f"{self._flag}: {path}, which this call reads, would be removed with the other "
+                    "files of an earlier call; move it, or choose another folder"
+                )
         for name in names:
             path = self.path / name
             if os.path.lexists(path) and not _is_one_of(path, written.get(name, ())):
