@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from vaeseq.hparams import HParams
-from vaeseq.model.latent_space import GREEDY, LatentSpaceModel, on_great_circle
+from vaeseq.model.latent_space import LatentSpaceModel, on_great_circle
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import repeat_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
@@ -34,13 +34,14 @@ class VariationModel(LatentSpaceModel):
     ) -> Any:
         """Samples variations of observed sequences.
 
-        With amount 1, they are what `generate` samples with the same seed. With amount 0, they are
-        as near to the sequences as the model can say:
+        With amount 1, they are what `generate` samples with the same seed. What they are with less
+        depends on the core:
 
-        * A core with latents decodes, at the temperature times the amount, latents on the great
-          circle from the posterior mean to a sample of the prior (see `slerp`); z_t is described by
-          the standard normal noise that it comes from, given z_1:t-1 and x_1:t-1. With amount 0,
-          this is `reconstruct`, if one z describes the whole sequence.
+        * A core with latents decodes latents on the great circle from the posterior mean to a
+          sample of the prior (see `slerp`); z_t is described by the standard normal noise that it
+          comes from, given z_1:t-1 and x_1:t-1. With amount 0, these are samples of what the
+          posterior mean describes; with a temperature near 0 also, this is `reconstruct`, if one z
+          describes the whole sequence.
         * A core without latents keeps x_t or samples it anew, with probability `amount`, given
           x_1:t-1 of the variation. With amount 0, this is the sequence itself.
 
@@ -76,7 +77,7 @@ class VariationModel(LatentSpaceModel):
         own = temperature**0.5 * self.noise(rows, steps, self.split_seed(seed)[0])
         behind = tf.repeat(self._noise_behind(*prepared), num_samples, axis=0)
         noise = on_great_circle(behind, own, amount)
-        return self.extend(*sampling, max(GREEDY, amount * temperature), seed, noise=noise)[0]
+        return self.extend(*sampling, temperature, seed, noise=noise)[0]
 
     def _noise_behind_eagerly(
         self, observed: Nest, inputs: Nest, lengths: tf.Tensor | None

@@ -86,8 +86,8 @@ def parser() -> arguments.Parser:
         "--amount",
         type=arguments.not_negative,
         metavar="X",
-        help="how far the variations of --like are from the tune: from 0, the tune or its "
-        "reconstruction, to 1, samples that do not depend on it (default: 0.3)",
+        help="how far the variations of --like are from the tune: from 0, the tune or what its "
+        "latent variables say of it, to 1, samples that do not depend on it (default: 0.3)",
     )
     generate.add_argument(
         "--exact-length",
