@@ -52,7 +52,9 @@ class IntervalDecoder(WrappedDecoder):
         of_core, of_keys = features[:, :-of_keys], features[:, -of_keys:]
         bias, hidden, shared = tf.split(self.mlp(self.dropout(of_core)), self.sizes, axis=-1)
         seen = self.by_interval(tf.reshape(of_keys, [-1, keys, self.num_features]))
-        local = self.to_units(self.key_dropout(seen)) + shared[:, None]
+        # The same features of all keys are dropped, as the same weights are.
+        kept = self.key_dropout(tf.ones_like(seen[:, :1]))
+        local = self.to_units(kept * seen) + shared[:, None]
         flat = tf.reshape(local, [-1, keys * self.decoder.interval_units])
         return tf.concat([bias, flat, hidden], axis=-1)
 
