@@ -52,8 +52,8 @@ _PAST = (
     "decoder=nade,interval_units=32,rnn_hidden_sizes=[256],obs_encoder_fc_layers=[256],"
     "obs_decoder_fc_hidden_layers=[],dropout=0.4,learning_rate=0.004,"
 )
-# Training steps, and hyperparameters chosen on the validation set. Sets for which nothing was chosen
-# take those of Nottingham, with the default transposition.
+# Training steps, and hyperparameters chosen on the validation set. Other sets take those of
+# Nottingham, with the default transposition.
 HPARAMS = {
     ("jsb_chorales", "RNN"): (
         2200,

@@ -132,15 +132,16 @@ class Past(Context):
         # u counts the places of a window of M frames; the last place is the frame before t.
         place = tf.range(steps)[:, None] + tf.range(self.size)
         was_there = place >= self.size - seen[:, :, None]  # [B, T, M]
-        recalls = self._recalls(x, was_there)  # [B, T, M, RECALLS]
-        fixed = tf.constant(_fixed_weights(self.size))
-        fixed = tf.broadcast_to(fixed, [*tf.unstack(tf.shape(was_there)), fixed.shape[-1]])
-        weights = tf.transpose(tf.concat([fixed, recalls], axis=-1), [0, 3, 1, 2])
-        sums = tf.matmul(_from_places(weights), x[:, None, _PASSAGE:])  # [B, weightings, T, ...]
+        recalls = tf.transpose(self._recalls(x, was_there), [0, 3, 1, 2])  # [B, RECALLS, T, M]
+        fixed = tf.repeat(tf.constant(_fixed_weights(self.size))[None, :, None], steps, axis=2)
+        # Two products, because the fixed weights need no gradient.
+        x = x[:, None, _PASSAGE:]
+        sums = tf.concat([tf.matmul(_from_places(w), x) for w in (fixed, recalls)], axis=1)
         shape = [*tf.unstack(tf.shape(sums)[:3]), self.num_keys, self.num_channels]
         sums = tf.transpose(tf.reshape(sums, shape), [0, 2, 3, 1, 4])
         shape = [self.num_keys, _WEIGHTINGS, self.num_channels]
-        return tf.ensure_shape(sums, [None, None, *shape]), tf.reduce_sum(recalls, axis=2)
+        reliance = tf.transpose(tf.reduce_sum(recalls, axis=-1), [0, 2, 1])
+        return tf.ensure_shape(sums, [None, None, *shape]), reliance
 
     def _recalls(self, x: tf.Tensor, was_there: tf.Tensor) -> tf.Tensor:
         """Returns w_h(t, s) for each place of each window, [B, T, M, RECALLS]."""
@@ -180,11 +181,11 @@ def _flatten(x: tf.Tensor, axes: int) -> tf.Tensor:
 
 
 def _fixed_weights(size: int) -> np.ndarray:
-    """Returns the weights of the last frames and of the averages at each place, [M, weightings]."""
-    lag = np.arange(size, 0, -1)[:, None]
-    last = lag == np.arange(1, LAGS + 1)
-    decays = np.array(DECAYS)
-    return np.concatenate([last, (1 - decays) * decays ** (lag - 1)], axis=1).astype(np.float32)
+    """Returns the weights of the last frames and of the averages at each place, [weightings, M]."""
+    lag = np.arange(size, 0, -1)
+    last = lag == np.arange(1, LAGS + 1)[:, None]
+    decays = np.array(DECAYS)[:, None]
+    return np.concatenate([last, (1 - decays) * decays ** (lag - 1)]).astype(np.float32)
 
 
 def _from_places(weights: tf.Tensor) -> tf.Tensor:
