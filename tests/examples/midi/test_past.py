@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tests.conftest import assert_close
 from tests.examples.midi.conftest import TINY
-from vaeseq import UsageError
 from vaeseq.context import Context, Inputs, core_part
 from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.intervals import SeeIntervals
@@ -133,8 +132,3 @@ def test_only_the_decoder_sees_its_part_of_a_context(pooled):
     seen = sum(x.shape[-1] for x in tf.nest.flatten(core_part(contexts)))
     assert model.core.d_rnn.layers[0].kernel.shape[0] == seen < KEYS
     assert contexts.decoder.shape[-1] == RECALLS + KEYS * num_features(3)
-
-
-def test_intervals_need_nade():
-    with pytest.raises(UsageError, match="interval_units needs decoder=nade"):
-        MidiHParams(interval_units=3)

@@ -56,17 +56,17 @@ class MidiHParams(HParams):
         0,
         "With decoder=nade: the hidden units of each key that see other keys by their interval, in "
         "the same frame and in earlier ones, so that what is learned in one key holds in all. With "
-        "0, there are none, and `past_size` and `interval_features` are not used.",
+        "0, there are none, and the model does not look back on its past.",
         low=0,
         high=1 << 12,
     )
     interval_features: int = hparam(
-        32, "With interval_units: features of each key from earlier frames.", low=1, high=1 << 12
+        32, "With interval_units: the features of each key's past.", low=1, high=1 << 12
     )
     past_size: int = hparam(
         128,
-        "With interval_units: the frames that the model looks back upon, for passages like the "
-        "present one.",
+        "With interval_units: the number of frames in which the model looks for passages like the "
+        "last one.",
         low=1,
         high=1 << 12,
     )
@@ -85,14 +85,17 @@ class MidiHParams(HParams):
         high=64,
     )
 
+    @property
+    def sees_past(self) -> bool:
+        """Whether the decoder sees the past of each key by interval."""
+        return self.decoder == "nade" and self.interval_units > 0
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.decoder == "beta_count" and self.velocity_levels:
             raise UsageError(
                 "hparams: decoder=beta_count does not model onsets; add velocity_levels=0"
             )
-        if self.interval_units and self.decoder != "nade":
-            raise UsageError("hparams: interval_units needs decoder=nade")
         if self.decoder == "melody" and self.velocity_levels != 1:
             raise UsageError("hparams: decoder=melody needs velocity_levels=1")
 

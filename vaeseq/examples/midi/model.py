@@ -70,26 +70,26 @@ class MidiModel(ModelBase):
         return codec.MLPObsDecoder(self.hparams, keys)
 
     def _make_nade(self, shape: list[int]) -> DistModule:
-        hparams, units = self.hparams, self.hparams.interval_units
+        hparams = self.hparams
         keys = codec.NADEDecoder(
             shape,
             hparams.nade_hidden,
             self.num_states,
             "uint8",
-            interval_units=units,
+            interval_units=hparams.interval_units,
             line_size=min(KEYS, *shape),
         )
-        if not units:
+        if not hparams.sees_past:
             return codec.MLPObsDecoder(hparams, keys)
         return IntervalDecoder(hparams, keys, past.num_features(self.num_states))
 
     def make_context(self) -> Context:
         """Returns the context: the last frame, or the last `history_size` frames (2018).
 
-        With `interval_units`, that and the past of each key.
+        If `hparams.sees_past`, that and the past of each key.
         """
         base = self._make_base_context()
-        if not self.hparams.interval_units:
+        if not self.hparams.sees_past:
             return base
         return past.Past(self.hparams, base, self.num_keys, self.num_states)
 
