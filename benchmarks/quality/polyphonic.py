@@ -43,13 +43,19 @@ PUBLISHED = [  # on the test set; by convention P (all frames count alike) unles
     ("DMM (Krishnan 2016)", "bound", "6.926", "2.964"),
     ("DMM (Pyro)", "bound", "6.87", "-"),
 ]
-COMMON = MidiHParams(velocity_levels=0, batch_size=16, check_numerics=False, log_prob_samples=64)
+COMMON = MidiHParams(
+    decoder="keys",
+    velocity_levels=0,
+    batch_size=16,
+    check_numerics=False,
+    log_prob_samples=64,
+)
 _LATENT = (
     "dropout=0,learning_rate=0.003,latent_size=32,latent_decoder_fc_layers=[128],"
     "rnn_hidden_sizes=[200],obs_encoder_fc_layers=[128],obs_decoder_fc_hidden_layers=[200],"
 )
 _PAST = (
-    "decoder=nade,interval_units=32,rnn_hidden_sizes=[256],obs_encoder_fc_layers=[256],"
+    "decoder=nade,rnn_hidden_sizes=[256],obs_encoder_fc_layers=[256],"
     "obs_decoder_fc_hidden_layers=[],dropout=0.4,learning_rate=0.004,"
 )
 # Training steps, and hyperparameters chosen on the validation set. Other sets take those of
@@ -72,7 +78,7 @@ HPARAMS = {
     ),
     ("jsb_chorales", "RNN-NADE"): (
         2000,
-        "decoder=nade,batch_size=32,sequence_size=64,rnn_hidden_sizes=[256],"
+        "decoder=nade,interval_units=0,batch_size=32,sequence_size=64,rnn_hidden_sizes=[256],"
         "obs_encoder_fc_layers=[256],obs_decoder_fc_hidden_layers=[],dropout=0.4,"
         "learning_rate=0.004,transpose=5",
     ),
@@ -85,7 +91,7 @@ HPARAMS = {
     ("nottingham", "SRNN-NADE-past"): (1500, _PAST + "past_size=256,transpose=2,latent_size=16"),
     ("nottingham", "RNN-NADE"): (
         1800,
-        "decoder=nade,sequence_size=128,rnn_hidden_sizes=[256],obs_encoder_fc_layers=[256],"
+        "decoder=nade,interval_units=0,sequence_size=128,rnn_hidden_sizes=[256],obs_encoder_fc_layers=[256],"
         "obs_decoder_fc_hidden_layers=[],dropout=0.4,learning_rate=0.004,transpose=1",
     ),
     ("nottingham", "RNN"): (

@@ -30,7 +30,7 @@ HPARAMS = MidiHParams(
 CONTENDERS = {
     "independent keys": "decoder=keys",
     "NADE": "decoder=nade,interval_units=0",
-    "NADE with intervals and recalls": "decoder=nade,interval_units=32",
+    "NADE with intervals and recalls": "decoder=nade",
 }
 
 

@@ -30,10 +30,11 @@ def test_a_run_stores_its_encoding_and_the_unit_of_time(trained):
         assert index["format"]["beats"] == (kind != "keys")
 
 
+@pytest.mark.parametrize("kind", ["beta_count", "nade"])
 def test_a_run_resumes_unless_the_user_asks_for_other_settings(
-    trained, pieces, midi_main, tmp_path
+    kind, trained, pieces, midi_main, tmp_path
 ):
-    run = shutil.copytree(trained("beta_count").path, tmp_path / "run")
+    run = shutil.copytree(trained(kind).path, tmp_path / "run")
     resume = ["train", "--log-dir", run, "--num-steps", STEPS + 2]
     assert midi_main(*resume, "--seed", 5)[0] == 2
     assert midi_main(*resume, "--train-files", pieces / "1.mid")[0] == 2

@@ -45,15 +45,15 @@ class MidiHParams(HParams):
         high=127,
     )
     decoder: str = hparam(
-        "keys",
-        'The distribution of a frame. "keys": independent keys; "nade": each key given those below '
-        'it; "beta_count": a Beta distribution for each key and a count of sounding keys (VAE-Seq, '
-        '2018); "melody": one symbol for the highest voice.',
-        choices=("keys", "nade", "beta_count", "melody"),
+        "nade",
+        'The distribution of a frame. "nade": each key given those below it; "keys": independent '
+        'keys; "beta_count": a Beta distribution for each key and a count of sounding keys '
+        '(VAE-Seq, 2018); "melody": one symbol for the highest voice.',
+        choices=("nade", "keys", "beta_count", "melody"),
     )
     nade_hidden: int = hparam(128, "The hidden units of decoder=nade.", low=1, high=1 << 16)
     interval_units: int = hparam(
-        0,
+        32,
         "With decoder=nade: the hidden units of each key that see other keys by their interval, in "
         "the same frame and in earlier ones, so that what is learned in one key holds in all. With "
         "0, there are none, and the model does not look back on its past.",
