@@ -17,16 +17,16 @@ from vaeseq.examples.midi.program import MidiProgram
 
 TINY = (
     "rnn_hidden_sizes=[8],obs_encoder_fc_layers=[8],obs_decoder_fc_hidden_layers=[],"
-    "latent_decoder_fc_layers=[8],latent_size=4,batch_size=4,sequence_size=8,decoder=keys,"
+    "latent_decoder_fc_layers=[8],latent_size=4,batch_size=4,sequence_size=8,"
     "nade_hidden=4,interval_units=2,interval_features=3,past_size=4"
 )
 FLAGS = {  # of `train`, for each kind of model
     "keys": [
-        *("--hparams", TINY + ",vae_type=SRNN,log_prob_samples=2"),
+        *("--hparams", TINY + ",decoder=keys,vae_type=SRNN,log_prob_samples=2"),
         *("--instruments", "apart", "--drums"),
     ],
     "nade": [
-        *("--hparams", TINY + ",decoder=nade"),
+        *("--hparams", TINY),
         *("--frames-per-beat", 4),
     ],
     "beta_count": [

@@ -15,7 +15,7 @@ from vaeseq.model.scoring import WindowScorer
 @pytest.fixture
 def small_model(pooled):
     def make(**changes):
-        return pooled(MidiModel, MidiHParams().parse(TINY).replace(**changes), KEYS)
+        return pooled(MidiModel, MidiHParams(decoder="keys").parse(TINY).replace(**changes), KEYS)
 
     return make
 
