@@ -26,7 +26,7 @@ def interpolate(model: MidiModel, performance: Performance, args: argparse.Names
     if not model.core.latent_size:
         raise UsageError(
             f"--interpolate: {model.hparams.vae_type} has no latent variables; "
-            "train with --hparams vae_type=SRNN, or with --encoding melody"
+            "train with --hparams vae_type=SRNN,decoder=keys, or with --encoding melody"
         )
     form = performance.form
     ends = [load_tune(path, form, "--interpolate").roll for path in args.interpolate]
