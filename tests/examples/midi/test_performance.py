@@ -75,6 +75,16 @@ def test_a_beginning_that_is_cut_ends_at_a_frame(form):
     assert performance.frames_per_second == pytest.approx(4 * 1.5 if form.beats else 8, rel=1e-5)
 
 
+def test_a_note_that_the_grid_rounds_away_is_kept():
+    """The last drum starts in the second half of the last frame."""
+    drum = on(70, 36, channel=9) + off(10, 36, channel=9)
+    midi = midi_file.parse(file(on(0, 60) + off(480, 60), on(480, 61) + drum))
+    frames = roll.to_roll(midi.in_beats(), BEATS)
+    piece = Performance.after(midi, BEATS, len(frames)).to_midi(followed(frames, [70], BEATS))
+    assert piece.notes.pitch.tolist() == [60, 36, 70]
+    assert piece.notes.end.tolist()[:2] == [480, 560]
+
+
 def test_a_key_that_is_held_at_the_cut_goes_on_as_one_note():
     midi = midi_file.parse(file(on(0, 60, 99) + off(1920, 60)))
     frames = roll.to_roll(midi.in_beats(), BEATS)[:8]

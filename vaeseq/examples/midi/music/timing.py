@@ -6,7 +6,7 @@ import numpy as np
 
 from vaeseq.examples.midi.music import midi_writer
 from vaeseq.examples.midi.music.midi_file import MidiFile, Notes
-from vaeseq.examples.midi.music.roll import TEMPOS, RollFormat, nearest_frames
+from vaeseq.examples.midi.music.roll import TEMPOS, RollFormat, nearest_frames, num_frames
 
 _BAR = 4.0  # beats, without a time signature
 _LEAST_TICKS = 480  # per beat
@@ -79,11 +79,14 @@ def first_frames(midi: MidiFile, form: RollFormat, frames: int) -> MidiFile:
     """
     at = float(ticks_of_frames(midi, form, frames))
     times = in_unit_of(form, midi)
-    ends = np.where(nearest_frames(times.end, form) > frames, at, midi.notes.end)
-    notes = midi.notes._replace(end=np.maximum(ends, midi.notes.start + 1), length=at)
+    notes = midi.notes._replace(length=at)
+    if frames < num_frames(times, form):
+        ends = np.where(nearest_frames(times.end, form) > frames, at, notes.end)
+        notes = notes._replace(end=np.maximum(ends, notes.start + 1))
+        notes = notes.select(nearest_frames(times.start, form) < frames)
     return set_tempo(
         midi._replace(
-            notes=notes.select(nearest_frames(times.start, form) < frames),
+            notes=notes,
             time_signatures=tuple(x for x in midi.time_signatures if x.tick < max(at, 1)),
             key_signatures=tuple(x for x in midi.key_signatures if x.tick < max(at, 1)),
         ),
