@@ -42,6 +42,13 @@ def test_a_sequence_equals_its_steps(states, steps):
         assert_close(fused, Context.from_observations(past, observed, inputs, state))
 
 
+def test_a_long_sequence_is_computed_in_parts(monkeypatch):
+    past, observed, inputs = make_past(), tf.constant(rolls()), tf.zeros([2, 40, 0])
+    whole = past.from_observations(observed, inputs, past.initial_state(2))
+    monkeypatch.setattr("vaeseq.examples.midi.past._PART", 7)
+    assert_close(past.from_observations(observed, inputs, past.initial_state(2)), whole)
+
+
 def test_a_context_does_not_depend_on_later_frames():
     past, observed, inputs = make_past(), rolls(), tf.zeros([2, 40, 0])
     changed = np.concatenate([observed[:, :20], 2 - observed[:, 20:]], axis=1)

@@ -38,6 +38,7 @@ DECAYS = (0.5, 0.8, 0.95)  # of the averages
 RECALLS = 3
 _WEIGHTINGS = LAGS + len(DECAYS) + RECALLS
 _PASSAGE = 16  # the frames of a passage that are compared
+_PART = 512  # the frames whose pasts are computed together
 
 
 class PastState(NamedTuple):
@@ -103,7 +104,7 @@ class Past(Context):
         """Computes all c_t of a known sequence with one matrix product."""
         base, base_states = self.base.from_observations(observed, inputs, state.base)
         frames = tf.concat([state.frames, _values(observed)], axis=1)
-        contexts = self._split(base, *self._look_back(frames, state.seen))
+        contexts = self._split(base, *self._look_back_in_parts(frames, state.seen))
         kept = _PASSAGE + self.size
         steps = tf.range(1, tf.shape(frames)[1] - kept + 1)
         windows = tf.gather(frames, steps[:, None] + tf.range(kept), axis=1)
@@ -115,6 +116,28 @@ class Past(Context):
         recalls = _flatten(sums[..., -RECALLS:, :], 3)
         summary = self.dropout(self.summarise((recalls, reliance)))
         return Split((base, summary), concat((reliance, _flatten(sums, 3))))
+
+    def _look_back_in_parts(
+        self, frames: tf.Tensor, seen: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what `_look_back` does, with memory that is linear in T.
+
+        The parts of a sequence are rows of a batch; each has the frames of a state before it.
+        """
+        batch, total = tf.unstack(tf.shape(frames)[:2])
+        kept = _PASSAGE + self.size
+        steps = total - kept
+        part = tf.minimum(steps, _PART)
+        starts = tf.range(0, steps, part)
+        padded = tf.pad(frames, [[0, 0], [0, part], [0, 0]])
+        parts = tf.gather(padded, starts[:, None] + tf.range(kept + part), axis=1)
+        parts = tf.reshape(parts, [-1, kept + part, self.num_keys])
+        seen = tf.reshape(tf.minimum(seen + starts, self.size), [-1, 1])
+        sums, reliance = (
+            tf.reshape(x, [batch, -1, *x.shape[2:]])[:, :steps]
+            for x in self._look_back(parts, seen)
+        )
+        return sums, reliance
 
     def _look_back(self, frames: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes the sums for the last T frames, and how far to rely on each recall.
