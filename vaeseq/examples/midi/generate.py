@@ -46,34 +46,41 @@ def generate(args: argparse.Namespace) -> None:
     _check_memory(args, performance, tune)
     folder = OutputFolder(Path(args.out_dir))
     folder.check(_file_names(args), map(Path, [tune.path] if tune else args.interpolate or []))
-    if args.interpolate:
-        rolls = list(interpolate(model, performance, args))
-    elif args.like and tune:
-        rolls = vary(model, tune, performance, args)
-    else:
-        rolls = _continue(model, tune, performance, args)
+    rolls = _make_rolls(model, tune, performance, args)
     held_out = corpus_statistics(model, valid, form)
-    samples = []
     with folder.replace() as stage:
-        for index, frames in enumerate(rolls, 1):
-            sample = _describe(_sample_name(index), frames, performance)
-            _write_files(stage, sample.name, _render(frames, sample, performance))
-            samples.append(sample)
+        samples = [
+            _write_sample(stage, _sample_name(index), frames, performance)
+            for index, frames in enumerate(rolls, 1)
+        ]
         if args.interpolate:
-            plotted = np.linspace(0, len(rolls) - 1, min(len(rolls), _MAX_PLOTTED)).astype(int)
-            music = [samples[index].notes for index in plotted]
-            picture_of_all = render.plot_notes(music, performance.programs)
-            _write_files(stage, _PATH, {".png": picture_of_all})
-        picture = f"{_PATH}.png" if args.interpolate else None
-        content = page.render_page(samples, held_out, _settings(args), picture)
+            picture = _plot_path(samples, performance)
+            _write_files(stage, _PATH, {".png": picture})
+        path = f"{_PATH}.png" if args.interpolate else None
+        content = page.render_page(samples, held_out, _settings(args), path)
         _write_files(stage, page.NAME, {page.SUFFIX: content})
     rows = {sample.name: sample.statistics for sample in samples}
     print(render.format_table(rows | {HELD_OUT: held_out}))
-    print(f"wrote each sample to {folder.path} as .mid, .wav and .png")
-    shown = folder.path / (page.NAME + page.SUFFIX)
+    _say_where(folder.path, args)
+
+
+def _make_rolls(
+    model: MidiModel, tune: Tune | None, performance: Performance, args: argparse.Namespace
+) -> list[np.ndarray]:
+    if args.interpolate:
+        return list(interpolate(model, performance, args))
+    if args.like and tune:
+        return vary(model, tune, performance, args)
+    return _continue(model, tune, performance, args)
+
+
+def _say_where(folder: Path, args: argparse.Namespace) -> None:
+    """Prints where the files are, and opens the page if the user asks for it."""
+    shown = folder / (page.NAME + page.SUFFIX)
+    print(f"wrote each sample to {folder} as .mid, .wav and .png")
     print(f"to see and hear them, open {shown}")
     if args.interpolate:
-        where = folder.path / f"{_PATH}.png"
+        where = folder / f"{_PATH}.png"
         print(f"wrote the interpolation, one sample below the other, to {where}")
     failure = desktop.open_file(shown) if args.play else None
     if failure:
@@ -172,20 +179,24 @@ def _check_memory(args: argparse.Namespace, performance: Performance, tune: Tune
     memory.require(max(sound, rolls), what, "use a shorter --length, or a shorter --prime")
 
 
-def _describe(name: str, frames: np.ndarray, performance: Performance) -> page.Sample:
-    notes = performance.to_notes(frames)
-    statistics = render.roll_statistics(frames, performance.form, notes)
-    return page.Sample(name, notes, statistics, performance.start_seconds)
-
-
-def _render(frames: np.ndarray, sample: page.Sample, performance: Performance) -> dict[str, bytes]:
-    """Returns a sample as files by suffix."""
-    start, programs = sample.prime_seconds, performance.programs
-    return {
+def _write_sample(
+    folder: Path, name: str, frames: np.ndarray, performance: Performance
+) -> page.Sample:
+    """Writes a sample as .mid, .wav and .png; returns what the page shows of it."""
+    notes, start = performance.to_notes(frames), performance.start_seconds
+    contents = {
         ".mid": performance.to_bytes(frames),
-        ".wav": render.wav_bytes(render.synthesize(sample.notes)),
-        ".png": render.plot_notes([sample.notes], programs, start),
+        ".wav": render.wav_bytes(render.synthesize(notes)),
+        ".png": render.plot_notes([notes], performance.programs, start),
     }
+    _write_files(folder, name, contents)
+    return page.Sample(name, notes, render.roll_statistics(frames, performance.form, notes), start)
+
+
+def _plot_path(samples: Sequence[page.Sample], performance: Performance) -> bytes:
+    """Returns a picture of an interpolation, one sample below the other."""
+    plotted = np.linspace(0, len(samples) - 1, min(len(samples), _MAX_PLOTTED)).astype(int)
+    return render.plot_notes([samples[index].notes for index in plotted], performance.programs)
 
 
 def _write_files(folder: Path, name: str, contents: Mapping[str, bytes]) -> None:
