@@ -80,6 +80,10 @@ def stubbed_curves():
         yield
 
 
+# For slow tests of what every core gets from its base class.
+SOME_CORES = ("ISEQ", "RNN", "SEQVAE", "SRNN")
+
+
 @pytest.fixture(params=sorted(vaeseq.VAE_TYPES))
 def vae_type(request):
     return request.param

@@ -2,11 +2,13 @@
 
 import keras
 import numpy as np
+import pytest
 
-from tests.conftest import SMALL, Waves, assert_close
+from tests.conftest import SMALL, SOME_CORES, Waves, assert_close
 from tests.pool import variables
 
 
+@pytest.mark.parametrize("vae_type", SOME_CORES)
 def test_pooled_models_equal_fresh_ones_bitwise(pool, vae_type, observed):
     hparams = SMALL.replace(vae_type=vae_type, dropout=0.3)
 

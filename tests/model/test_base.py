@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import vaeseq
-from tests.conftest import SMALL, Waves, assert_close
+from tests.conftest import SMALL, SOME_CORES, Waves, assert_close
 from vaeseq.errors import Stopped
 from vaeseq.model.base import best_metric
 from vaeseq.training.private_api import seed_states
@@ -16,6 +16,7 @@ def fit(model, observed, epochs=1, **kwargs):
     return model.fit(observed, epochs=epochs, shuffle=False, verbose=0, **kwargs)
 
 
+@pytest.mark.parametrize("vae_type", SOME_CORES)
 def test_fit_evaluate_and_callbacks_are_those_of_keras(waves, observed, tmp_path):
     callbacks = [
         keras.callbacks.EarlyStopping("val_loss"),
@@ -122,6 +123,7 @@ def test_calling_the_model_infers(waves, observed):
     assert_close(waves(observed).log_prob, waves.infer(observed)[0].log_prob)
 
 
+@pytest.mark.parametrize("vae_type", SOME_CORES)
 def test_dropout_affects_training_only_and_is_a_function_of_seed_and_step(
     pooled, vae_type, observed
 ):

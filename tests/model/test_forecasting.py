@@ -70,7 +70,7 @@ def test_smoothing_returns_the_posterior_and_the_likelihood_of_each_step(waves, 
         assert values.shape == (4, 2) and not np.any(values[~inside])
     expected = waves.log_prob(observed, lengths=lengths, num_samples=1000)
     np.testing.assert_allclose(smoothing.bound.sum(axis=1), expected, atol=0.6)
-    elbos = [objectives.elbo(waves.infer(observed, lengths=lengths, seed=s)[0]) for s in range(30)]
+    elbos = [objectives.elbo(waves.infer(observed, lengths=lengths, seed=s)[0]) for s in range(120)]
     elbo = (smoothing.log_prob - smoothing.kl).sum(axis=1)
     np.testing.assert_allclose(elbo, np.mean(elbos, axis=0), atol=0.5)
     if size:

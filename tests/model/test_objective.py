@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import vaeseq
-from tests.conftest import SMALL, Waves, assert_close
+from tests.conftest import SMALL, SOME_CORES, Waves, assert_close
 
 RNN = SMALL.replace(vae_type="RNN")
 
@@ -103,6 +103,7 @@ def test_targets_and_class_weights_are_refused(pooled, observed):
         model.fit(tf.data.Dataset.from_tensors((observed, observed)), verbose=0)
 
 
+@pytest.mark.parametrize("vae_type", SOME_CORES)
 def test_micro_batches_are_the_same_update_as_one_batch(vae_type, observed):
     hparams = SMALL.replace(vae_type=vae_type, dropout=0.3, word_dropout=0.2, learning_rate=0.02)
 

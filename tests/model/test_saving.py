@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import vaeseq
 from tests.adversarial.words import ADVERSARIAL, Words
-from tests.conftest import SMALL, Waves, assert_close
+from tests.conftest import SMALL, SOME_CORES, Waves, assert_close
 from vaeseq import codec, context
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams, hparam
@@ -51,6 +51,7 @@ def assert_goes_on_as(model, loaded, data):
         assert fit(loaded, data).history == fit(model, data).history
 
 
+@pytest.mark.parametrize("vae_type", SOME_CORES)
 def test_a_loaded_model_goes_on_as_the_saved_one(vae_type, pooled, observed, path):
     hparams = SMALL.replace(vae_type=vae_type, dropout=0.2, word_dropout=0.2, seed=5)
     model = pooled(Waves, hparams, run_eagerly=True)

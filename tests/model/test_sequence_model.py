@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import vaeseq
-from tests.conftest import SMALL, Bits, assert_close
+from tests.conftest import SMALL, SOME_CORES, Bits, assert_close
 from vaeseq import codec
 from vaeseq.context import Accumulate
 
@@ -74,6 +74,7 @@ def test_generate_refuses_impossible_sizes_and_temperatures(pooled, arguments, m
         pooled(Bits, SMALL.replace(vae_type="RNN")).generate(**arguments)
 
 
+@pytest.mark.parametrize("vae_type", SOME_CORES)
 def test_lengths_temperatures_and_batches_are_traced_at_most_twice(waves, observed):
     functions = waves._extend, waves._log_prob
     before = [function.experimental_get_tracing_count() for function in functions]

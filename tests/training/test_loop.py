@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.kill_matrix import arrays
-from tests.conftest import assert_close
+from tests.conftest import SOME_CORES, assert_close
 from tests.training.conftest import batch, checkpoint, fit, log_of, make_run, state
 from vaeseq.errors import Stopped
 from vaeseq.training.callbacks import Report, SaveCheckpoints
@@ -18,6 +18,7 @@ from vaeseq.training.loop import batches_by_step, train
 from vaeseq.training.signals import Interrupted
 
 
+@pytest.mark.parametrize("vae_type", SOME_CORES)
 def test_training_in_parts_is_bitwise_equal_to_one_training(tmp_path, vae_type, compiled):
     one, parts = make_run(tmp_path / "one"), make_run(tmp_path / "parts")
     fit(one, model := compiled(vae_type), 8)

@@ -62,7 +62,7 @@ def test_only_a_decoder_that_sees_the_context_depends_on_it_directly(vae_type, p
     for sees in (False, True):
         hparams = SMALL.replace(vae_type=vae_type, decoder_sees_context=sees)
         core = pooled(Waves, hparams).core
-        for weight in core.d_rnn.weights:
+        for weight in core.d_rnn.weights if vae_type != "DKF" else ():  # which has no d_t
             weight.assign(tf.zeros_like(weight))
         noise = tf.zeros([2, 3, core.latent_size])
         contexts = ((), tf.random.stateless_normal([2, 3, 6], [1, 2]))
@@ -73,7 +73,7 @@ def test_only_a_decoder_that_sees_the_context_depends_on_it_directly(vae_type, p
         assert np.allclose(means[:, 0], means[:, 1]) != sees
 
 
-def test_params_do_not_depend_on_later_observations(waves, observed):
+def test_params_do_not_depend_on_later_observations(waves, vae_type, observed):
     changed = observed.copy()
     changed[:, 3:] += 1
     params = []
@@ -85,7 +85,23 @@ def test_params_do_not_depend_on_later_observations(waves, observed):
         params.append(steps.obs_params)
     assert_close(*(at(np.s_[:, :4], p) for p in params))
     later = [p[0][:, 4:].numpy() for p in params]
-    assert np.abs(later[0] - later[1]).max() > 1e-4
+    # In a DKF, x_t depends on z_t alone.
+    assert (np.abs(later[0] - later[1]).max() > 1e-4) == (vae_type != "DKF")
+
+
+def test_a_filtering_posterior_and_no_other_ignores_later_observations(waves, observed, given):
+    _, state, noise = given
+    changed = observed.copy()
+    changed[:, 3:] += 1
+    posteriors = []
+    for x in (observed, changed):
+        context_state = waves.initial_state(4).context
+        contexts, _ = waves.context.from_observations(tf.constant(x), (), context_state)
+        evidence = waves.core.encode(contexts, x)
+        posteriors.append(waves.core.unroll(contexts, state, noise, evidence)[0].posterior)
+    first, second = (at(np.s_[:, :3], posterior).loc.numpy() for posterior in posteriors)
+    ignores = np.allclose(first, second, atol=1e-6)
+    assert ignores == (waves.core.filters or waves.core.latent_size == 0)
 
 
 def test_kl_is_not_negative_and_is_zero_without_evidence(waves, observed, given):

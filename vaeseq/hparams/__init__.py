@@ -46,7 +46,8 @@ class HParams(HParamsBase):
     vae_type: str = hparam(
         "SRNN",
         "The recurrent core, a key of `vaeseq.VAE_TYPES`: RNN (no latent variables), ISEQ "
-        "(independent z_t), SRNN (a chain of z_t) or SEQVAE (one z for the sequence).",
+        "(independent z_t), SRNN (a chain of z_t besides the recurrent network), VRNN (z_t that "
+        "feed the network), DKF (a chain of z_t alone) or SEQVAE (one z for the sequence).",
         heading="Core",
     )
     latent_size: int = hparam(
@@ -163,6 +164,11 @@ class HParams(HParamsBase):
         True,
         "SRNN: whether the posterior's mean is learned as a residual to the prior's.",
         heading="Options of single cores",
+    )
+    vrnn_prior: str = hparam(
+        "learned",
+        'VRNN: "learned" is p(z_t | d_t), "standard" a standard normal, which makes it STORN.',
+        choices=("learned", "standard"),
     )
     seqvae_use_z_inputs: bool = hparam(
         True,

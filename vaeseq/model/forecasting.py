@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.nn import convert
@@ -14,6 +15,7 @@ from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
 from vaeseq.vae.core import Inference
+from vaeseq.vae.latent import Gaussian
 
 _ROWS_AT_ONCE = 2048
 
@@ -21,7 +23,8 @@ _ROWS_AT_ONCE = 2048
 class Smoothing(NamedTuple):
     """What observed sequences say about their latents, from N samples of each; NumPy arrays.
 
-    The samples z_1:T come from the approximate posterior q(z_1:T | x_1:T) of the model.
+    The samples z_1:T come from the approximate posterior q(z_1:T | x_1:T) of the model. If its core
+    filters, q of z_t ignores what follows t; see `ForecastingModel.filter`.
     """
 
     mean: np.ndarray  # of z_t given x_1:T [B, T, Z]
@@ -164,18 +167,63 @@ class ForecastingModel(SequenceModel):
         loc, scale, latents, log_prob, kl, log_ratio, sampled = samples
         if self.core.has_sequence_latent:  # the posterior of the first step is that of all
             loc, scale = (np.broadcast_to(x[:, :, :1], x.shape) for x in (loc, scale))
-        variance = np.mean(scale**2, axis=0) + np.var(loc, axis=0)  # the law of total variance
         # Unbiased estimates of p(x_1:t) for every t; their ratios are those of p(x_t | x_1:t-1).
         log_weights = np.cumsum(log_prob - log_ratio, axis=2, dtype=np.float64)
         total = np.logaddexp.reduce(log_weights, axis=0) - np.log(num_samples)
         return Smoothing(
-            np.mean(loc, axis=0),
-            np.sqrt(variance),
+            *_moments(loc, scale),
             latents,
             np.mean(log_prob, axis=0),
             np.mean(kl, axis=0),
             np.diff(total, axis=1, prepend=0).astype(np.float32),
             sampled,
+        )
+
+    def filter(
+        self,
+        observed: Nest,
+        num_samples: int = 16,
+        inputs: Nest | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        observed_mask: Nest | None = None,
+        seed: Seed = 0,
+    ) -> Gaussian:
+        """Returns what each step tells about its latents with all before it, and nothing after it.
+
+        Args:
+          observed, inputs, lengths, observed_mask: see `infer`.
+          num_samples: N, the number of samples of z_1:t-1, on which the posterior of z_t depends.
+          seed: of these samples.
+
+        Returns:
+          The mean and the standard deviation of z_t given x_1:t, a `Gaussian` of NumPy arrays
+          [B, T, Z]: those of the mixture of the N posteriors. Steps after `lengths` have no
+          meaning.
+
+        Raises:
+          UsageError: if the core has no latents, or a posterior that needs what follows t.
+          ValueError: if an argument is not as expected.
+        """
+        if not self.core.filters:
+            raise UsageError(self._why_no_filter())
+        prepared = self.prepare(observed, inputs, lengths, observed_mask)
+
+        def draw(samples: int, seed: tf.Tensor) -> Any:
+            inference, _ = self._explain(*prepared, tf.constant(samples), seed)
+            return tuple(inference.steps.posterior)
+
+        return Gaussian(*_moments(*_draw(draw, num_rows(prepared[0]), num_samples, seed)))
+
+    def _why_no_filter(self) -> str:
+        """Returns why `filter` is not possible, and what is."""
+        filtering = "a core that filters, such as vae_type=VRNN, gives that of z_t given x_1:t"
+        core = self.hparams.vae_type
+        if self.core.latent_size == 0:
+            return f"{core} has no latent variables; {filtering}"
+        return (
+            f"the posterior of {core} needs the whole sequence: `smooth` gives the distribution of "
+            f"z_t given x_1:T; {filtering}"
         )
 
     def _split_inputs(
@@ -255,6 +303,12 @@ def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, se
             yield tf.nest.map_structure(split, draw(samples, folded))
 
     return tf.nest.map_structure(lambda *x: np.concatenate(x), *parts())
+
+
+def _moments(loc: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and standard deviation [...] of equal mixtures of N Gaussians, [N, ...] each."""
+    variance = np.mean(scale**2, axis=0) + np.var(loc, axis=0)  # the law of total variance
+    return np.mean(loc, axis=0), np.sqrt(variance)
 
 
 def _split_samples(x: tf.Tensor, samples: int) -> np.ndarray:

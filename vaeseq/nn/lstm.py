@@ -62,8 +62,16 @@ class LSTM(keras.layers.Layer):
 
     def step(self, inputs: Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
         """Computes the outputs [B, H] and the next state from inputs [B, X] and a state."""
+        return self.step_projected(self.project(inputs), state)
+
+    def project(self, inputs: Tensor) -> tf.Tensor:
+        """Computes x_t W + b [..., 4H] from inputs [..., X], those of one step or of many."""
         self._build_for(inputs)
-        a = tf.nn.bias_add(inputs @ self.kernel, self.bias) + state.h @ self.recurrent_kernel
+        return tf.nn.bias_add(tf.tensordot(inputs, self.kernel, 1), self.bias)
+
+    def step_projected(self, projected: Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
+        """Computes what `step` does, from the output of `project` [B, 4H]."""
+        a = projected + state.h @ self.recurrent_kernel
         a_if, a_go = tf.split(a, 2, axis=-1)
         h, c, *_ = _cell(a_if, a_go, state.c)
         return h, LSTMState(h, c)
@@ -198,11 +206,25 @@ class LSTMStack(keras.layers.Layer):
 
     def step(self, inputs: Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
         """Computes the outputs [B, H] and the next state from inputs [B, X] and a state."""
-        states = []
-        for layer, layer_state in zip(self.layers, state, strict=True):
-            inputs, layer_state = layer.step(inputs, layer_state)
+        return self.step_projected(self.project(inputs), state)
+
+    def project(self, inputs: Tensor) -> tf.Tensor:
+        """Computes what the inputs [..., X] add to the gates of the first layer, [..., 4H_1].
+
+        A loop over time that has only a part of its inputs in advance takes their products before
+        it begins, adds those of the other part at each step, and calls `step_projected`.
+        """
+        return self.layers[0].project(inputs)
+
+    def step_projected(self, projected: Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
+        """Computes what `step` does, from the output of `project` [B, 4H_1]."""
+        first, *others = self.layers
+        outputs, first_state = first.step_projected(projected, state[0])
+        states = [first_state]
+        for layer, layer_state in zip(others, state[1:], strict=True):
+            outputs, layer_state = layer.step(outputs, layer_state)
             states.append(layer_state)
-        return inputs, tuple(states)
+        return outputs, tuple(states)
 
     def unroll(self, inputs: Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
         """Computes the outputs [B, T, H] and all states [B, T, H_l] from inputs [B, T, X]."""

@@ -9,15 +9,19 @@ from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.types import Nest
 from vaeseq.vae.core import VAECore
+from vaeseq.vae.dkf import DKF
 from vaeseq.vae.independent_sequence import IndependentSequence
 from vaeseq.vae.rnn import RNN
 from vaeseq.vae.seq_vae import SeqVAE
 from vaeseq.vae.srnn import SRNN
+from vaeseq.vae.vrnn import VRNN
 
 VAE_TYPES: dict[str, type[VAECore]] = {
     "RNN": RNN,
     "ISEQ": IndependentSequence,
     "SRNN": SRNN,
+    "VRNN": VRNN,
+    "DKF": DKF,
     "SEQVAE": SeqVAE,
 }
 

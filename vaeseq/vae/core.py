@@ -62,6 +62,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
       variables sets `latent_size = 0` and does not define it.
     * `unroll` (optional): all steps of `step`, faster.
     * `begin` (optional): the first state given z, if one z describes the whole sequence.
+    * `filters = True`, if `encode` and `step` use nothing after t for the posterior of z_t.
 
     You get:
 
@@ -76,6 +77,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
     """
 
     has_sequence_latent = False  # whether one z describes the whole sequence; see `begin`
+    filters = False  # whether the posterior of z_t uses nothing after t
 
     def __init__(
         self,

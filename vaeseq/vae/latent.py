@@ -62,16 +62,21 @@ class LatentTransition(LatentDecoder):
 
     The first layer is a sum of two linear maps, of the features and of z_{t-1}. The first does not
     depend on z_{t-1}: `share` computes it for all steps at once, and only small products remain
-    in the loop over time.
+    in the loop over time. In place of z_{t-1} there may be whatever else the loop computes.
+
+    Args:
+      hparams: the hyperparameters.
+      name: the layer's name.
+      scale: the variance of the initial map of z_{t-1}, relative to that of other layers. Small by
+        default: a chain of z that grows at each step diverges before it learns.
     """
 
-    def __init__(self, hparams: HParams, name: str | None = None):
+    def __init__(self, hparams: HParams, name: str | None = None, scale: float = 0.01):
         super().__init__(hparams, name=name)
         first, *others = (*hparams.latent_decoder_fc_layers, 2 * hparams.latent_size)
         self.of_features = keras.layers.Dense(first)
-        # Small initial weights: a chain of z that grows at each step diverges before it learns.
-        small = keras.initializers.VarianceScaling(0.01)
-        self.of_latents = keras.layers.Dense(first, use_bias=False, kernel_initializer=small)
+        initializer = keras.initializers.VarianceScaling(scale)
+        self.of_latents = keras.layers.Dense(first, use_bias=False, kernel_initializer=initializer)
         self.activation = keras.activations.get(hparams.activation if others else None)
         self.mlp = MLP(hparams, others)
 

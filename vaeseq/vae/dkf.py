@@ -1,0 +1,134 @@
+r"""DKF: a deep Kalman filter, a state-space model with neural networks.
+
+    Generative model                   Inference model
+    ================                   ===============
+           x_1         x_t
+            ^           ^
+            |           |
+    z_0 -> z_1 ------> z_t             z_0 -> z_1 ------> z_t
+            ^           ^                      ^           ^
+            |           |                      |           |
+           c_1         c_t                    e_1 <------ e_t
+                                               ^           ^
+                                               |           |
+                                              c_1,x_1     c_t,x_t
+
+x_t observed, z_t latent, e_t outputs of an LSTM that runs backward in time, c_t contexts (by
+default x_{t-1}, encoded, and the inputs).
+
+Use it if a state evolves in time and all that is observed comes from it. There is no other memory:
+z_t must hold all that the past says about the future, so it needs enough units, and what it holds
+can be looked at. With a context without observations (`context.Inputs`, or `context.Nothing` if
+there are no inputs) it is the deep Markov model. e is a fused recurrence over the whole sequence;
+only the chain of z_t is a loop.
+
+The log-likelihood is not tractable: the ELBO and the importance-weighted bound are lower bounds.
+q has the same factorisation as the true posterior: z_t depends on z_{t-1} and, through e_t, on
+x_t, ..., x_T.
+
+Source: Krishnan, Shalit, Sontag, "Structured Inference Networks for Nonlinear State Space Models",
+2016, arXiv:1609.09869. There, the transition has gates; here, it is a network of dense layers.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from vaeseq.context import core_part
+from vaeseq.hparams import HParams
+from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.lstm import LSTMStack
+from vaeseq.nn.mlp import concat
+from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.types import Nest, Size
+from vaeseq.vae.core import Step, VAECore
+from vaeseq.vae.latent import Gaussian, LatentTransition
+
+
+class DKF(VAECore):
+    """p(z_t | z_{t-1}, c_t), p(x_t | z_t), q(z_t | z_{t-1}, e_t); the state is z_t."""
+
+    def __init__(
+        self,
+        hparams: HParams,
+        encoder: Callable[[Nest], tf.Tensor],
+        decoder: DistModule,
+        name: str | None = None,
+    ):
+        super().__init__(hparams, encoder, decoder, name=name)
+        self.e_rnn = LSTMStack(hparams, name="e_rnn")
+        self.p = LatentTransition(hparams, name="p")
+        self.q = LatentTransition(hparams, name="q")
+
+    def initial_state(self, batch_size: Size) -> tf.Tensor:
+        """Returns z_0, zeros."""
+        return tf.zeros([batch_size, self.latent_size])
+
+    def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns e_1:T [B, T, D]: a backward pass over x_t and c_t."""
+        encoded = over_time(self.encoder, observed)
+        return self.e_rnn.unroll_backward(concat((core_part(contexts), encoded)), lengths)
+
+    def step(
+        self,
+        context: Nest,
+        state: tf.Tensor,
+        noise: tf.Tensor,
+        *,
+        evidence: tf.Tensor | None = None,
+        latents: tf.Tensor | None = None,
+    ) -> tuple[Step, tf.Tensor]:
+        """Samples z_t given z_{t-1}, then computes p(x_t | z_t)."""
+        chain, share = self._chain(context, evidence)
+        posterior, z = _sample(chain, share, state, noise, latents)
+        prior = posterior if evidence is None else self._prior(context, state)
+        params = self.decoder(self.decoder_features(z, context))
+        return Step(params, z, prior, posterior), z
+
+    def unroll(
+        self,
+        contexts: Nest,
+        state: tf.Tensor,
+        noise: tf.Tensor,
+        evidence: tf.Tensor | None = None,
+        latents: tf.Tensor | None = None,
+    ) -> tuple[Step, tf.Tensor]:
+        """Scans the chain of z_t; the prior waits for nothing once z_1:T is known."""
+        chain, shares = self._chain(contexts, evidence)
+
+        def step(
+            inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor | None], z_before: tf.Tensor
+        ) -> tuple[tuple[Gaussian, tf.Tensor], tf.Tensor]:
+            posterior, z = _sample(chain, inputs[0], z_before, *inputs[1:])
+            return (posterior, z), z
+
+        (posterior, z), _ = scan(step, (shares, noise, latents), state)
+        z_before = tf.concat([state[:, None], z[:, :-1]], axis=1)
+        prior = posterior if evidence is None else self._prior(contexts, z_before)
+        params = self.decode(self.decoder_features(z, contexts))
+        return Step(params, z, prior, posterior), z
+
+    def _chain(
+        self, context: Nest, evidence: tf.Tensor | None
+    ) -> tuple[LatentTransition, tf.Tensor]:
+        """Returns what z_t is sampled from, q or without evidence p, and its share of step t."""
+        if evidence is None:
+            return self.p, self.p.share(core_part(context))
+        return self.q, self.q.share(evidence)
+
+    def _prior(self, context: Nest, z_before: tf.Tensor) -> Gaussian:
+        """Returns p(z_t | z_{t-1}, c_t), of one step or of all."""
+        prior: Gaussian = self.p((self.p.share(core_part(context)), z_before))
+        return prior
+
+
+def _sample(
+    chain: LatentTransition,
+    share: tf.Tensor,
+    z_before: tf.Tensor,
+    noise: tf.Tensor,
+    latents: tf.Tensor | None,
+) -> tuple[Gaussian, tf.Tensor]:
+    """Returns the distribution of z_t given z_{t-1}, and z_t."""
+    params: Gaussian = chain((share, z_before))
+    return params, params.reparameterize(noise) if latents is None else latents
