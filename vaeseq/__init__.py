@@ -33,6 +33,7 @@ _PUBLIC = {
     "context": "vaeseq.context",
     "hparam": "vaeseq.hparams",
     "make_optimizer": "vaeseq.model.base",
+    "make_stack": "vaeseq.nn.recurrence",
     "metrics": "vaeseq.metrics",
     "objectives": "vaeseq.vae.objectives",
     "over_time": "vaeseq.nn.sequences",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from vaeseq.nn.dist_module import DistModule
     from vaeseq.nn.lstm import LSTM, LSTMStack
     from vaeseq.nn.mlp import concat
+    from vaeseq.nn.recurrence import make_stack
     from vaeseq.nn.sequences import over_time
     from vaeseq.nn.support import Support
     from vaeseq.training import workers

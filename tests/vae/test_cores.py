@@ -9,10 +9,24 @@ from tests.conftest import SMALL, Waves, assert_close
 from vaeseq import vae
 from vaeseq.vae import VAECore
 
+CELLS = {
+    "lstm": SMALL,
+    "mingru": SMALL.replace(rnn_cell="mingru", rnn_hidden_sizes=(5, 5)),
+}
+all_cells = pytest.mark.parametrize("rnn_cell", CELLS)
+
 
 @pytest.fixture
-def waves(vae_type, pooled):
-    return pooled(Waves, SMALL.replace(vae_type=vae_type))
+def rnn_cell():
+    """The recurrence, for laws that are tested with one only."""
+    return "lstm"
+
+
+@pytest.fixture
+def waves(vae_type, rnn_cell, pooled):
+    if rnn_cell not in vaeseq.VAE_TYPES[vae_type].rnn_cells:
+        pytest.skip(f"{vae_type} cannot use it")
+    return pooled(Waves, CELLS[rnn_cell].replace(vae_type=vae_type))
 
 
 @pytest.fixture
@@ -30,6 +44,7 @@ def at(index, nest):
     return tf.nest.map_structure(lambda x: x[index], nest)
 
 
+@all_cells
 def test_unroll_equals_the_scanned_step(waves, observed, given):
     contexts, state, noise = given
     evidence = waves.core.encode(contexts, observed)
@@ -113,6 +128,7 @@ def test_kl_is_not_negative_and_is_zero_without_evidence(waves, observed, given)
     assert_close(steps.posterior, steps.prior)
 
 
+@all_cells
 def test_sequences_of_a_batch_are_independent(waves, observed, given):
     contexts, state, noise = given
     batch = waves.core.infer(contexts, observed, state, noise)
@@ -165,6 +181,7 @@ def test_xla_gradient_agrees_with_eager(observed, given, infer_with_gradient):
     assert_close(compiled(*args), infer_with_gradient(*args), 1e-4)
 
 
+@all_cells
 def test_every_variable_has_a_finite_gradient_that_is_not_zero(waves, observed):
     variables = waves.trainable_variables
     with tf.GradientTape() as tape:
@@ -175,6 +192,7 @@ def test_every_variable_has_a_finite_gradient_that_is_not_zero(waves, observed):
         assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0, variable.path
 
 
+@all_cells
 def test_padding_has_no_effect(waves, observed):
     lengths = [6, 2, 4, 1]
     padded = observed.copy()
@@ -199,6 +217,7 @@ def test_padding_has_no_effect(waves, observed):
         assert_close(at(only, tuple(state)), end)
 
 
+@all_cells
 def test_unrolling_two_halves_equals_unrolling_the_whole(waves, given):
     contexts, state, noise = given
     first_half, second_half = np.s_[:, :2], np.s_[:, 2:]
@@ -231,6 +250,12 @@ def test_srnn_posterior_mean_is_a_residual_to_the_prior(pooled, observed):
     prior = steps[1].prior.loc
     assert np.abs(prior[:, 1:]).min() > 0  # the first prior has mean 0, since d_1 and z_0 are 0
     assert_close(steps[0].posterior.loc, steps[1].posterior.loc + prior)
+
+
+def test_a_core_refuses_a_recurrence_that_it_cannot_use(monkeypatch):
+    monkeypatch.setattr(vaeseq.VAE_TYPES["RNN"], "rnn_cells", ("lstm",))
+    with pytest.raises(vaeseq.UsageError, match="RNN cannot use rnn_cell=mingru, only lstm"):
+        Waves(CELLS["mingru"].replace(vae_type="RNN"))
 
 
 def test_an_unknown_core_is_an_error_that_names_the_nearest():

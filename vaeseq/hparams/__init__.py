@@ -74,7 +74,13 @@ class HParams(HParamsBase):
         high=MOST_UNITS,
     )
     rnn_hidden_sizes: tuple[int, ...] = hparam(
-        (32,), "Units of the LSTM layers of each recurrent network.", low=1, high=MOST_UNITS
+        (32,), "Units of the layers of each recurrent network.", low=1, high=MOST_UNITS
+    )
+    rnn_cell: str = hparam(
+        "lstm",
+        "The layers of the core's recurrent networks: LSTM, or minGRU with residual connections, "
+        "which trains faster and needs more layers.",
+        choices=("lstm", "mingru"),
     )
     dropout: float = hparam(
         0.0,

@@ -10,14 +10,15 @@ The columns of W, U and b are in the order i, f, g, o, as in `keras.layers.LSTM`
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from vaeseq.hparams import HParams
 from vaeseq.nn.sequences import swap_time_batch
-from vaeseq.nn.types import Size, Tensor
+from vaeseq.nn.stack import RecurrentStack, StackState
+from vaeseq.nn.types import Tensor
 
 
 class LSTMState(NamedTuple):
@@ -25,10 +26,6 @@ class LSTMState(NamedTuple):
 
     h: tf.Tensor
     c: tf.Tensor
-
-
-StackState: TypeAlias = tuple[LSTMState, ...]
-"""The state of a stack: one `LSTMState` for each layer."""
 
 
 class LSTM(keras.layers.Layer):
@@ -55,10 +52,6 @@ class LSTM(keras.layers.Layer):
         self.bias.assign(tf.repeat([0.0, 1.0, 0.0, 0.0], units))
         for variable in (self.kernel, self.recurrent_kernel, self.bias):
             variable.from_format_1 = gates_from_format_1  # see `vaeseq.training.checkpoints`
-
-    def initial_state(self, batch_size: Size) -> LSTMState:
-        """Returns zeros."""
-        return LSTMState(*2 * (tf.zeros([batch_size, self.units]),))
 
     def step(self, inputs: Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
         """Computes the outputs [B, H] and the next state from inputs [B, X] and a state."""
@@ -187,7 +180,7 @@ def _unroll(
     return (hs, cs), gradient
 
 
-class LSTMStack(keras.layers.Layer):
+class LSTMStack(RecurrentStack):
     """A stack of LSTM layers, one for each of `hparams.rnn_hidden_sizes`.
 
     Its state is a tuple of `LSTMState`, [B, H_l] each.
@@ -198,11 +191,14 @@ class LSTMStack(keras.layers.Layer):
         self.layers = tuple(
             LSTM(size, name=f"lstm_{i}") for i, size in enumerate(hparams.rnn_hidden_sizes)
         )
+        self.state_size = 2 * sum(layer.units for layer in self.layers)
         self.built = True
 
-    def initial_state(self, batch_size: Size) -> StackState:
-        """Returns zeros."""
-        return tuple(layer.initial_state(batch_size) for layer in self.layers)
+    def state_from(self, features: Tensor) -> StackState:
+        """Returns a state of the features [B, state_size]: h of all layers, then c of all."""
+        sizes = [layer.units for layer in self.layers]
+        h, c = (tf.split(x, sizes, axis=-1) for x in tf.split(features, 2, axis=-1))
+        return tuple(map(LSTMState, h, c))
 
     def step(self, inputs: Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
         """Computes the outputs [B, H] and the next state from inputs [B, X] and a state."""
@@ -234,18 +230,3 @@ class LSTMStack(keras.layers.Layer):
             outputs = states[-1].h
         batch_major = tf.nest.map_structure(swap_time_batch, tuple(states))
         return batch_major[-1].h, batch_major
-
-    def unroll_backward(self, inputs: Tensor, lengths: Tensor | None = None) -> tf.Tensor:
-        """Computes outputs [B, T, H] that summarise the inputs [B, T, X] from each step on.
-
-        With `lengths` [B], each row starts at its own end, so that padding does not affect it.
-        """
-        initial = self.initial_state(tf.shape(inputs)[0])
-        outputs, _ = self.unroll(_reverse(inputs, lengths), initial)
-        return _reverse(outputs, lengths)
-
-
-def _reverse(sequence: tf.Tensor, lengths: Tensor | None) -> tf.Tensor:
-    if lengths is None:
-        return tf.reverse(sequence, [1])
-    return tf.reverse_sequence(sequence, lengths, seq_axis=1)

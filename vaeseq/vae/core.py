@@ -78,6 +78,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
     has_sequence_latent = False  # whether one z describes the whole sequence; see `begin`
     filters = False  # whether the posterior of z_t uses nothing after t
+    rnn_cells: tuple[str, ...] = ("lstm",)  # the values of `hparams.rnn_cell` that it can use
 
     def __init__(
         self,
@@ -87,6 +88,11 @@ class VAECore(keras.layers.Layer, abc.ABC):
         name: str | None = None,
     ):
         super().__init__(name=name)
+        if hparams.rnn_cell not in self.rnn_cells:
+            raise UsageError(
+                f"hparams: {hparams.vae_type} cannot use rnn_cell={hparams.rnn_cell}, only "
+                f"{' or '.join(self.rnn_cells)}"
+            )
         self.hparams, self.encoder, self.decoder = hparams, encoder, decoder
         self.latent_size = hparams.latent_size
         self.built = True  # its layers create their own weights

@@ -13,8 +13,8 @@
                                     |           |
                                    c_1,x_1     c_t,x_t
 
-x_t observed, z_t latent, d_t, e_t and f_t outputs of LSTMs (f runs backward in time), c_t contexts
-(by default x_{t-1}).
+x_t observed, z_t latent, d_t, e_t and f_t outputs of recurrent networks (f runs backward in time),
+c_t contexts (by default x_{t-1}).
 
 Use it if each step has unobserved causes of its own, without dynamics: d_t alone carries the past.
 The prior needs no learning, and all z_t are sampled at once. If the causes evolve in time, SRNN
@@ -34,9 +34,10 @@ import tensorflow as tf
 from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
+from vaeseq.nn.recurrence import RNN_CELLS, make_stack
 from vaeseq.nn.sequences import over_time
+from vaeseq.nn.stack import StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentDecoder
@@ -44,6 +45,8 @@ from vaeseq.vae.latent import Gaussian, LatentDecoder
 
 class IndependentSequence(VAECore):
     """z_t ~ N(0, 1), p(x_t | d_t), q(z_t | f_t)."""
+
+    rnn_cells = RNN_CELLS
 
     def __init__(
         self,
@@ -53,12 +56,12 @@ class IndependentSequence(VAECore):
         name: str | None = None,
     ):
         super().__init__(hparams, encoder, decoder, name=name)
-        self.d_rnn = LSTMStack(hparams, name="d_rnn")
-        self.e_rnn = LSTMStack(hparams, name="e_rnn")
-        self.f_rnn = LSTMStack(hparams, name="f_rnn")
+        self.d_rnn = make_stack(hparams, name="d_rnn")
+        self.e_rnn = make_stack(hparams, name="e_rnn")
+        self.f_rnn = make_stack(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
 
-    def initial_state(self, batch_size: Size) -> tuple[LSTMState, ...]:
+    def initial_state(self, batch_size: Size) -> StackState:
         """Returns d_0, zeros."""
         return self.d_rnn.initial_state(batch_size)
 
@@ -71,12 +74,12 @@ class IndependentSequence(VAECore):
     def step(
         self,
         context: Nest,
-        state: tuple[LSTMState, ...],
+        state: StackState,
         noise: tf.Tensor,
         *,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, tuple[LSTMState, ...]]:
+    ) -> tuple[Step, StackState]:
         """Samples z_t, computes d_t from c_t, z_t and d_{t-1}, then p(x_t | d_t)."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, state = self.d_rnn.step(concat((core_part(context), z)), state)
@@ -86,11 +89,11 @@ class IndependentSequence(VAECore):
     def unroll(
         self,
         contexts: Nest,
-        state: tuple[LSTMState, ...],
+        state: StackState,
         noise: tf.Tensor,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
-    ) -> tuple[Step, tuple[LSTMState, ...]]:
+    ) -> tuple[Step, StackState]:
         """Samples all z_t at once, then computes d_1:T as one recurrence."""
         prior, posterior, z = self._latents(noise, evidence, latents)
         d, states = self.d_rnn.unroll(concat((core_part(contexts), z)), state)

@@ -12,8 +12,8 @@
                                           |   |       |     |
                                          c_1,x_1     c_T,x_T
 
-x_t observed, z latent, d_t, e_t and f_t outputs of LSTMs (f runs backward in time), c_t contexts
-(by default x_{t-1}).
+x_t observed, z latent, d_t, e_t and f_t outputs of recurrent networks (f runs backward in time),
+c_t contexts (by default x_{t-1}).
 
 Use it if you need one vector for a sequence: to encode, to reconstruct, to interpolate, or to move
 along an attribute (see `vaeseq.model.latent_space`).
@@ -34,14 +34,15 @@ import tensorflow as tf
 from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
+from vaeseq.nn.recurrence import RNN_CELLS, make_stack
 from vaeseq.nn.sequences import last, over_time
+from vaeseq.nn.stack import StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentDecoder
 
-State = tuple[tuple[LSTMState, ...], tf.Tensor, tf.Tensor]  # d_t, z and `begun`
+State = tuple[StackState, tf.Tensor, tf.Tensor]  # d_t, z and `begun`
 
 
 class SeqVAE(VAECore):
@@ -53,6 +54,7 @@ class SeqVAE(VAECore):
     """
 
     has_sequence_latent = True
+    rnn_cells = RNN_CELLS
 
     def __init__(
         self,
@@ -62,11 +64,11 @@ class SeqVAE(VAECore):
         name: str | None = None,
     ):
         super().__init__(hparams, encoder, decoder, name=name)
-        self.d_rnn = LSTMStack(hparams, name="d_rnn")
-        self.e_rnn = LSTMStack(hparams, name="e_rnn")
-        self.f_rnn = LSTMStack(hparams, name="f_rnn")
+        self.d_rnn = make_stack(hparams, name="d_rnn")
+        self.e_rnn = make_stack(hparams, name="e_rnn")
+        self.f_rnn = make_stack(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
-        self.d_0 = keras.layers.Dense(2 * sum(hparams.rnn_hidden_sizes), "tanh", name="d_0")
+        self.d_0 = keras.layers.Dense(self.d_rnn.state_size, "tanh", name="d_0")
         self.normalise = keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-8, scale=False, synchronized=True
         )
@@ -78,7 +80,11 @@ class SeqVAE(VAECore):
 
     def begin(self, latents: tf.Tensor) -> State:
         """Returns the state before the first step of sequences that z [B, Z] describes."""
-        return self._first_d(latents), latents, tf.ones([tf.shape(latents)[0], 1], tf.bool)
+        return (
+            self.d_rnn.state_from(self.d_0(latents)),
+            latents,
+            tf.ones([tf.shape(latents)[0], 1], tf.bool),
+        )
 
     def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Returns e_T and f_t, [B, T, 2 D]; the posterior of z uses those of the first step."""
@@ -153,12 +159,6 @@ class SeqVAE(VAECore):
         """
         posterior, gamma = self.q(evidence), self.hparams.seqvae_batch_norm
         return posterior._replace(loc=gamma * self.normalise(posterior.loc)) if gamma else posterior
-
-    def _first_d(self, z: tf.Tensor) -> tuple[LSTMState, ...]:
-        """Returns d_0, the state of `d_rnn` before the first step."""
-        sizes = self.hparams.rnn_hidden_sizes
-        h, c = (tf.split(x, sizes, axis=-1) for x in tf.split(self.d_0(z), 2, axis=-1))
-        return tuple(map(LSTMState, h, c))
 
     def _d_inputs(self, context: Nest, z: tf.Tensor) -> tf.Tensor:
         """Returns the inputs of d_t besides d_{t-1}."""

@@ -13,8 +13,8 @@ r"""SRNN: a recurrent network with a chain of latent variables.
            |            |                     |     |         |     |
           c_1          c_t                   c_1   c_1,x_1   c_t   c_t,x_t
 
-x_t observed, z_t latent, d_t and e_t outputs of LSTMs (e runs backward in time), c_t contexts
-(by default x_{t-1}, encoded, and the inputs).
+x_t observed, z_t latent, d_t and e_t outputs of recurrent networks (e runs backward in time),
+c_t contexts (by default x_{t-1}, encoded, and the inputs).
 
 Use it if the parts of an observation depend on each other, or if something unobserved evolves in
 time. d and e are fused recurrences over the whole sequence; the chain of z_t is a loop of its own.
@@ -34,14 +34,15 @@ import tensorflow as tf
 from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
+from vaeseq.nn.recurrence import RNN_CELLS, make_stack
 from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.stack import StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentTransition
 
-State = tuple[tuple[LSTMState, ...], tf.Tensor]  # d_t and z_t
+State = tuple[StackState, tf.Tensor]  # d_t and z_t
 
 
 class SRNN(VAECore):
@@ -51,6 +52,8 @@ class SRNN(VAECore):
     paper).
     """
 
+    rnn_cells = RNN_CELLS
+
     def __init__(
         self,
         hparams: HParams,
@@ -59,8 +62,8 @@ class SRNN(VAECore):
         name: str | None = None,
     ):
         super().__init__(hparams, encoder, decoder, name=name)
-        self.d_rnn = LSTMStack(hparams, name="d_rnn")
-        self.e_rnn = LSTMStack(hparams, name="e_rnn")
+        self.d_rnn = make_stack(hparams, name="d_rnn")
+        self.e_rnn = make_stack(hparams, name="e_rnn")
         self.p = LatentTransition(hparams, name="p")
         self.q = LatentTransition(hparams, name="q")
 

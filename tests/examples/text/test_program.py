@@ -163,6 +163,19 @@ def test_texts_with_a_sequence_latent_and_a_policy_gradient(main, tmp_path, corp
     assert code == 0 and result["sequence_kl"] > 0 and 0 <= result["active_units"] <= 16
 
 
+def test_texts_with_mingru_layers(main, tmp_path, corpus):
+    run = tmp_path / "run"
+    hparams = f"{TINY.replace('[8]', '[8,8]')},rnn_cell=mingru"
+    train = ["train", "--log-dir", run, "--train-corpus", corpus, "--hparams", hparams]
+    for steps in (2, 4):
+        code, _, err = main(*train, "--num-steps", steps)
+        assert code == 0, err
+    code, out, err = main("evaluate", "--log-dir", run)
+    assert code == 0 and json.loads(out)["nats_per_char"] > 0, err
+    code, out, err = main("generate", "--log-dir", run, "--prime", "Shall ", "--length", 20)
+    assert code == 0 and "Shall " in out, err
+
+
 def test_a_temperature_that_collapses_is_a_warning(main, trained_run):
     command = ["generate", "--log-dir", trained_run, "--length", 400]
     assert "use a higher --temperature" not in main(*command)[2]
