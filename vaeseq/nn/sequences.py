@@ -25,11 +25,11 @@ def scan(
     Returns:
       The outputs of all steps, a nest of [B, T, ...], and the last state.
     """
-    flat_inputs = [None if x is None else swap_time_batch(x) for x in tf.nest.flatten(inputs)]
-    steps = tf.shape(next(x for x in flat_inputs if x is not None))[0]
+    flat_inputs = [None if x is None else _by_step(x) for x in tf.nest.flatten(inputs)]
+    steps = next(x for x in flat_inputs if x is not None).size()
 
     def step_at(t: Size, state: State) -> tuple[Outputs, State]:
-        inputs_t = [None if x is None else x[t] for x in flat_inputs]
+        inputs_t = [None if x is None else x.read(t) for x in flat_inputs]
         return step(tf.nest.pack_sequence_as(inputs, inputs_t), state)
 
     # The first step runs before the loop and defines the structure of the outputs.
@@ -52,6 +52,19 @@ def scan(
     )
     outputs = [swap_time_batch(array.stack()) for array in arrays]
     return tf.nest.pack_sequence_as(first, outputs), state
+
+
+def _by_step(x: tf.Tensor) -> tf.TensorArray:
+    """Returns the steps of a tensor [B, T, ...].
+
+    The gradient of reading a step from a `TensorArray` writes a step; that of indexing a tensor
+    adds a whole sequence of zeros at each step.
+    """
+    steps = swap_time_batch(x)
+    array = tf.TensorArray(
+        x.dtype, tf.shape(steps)[0], element_shape=steps.shape[1:], clear_after_read=False
+    )
+    return array.unstack(steps)
 
 
 def over_time(layer: Callable[[Inputs], Outputs], sequence: Inputs) -> Outputs:
