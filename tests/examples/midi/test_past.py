@@ -1,5 +1,7 @@
 """What keys did before, and intervals: stepwise, by hand, and in other keys."""
 
+import copy
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -128,6 +130,12 @@ def test_a_model_that_sees_intervals(changes, pooled):
     parts = np.concatenate([first.log_prob, second.log_prob], axis=1)
     np.testing.assert_allclose(parts, log_prob, rtol=1e-4)
     assert model.generate(2, 5, state=state).shape == (2, 5, 2 * KEYS)
+
+
+def test_a_model_that_sees_intervals_is_copied(pooled):
+    hparams = SMALL.replace(decoder="nade", nade_hidden=4, interval_units=3, interval_features=4)
+    model, observed = pooled(MidiModel, hparams, KEYS), rolls(3, (2, 6, KEYS))
+    assert_close(copy.deepcopy(model).log_prob(observed), model.log_prob(observed))
 
 
 def test_only_the_decoder_sees_its_part_of_a_context(pooled):

@@ -21,7 +21,7 @@ class MidiHParams(HParams):
     rnn_hidden_sizes: tuple[int, ...] = (256,)
     obs_encoder_fc_layers: tuple[int, ...] = (128,)
     obs_decoder_fc_hidden_layers: tuple[int, ...] = ()
-    dropout: float = 0.3
+    dropout: float = 0.2
     learning_rate: float = 4e-3
     learning_rate_decay_steps: int = 1500
     divergence_schedule: str = "gompertz"

@@ -1,5 +1,7 @@
 """Models of piano rolls, frame by frame."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -42,6 +44,10 @@ class MidiModel(ModelBase):
         self.num_keys = num_keys
         self.num_states = 2 + hparams.velocity_levels
         super().__init__(hparams, name="midi_model")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, for Keras's ways of saving a model."""
+        return super().get_config() | {"num_keys": self.num_keys}
 
     def make_encoder(self) -> keras.layers.Layer:
         """Returns an MLP whose first layer encodes the states of keys, or embeds symbols."""
