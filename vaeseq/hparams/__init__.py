@@ -113,13 +113,32 @@ class HParams(HParamsBase):
         "also sees which elements are observed.",
     )
 
+    objective: str = hparam(
+        "elbo",
+        'The bound of log p(x) that is trained: "elbo", "iwae" (importance-weighted sequences) or '
+        '"fivo" (a particle filter); see `vaeseq.vae.bounds`.',
+        choices=("elbo", "iwae", "fivo"),
+        heading="Objective, in nats: log p(x | z) - w KL for the ELBO",
+    )
+    num_particles: int = hparam(
+        1,
+        "The number of samples of the latents of each sequence in training. With 1 all bounds are "
+        "the ELBO. RNN needs none.",
+        low=1,
+        high=1 << 10,
+    )
+    estimator: str = hparam(
+        "plain",
+        'The estimator of the gradient of q: "stl" leaves out the score, "dreg" is for "iwae"; '
+        '"fivo" has "plain" alone.',
+        choices=("plain", "stl", "dreg"),
+    )
     divergence_schedule: str = hparam(
         "constant",
         'How w depends on the step; see `vaeseq.objectives.divergence_strength`. "constant" is the '
         'end value, "gompertz" a smooth rise, "linear" an even one, and "cyclical" repeats the '
         "linear rise.",
         choices=("gompertz", "linear", "cyclical", "constant"),
-        heading="Objective: log p(x | z) - w KL, in nats",
     )
     divergence_strength_start: float = hparam(
         1e-5,

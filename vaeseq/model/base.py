@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vaeseq.adversarial.adversary import Adversary
 from vaeseq.hparams import HParams
+from vaeseq.model import objective
 from vaeseq.model.exporting import ExportableModel
 from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
 from vaeseq.model.variation import VariationModel
@@ -18,7 +19,8 @@ from vaeseq.nn.convert import Batch, as_lengths, has_structure, stateless_seed, 
 from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.training.private_api import micro_batch, seed_states
-from vaeseq.vae import objectives
+from vaeseq.vae import bounds, objectives
+from vaeseq.vae.bounds import Bound
 from vaeseq.vae.core import Inference
 
 Aux = TypeVar("Aux")
@@ -47,7 +49,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
       name: the name of the Keras model.
 
     Raises:
-      UsageError: if `hparams.vae_type` is unknown.
+      UsageError: if `hparams.vae_type` is unknown, or if the objective excludes other
+        hyperparameters.
       RuntimeError: if the backend of Keras is not TensorFlow.
     """
 
@@ -57,7 +60,10 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         self, hparams: HParams | None = None, inputs_spec: Specs = (), name: str | None = None
     ):
         super().__init__(hparams, inputs_spec, name)
-        self._means = {name: ReplicatedMean(name) for name in ("loss", "elbo", "log_prob", "kl")}
+        bounds.check(self.core)
+        names = ["loss", "elbo", "log_prob", "kl"]
+        names += [] if bounds.is_elbo(self.core) else ["bound", "effective_sample_size"]
+        self._means = {name: ReplicatedMean(name) for name in names}
 
     def compile(
         self,
@@ -202,7 +208,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         """Means per time step in nats, and the metrics of the policy gradient, if any.
 
         loss (with the weighted KL and the terms of regularizers and `add_loss`), elbo, log_prob and
-        kl.
+        kl. If the objective is not the ELBO also the bound that is trained, with the weighted KL in
+        training, and effective_sample_size, of the particles of a sequence.
         """
         return [*self._means.values(), *(self.adversary.metrics if self.adversary else ())]
 
@@ -225,17 +232,23 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         *,
         state: State | None = None,
         seed: Seed = 0,
-    ) -> Inference:
+        strength: tf.Tensor | float | None = None,
+        training: bool = False,
+    ) -> Any:
         """Returns the inference of observed sequences, or of a batch; see `infer`.
 
         Through this call, Keras passes `training` to layers such as dropout. A mask of gaps
-        can only be part of a batch, because Keras uses arguments of such names itself.
+        can only be part of a batch, because Keras uses arguments of such names itself. With
+        `strength`, the weight of the KL, the result is a `vaeseq.vae.bounds.Bound`.
         """
         batch = unpack_batch(observed, self.decoder.event_shape)
         inputs = batch.inputs if inputs is None else inputs
         lengths = batch.lengths if lengths is None else lengths
         prepared = self.prepare(batch.observed, inputs, lengths, batch.observed_mask)
-        return self.infer_prepared(*prepared, state or batch.state, seed)[0]
+        state = state or batch.state
+        if strength is not None:
+            return objective.bound(self, prepared, state, seed, strength, training)
+        return self.infer_prepared(*prepared, state, seed)[0]
 
     def predict_step(self, data: Nest) -> Inference:
         """Returns the inference of one batch."""
@@ -270,19 +283,21 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         strength = objectives.divergence_strength(self.hparams, step)
         variables = self.trainable_variables
         with replicas.part_of_batch(*micro_batch(self.optimizer)), tf.GradientTape() as tape:
-            terms = self._terms(data, seed, training=True)
+            terms = self._terms(data, seed, strength, training=True)
             added, aux = objective()
             loss = terms.loss(strength) + added
         gradients = tape.gradient(loss, variables)
-        log_prob, kl, penalty, *gradients = replicas.total([*terms[:3], *gradients])
-        terms = _Terms(log_prob, kl, penalty, terms.num_steps)
+        terms, gradients = terms.total(gradients)
         checks = []
         if self._checks_numerics:
             batch = unpack_batch(data, self.decoder.event_shape)
             suspects = {"observed": batch.observed, "inputs": batch.inputs}
             suspects |= {"sample_weight": batch.sample_weight}
-            suspects |= {"log_prob": log_prob, "kl": kl, "add_loss": penalty}
-            total = log_prob + kl + penalty
+            suspects |= {"log_prob": terms.log_prob, "kl": terms.kl, "add_loss": terms.penalty}
+            total = terms.log_prob + terms.kl + terms.penalty
+            if terms.bound is not None:
+                suspects |= {"bound": terms.bound}
+                total += terms.bound
             checks = [finite.assert_finite(total, suspects, variables, gradients, step + 1)]
         with tf.control_dependencies(checks):
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -291,9 +306,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
 
     def test_step(self, data: Nest) -> Metrics:
         """Returns the metrics of one batch, in which the KL has full weight."""
-        terms = self._terms(data, stateless_seed(self.hparams.seed), training=False)
-        log_prob, kl, penalty = replicas.total(terms[:3])
-        terms = _Terms(log_prob, kl, penalty, terms.num_steps)
+        terms = self._terms(data, stateless_seed(self.hparams.seed), 1.0, training=False)
+        terms, _ = terms.total([])
         self._update_means(1.0, terms)
         metrics: Metrics = super().get_metrics_result()
         return metrics
@@ -324,7 +338,9 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     def _checks_numerics(self) -> bool:
         return self.hparams.check_numerics and not self.jit_compile
 
-    def _terms(self, data: Nest, seed: tf.Tensor, training: bool) -> "_Terms":
+    def _terms(
+        self, data: Nest, seed: tf.Tensor, strength: tf.Tensor | float, training: bool
+    ) -> "_Terms":
         """Returns this replica's share of the terms of the loss of the global batch.
 
         The shares of all replicas add up to the terms.
@@ -335,17 +351,22 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         own_steps = steps[0] * steps[1]
         if batch.lengths is not None:
             own_steps = tf.reduce_sum(batch.lengths)
-        inference = self(batch, seed=seed, training=training)
-        (num_steps,) = replicas.total([tf.cast(own_steps, tf.float32)])
-        log_prob, kl = inference.log_prob, inference.kl
+        result: Bound = self(batch, seed=seed, strength=strength, training=training)
+        own_rows = tf.cast(steps[0], tf.float32)
+        num_steps, num_rows = replicas.total([tf.cast(own_steps, tf.float32), own_rows])
+        log_prob, kl, bound, size = result
         if batch.sample_weight is not None:
             weight = _step_weights(batch.sample_weight, log_prob)
             log_prob, kl = log_prob * weight, kl * weight
+            if bound is not None:
+                bound *= _row_weights(batch.sample_weight)
         share = 1 / self.distribute_strategy.num_replicas_in_sync
         return _Terms(
             tf.reduce_sum(log_prob) / num_steps,
             tf.reduce_sum(kl) / num_steps,
             share * tf.add_n([tf.constant(0.0), *(tf.cast(x, tf.float32) for x in self.losses)]),
+            None if bound is None else tf.reduce_sum(bound) / num_steps,
+            None if size is None else tf.reduce_sum(size) / num_rows,
             num_steps,
         )
 
@@ -371,10 +392,11 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         return batch._replace(observed=observed)
 
     def _update_means(self, strength: tf.Tensor | float, terms: "_Terms") -> None:
-        log_prob, kl, _, num_steps = terms
-        values = (terms.loss(strength), log_prob - kl, log_prob, kl)
+        values = [terms.loss(strength), terms.log_prob - terms.kl, terms.log_prob, terms.kl]
+        if terms.bound is not None:
+            values += [terms.bound, terms.effective_sample_size]
         for mean, value in zip(self._means.values(), values, strict=True):
-            mean.update_state(value, num_steps)
+            mean.update_state(value, terms.num_steps)
 
 
 class _Terms(NamedTuple):
@@ -383,11 +405,21 @@ class _Terms(NamedTuple):
     log_prob: tf.Tensor
     kl: tf.Tensor
     penalty: tf.Tensor  # the sum of the regularizers and of `add_loss`
+    bound: tf.Tensor | None  # None for the ELBO
+    effective_sample_size: tf.Tensor | None  # the mean over the sequences
     num_steps: tf.Tensor  # of the global batch
 
     def loss(self, strength: tf.Tensor | float) -> tf.Tensor:
-        """Returns the loss, with the KL weighted by `strength`."""
+        """Returns the loss; in the ELBO, the KL is weighted by `strength`."""
+        if self.bound is not None:
+            return self.penalty - self.bound
         return strength * self.kl - self.log_prob + self.penalty
+
+    def total(self, others: Sequence[tf.Tensor | None]) -> tuple["_Terms", list[Any]]:
+        """Returns the sums of the terms, and of other tensors, over all replicas."""
+        sums = replicas.total([*self[:-1], *others])
+        terms = [*sums[: len(self) - 1], self.num_steps]
+        return _Terms._make(terms), sums[len(self) - 1 :]
 
 
 def _step_weights(sample_weight: Tensor, log_prob: tf.Tensor) -> tf.Tensor:
@@ -405,6 +437,21 @@ def _step_weights(sample_weight: Tensor, log_prob: tf.Tensor) -> tf.Tensor:
             f"{weight.shape}"
         )
     return tf.reshape(weight, [tf.shape(weight)[0], -1])
+
+
+def _row_weights(sample_weight: Tensor) -> tf.Tensor:
+    """Returns the weights of rows, [B].
+
+    Raises:
+      ValueError: if they are weights of steps.
+    """
+    weight = tf.cast(sample_weight, tf.float32)
+    if weight.shape.rank == 2 and weight.shape[1] != 1:
+        raise ValueError(
+            "sample_weight must have the shape [B] with objective=iwae and objective=fivo, which "
+            "are bounds of whole sequences; only objective=elbo takes weights of steps, [B, T]"
+        )
+    return tf.reshape(weight, [-1])
 
 
 def _refuse_targets(targets: object) -> None:

@@ -61,6 +61,8 @@ class VAECore(keras.layers.Layer, abc.ABC):
     * `encode`: the evidence, computed from a whole observed sequence. A core without latent
       variables sets `latent_size = 0` and does not define it.
     * `unroll` (optional): all steps of `step`, faster.
+    * `share` and `step_shared` (optional): the same as `step`, with what does not depend on the
+      latents computed once for many samples of them.
     * `begin` (optional): the first state given z, if one z describes the whole sequence.
     * `filters = True`, if `encode` and `step` use nothing after t for the posterior of z_t.
 
@@ -189,6 +191,37 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
         return scan(step, (contexts, noise, evidence, latents), state)[0]
 
+    def share(self, contexts: Nest, state: Any, evidence: tf.Tensor | None) -> tuple[Any, Any]:
+        """Computes for all steps what all particles of a sequence have in common.
+
+        A particle is a sample of the latents; see `vaeseq.vae.particles`. This default computes
+        nothing. A core overrides it together with `step_shared`.
+
+        Args:
+          contexts: nest of [B, T, C_i].
+          state: the state before the first step, [B, ...].
+          evidence: the output of `encode`, [B, T, D].
+
+        Returns:
+          What `step_shared` takes, a nest of [B, T, ...], and the part of the state that each
+          particle has of its own, a nest of [B, ...].
+        """
+        return (contexts, evidence), state
+
+    def step_shared(self, shared: Any, state: Any, noise: tf.Tensor) -> tuple[Step, Any]:
+        """Computes one time step as `step` does, from what `share` computed.
+
+        Args:
+          shared: the first result of `share` at this step, repeated for each particle.
+          state: the particles' own state before the step, a nest like the second result of `share`.
+          noise: standard normal [B, Z].
+
+        Returns:
+          The step and the particles' own state after it.
+        """
+        context, evidence = shared
+        return self.step(context, state, noise, evidence=evidence)
+
     def infer(
         self,
         contexts: Nest,
@@ -197,6 +230,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         noise: tf.Tensor,
         lengths: tf.Tensor | None = None,
         evidence: tf.Tensor | None = None,
+        latents: tf.Tensor | None = None,
     ) -> Inference:
         """Infers the latents of observed sequences.
 
@@ -208,10 +242,11 @@ class VAECore(keras.layers.Layer, abc.ABC):
           lengths: [B] int32 >= 1, the number of valid steps of each sequence; None means T.
           evidence: [B, T, D], if `observed` is part of a longer sequence that `encode` has seen
             already; None encodes `observed`.
+          latents: z_1:T [B, T, Z] to use instead of samples of the posterior.
         """
         if evidence is None:
             evidence = self.encode(contexts, observed, lengths)
-        steps, states = self.unroll(contexts, state, noise, evidence)
+        steps, states = self.unroll(contexts, state, noise, evidence, latents)
         log_prob = masked.log_prob(self.decoder, steps.obs_params, observed)
         if log_prob.shape.rank != 2:
             raise ValueError(

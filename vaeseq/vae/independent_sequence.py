@@ -81,10 +81,8 @@ class IndependentSequence(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, StackState]:
         """Samples z_t, computes d_t from c_t, z_t and d_{t-1}, then p(x_t | d_t)."""
-        prior, posterior, z = self._latents(noise, evidence, latents)
-        d, state = self.d_rnn.step(concat((core_part(context), z)), state)
-        params = self.decoder(self.decoder_features(d, context))
-        return Step(params, z, prior, posterior), state
+        latents_of_step = self._latents(noise, self._posterior(evidence), latents)
+        return self._step(context, state, *latents_of_step)
 
     def unroll(
         self,
@@ -95,15 +93,48 @@ class IndependentSequence(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, StackState]:
         """Samples all z_t at once, then computes d_1:T as one recurrence."""
-        prior, posterior, z = self._latents(noise, evidence, latents)
+        prior, posterior, z = self._latents(noise, self._posterior(evidence), latents)
         d, states = self.d_rnn.unroll(concat((core_part(contexts), z)), state)
         params = self.decode(self.decoder_features(d, contexts))
         return Step(params, z, prior, posterior), states
 
+    def share(
+        self, contexts: Nest, state: tuple[LSTMState, ...], evidence: tf.Tensor | None
+    ) -> tuple[tuple[Nest, Gaussian | None], tuple[LSTMState, ...]]:
+        """Computes the posteriors of all z_t, which do not depend on each other."""
+        return (contexts, self._posterior(evidence)), state
+
+    def step_shared(
+        self,
+        shared: tuple[Nest, Gaussian | None],
+        state: tuple[LSTMState, ...],
+        noise: tf.Tensor,
+    ) -> tuple[Step, tuple[LSTMState, ...]]:
+        """Samples z_t, and computes the rest of the step."""
+        context, posterior = shared
+        return self._step(context, state, *self._latents(noise, posterior, None))
+
+    def _step(
+        self,
+        context: Nest,
+        state: tuple[LSTMState, ...],
+        prior: Gaussian,
+        posterior: Gaussian,
+        z: tf.Tensor,
+    ) -> tuple[Step, tuple[LSTMState, ...]]:
+        """Computes d_t and p(x_t | d_t), given z_t."""
+        d, state = self.d_rnn.step(concat((core_part(context), z)), state)
+        params = self.decoder(self.decoder_features(d, context))
+        return Step(params, z, prior, posterior), state
+
+    def _posterior(self, evidence: tf.Tensor | None) -> Gaussian | None:
+        """Returns q(z_t | f_t) of one step or of all; None without evidence."""
+        return None if evidence is None else self.q(evidence)
+
     def _latents(
-        self, noise: tf.Tensor, evidence: tf.Tensor | None, latents: tf.Tensor | None
+        self, noise: tf.Tensor, posterior: Gaussian | None, latents: tf.Tensor | None
     ) -> tuple[Gaussian, Gaussian, tf.Tensor]:
         """Returns the prior and the posterior of z_t, and z_t."""
         prior = Gaussian.standard_like(noise)
-        posterior = prior if evidence is None else self.q(evidence)
+        posterior = posterior or prior
         return prior, posterior, posterior.reparameterize(noise) if latents is None else latents

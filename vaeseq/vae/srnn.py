@@ -28,6 +28,7 @@ Source: Fraccaro, Sønderby, Paquet, Winther, "Sequential Neural Models with Sto
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -115,6 +116,23 @@ class SRNN(VAECore):
         (prior, posterior, z), _ = scan(step, inputs, z_0)
         params = self.decode(self.decoder_features((d, z), contexts))
         return Step(params, z, prior, posterior), (d_states, z)
+
+    def share(
+        self, contexts: Nest, state: State, evidence: tf.Tensor | None
+    ) -> tuple[tuple[Any, ...], tf.Tensor]:
+        """Computes d_1:T, which does not depend on z, and what p and q compute from it."""
+        d_state, z_0 = state
+        d, _ = self.d_rnn.unroll(concat(core_part(contexts)), d_state)
+        return (contexts, d, *self._shares(d, evidence)), z_0
+
+    def step_shared(
+        self, shared: tuple[Any, ...], state: tf.Tensor, noise: tf.Tensor
+    ) -> tuple[Step, tf.Tensor]:
+        """Samples z_t, and computes p(x_t | d_t, z_t); the particles' own state is z."""
+        context, d, p_share, q_share = shared
+        prior, posterior, z = self._latents(state, p_share, q_share, noise, None)
+        params = self.decoder(self.decoder_features((d, z), context))
+        return Step(params, z, prior, posterior), z
 
     def _shares(
         self, d: tf.Tensor, evidence: tf.Tensor | None

@@ -1,0 +1,87 @@
+"""Particles: several samples of the latents of each sequence, with weights, and their resampling.
+
+B sequences have K particles each. What belongs to particles has B * K rows, and those of a sequence
+follow each other; their log weights are [B, K].
+
+Resampling is systematic (Kitagawa 1996): one uniform number u for each sequence, and the particles
+at the points (u + 0 .. K - 1) / K of the cumulative weights. A particle of weight w is chosen K w
+times in expectation, as in multinomial resampling, so estimates of p(x) stay unbiased; but here it
+is always chosen floor(K w) or ceil(K w) times, so the estimates vary less.
+"""
+
+from typing import TypeVar
+
+import tensorflow as tf
+
+from vaeseq.nn.types import Size
+
+Particles = TypeVar("Particles")
+
+
+def normalise(log_weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the log of the sum of weights, [B], and the log weights divided by it, [B, K]."""
+    total = tf.reduce_logsumexp(log_weights, axis=1)
+    return total, log_weights - total[:, None]
+
+
+def effective_sample_size(log_weights: tf.Tensor) -> tf.Tensor:
+    """Computes (sum_k w_k)^2 / sum_k w_k^2 from log weights [B, K]; returns [B], from 1 to K.
+
+    It is K if all weights are equal (Kong, Liu, Wong 1994).
+    """
+    total = tf.reduce_logsumexp(log_weights, axis=1)
+    return tf.exp(2 * total - tf.reduce_logsumexp(2 * log_weights, axis=1))
+
+
+def systematic(log_weights: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    """Chooses K particles in proportion to their weights.
+
+    Args:
+      log_weights: [B, K].
+      uniforms: numbers from 0 to 1, [B].
+
+    Returns:
+      The indices of the chosen particles, ascending, int32 [B, K].
+    """
+    K = log_weights.shape[1]
+    cumulative = tf.cumsum(tf.exp(normalise(log_weights)[1]), axis=1)
+    points = (uniforms[:, None] + tf.range(K, dtype=uniforms.dtype)) / K
+    chosen = tf.searchsorted(cumulative, points, side="right")
+    return tf.minimum(chosen, K - 1)  # the last sum may be rounded to less than the last point
+
+
+def take(particles: Particles, chosen: tf.Tensor) -> Particles:
+    """Returns the chosen particles, int32 [B, K], of a nest of [B * K, ...]."""
+    K = chosen.shape[1]
+    rows = tf.reshape(chosen + K * tf.range(tf.shape(chosen)[0])[:, None], [-1])
+    taken: Particles = tf.nest.map_structure(
+        lambda x: tf.ensure_shape(tf.gather(x, rows), x.shape), particles
+    )
+    return taken
+
+
+def resample_if_few(
+    log_weights: tf.Tensor, uniforms: tf.Tensor, particles: Particles
+) -> tuple[tf.Tensor, Particles]:
+    """Resamples the sequences whose effective sample size is below K / 2.
+
+    Args:
+      log_weights: normalised, [B, K].
+      uniforms: numbers from 0 to 1, [B].
+      particles: nest of [B * K, ...].
+
+    Returns:
+      The log weights, which are equal where particles were resampled, and the particles.
+    """
+    K = log_weights.shape[1]
+    if K == 1:
+        return log_weights, particles
+    weights = tf.stop_gradient(log_weights)
+    few = (effective_sample_size(weights) < K / 2)[:, None]
+    chosen = tf.where(few, systematic(weights, uniforms), tf.range(K))
+    return tf.where(few, equal(K), log_weights), take(particles, chosen)
+
+
+def equal(K: Size) -> tf.Tensor:
+    """Returns the log weight of each of K particles if all are equal and normalised."""
+    return -tf.math.log(tf.cast(K, tf.float32))
