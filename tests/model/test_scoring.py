@@ -103,11 +103,26 @@ def test_particles_are_resampled_in_proportion_to_their_weights(pooled, scorer, 
     inference = Inference(tf.reshape(log_prob, [8, 1]), zero, zero, None, states)
     monkeypatch.setattr(model.core, "infer", lambda *args: inference)
     steps = scoring._Steps((), (), None, tf.zeros([8, 1, 3]))
+    before = scoring._Particles(states[:, 0], tf.fill([2, 4], -np.log(np.float32(4))))
     scores, after = scorer(model, 4)._score_chunk(
-        steps, states[:, 0], tf.ones([8], tf.int32), [1, 2]
+        steps, before, tf.ones([8], tf.int32), tf.constant([0.2, 0.9])
     )
-    np.testing.assert_array_equal(after[:, 0], [1, 1, 1, 1, 4, 4, 4, 4])
+    np.testing.assert_array_equal(after.state[:, 0], [1, 1, 1, 1, 4, 4, 4, 4])
+    np.testing.assert_allclose(after.log_weights, before.log_weights, rtol=1e-5)
     np.testing.assert_allclose(scores[2], 2 * [-np.log(4)], rtol=1e-5)
+
+
+def test_the_estimate_of_a_likelihood_is_unbiased(pooled, scorer):
+    """With weights that are carried, resampled within windows, and between them."""
+    model = pooled(Waves, SMALL.replace(vae_type="SRNN"))
+    observed = np.random.default_rng(0).normal(size=[1, 8, 2]).astype(np.float32)
+    exact = float(np.asarray(model.log_prob(observed, num_samples=30000))[0])
+    repeated = np.repeat(observed, 4000, 0)
+    few = scorer(model, 3, steps_between_resampling=1)
+    ratio = np.exp(few.score(in_windows(repeated, 4))[0].bound - exact)
+    error = np.std(ratio) / np.sqrt(len(ratio))
+    assert error < 0.05
+    assert np.mean(ratio) == pytest.approx(1, abs=4 * error + 0.02)
 
 
 def test_a_score_has_the_elbo_of_one_particle_and_the_bound_of_many(pooled, observed, scorer):

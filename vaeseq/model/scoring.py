@@ -11,7 +11,7 @@ from vaeseq.model.wiring import State
 from vaeseq.nn.sequences import last, repeat_rows, replace_padding
 from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Tensor
-from vaeseq.vae import objectives
+from vaeseq.vae import bounds, objectives, particles
 
 Span = tuple[int, int]
 """A part of a sequence: its first step, and the step after its last."""
@@ -102,6 +102,24 @@ def score(
     return single._replace(bound=score_data(scorer).bound)
 
 
+def objective_scorer(model: SequenceModel) -> "WindowScorer":
+    """Returns a scorer with as many particles as the objective of a model's training has."""
+    core = model.core
+    return WindowScorer(model, 1 if bounds.is_elbo(core) else bounds.num_particles(core))
+
+
+def validation_metrics(model: SequenceModel, score: Score, num_steps: int) -> dict[str, float]:
+    """Returns the metrics of a score by `objective_scorer`, means per step in nats.
+
+    valid_loss is the negative ELBO, or the negative bound if the objective is another one; also
+    valid_elbo, valid_kl, and then valid_bound.
+    """
+    totals = {"valid_loss": -score.elbo, "valid_elbo": score.elbo, "valid_kl": score.kl}
+    if not bounds.is_elbo(model.core):
+        totals |= {"valid_loss": -score.bound, "valid_bound": score.bound}
+    return {name: float(np.sum(x) / num_steps) for name, x in totals.items()}
+
+
 class _Steps(NamedTuple):
     """What the core needs to infer some steps of a window: nests of [B * K, T, ...]."""
 
@@ -111,19 +129,27 @@ class _Steps(NamedTuple):
     noise: tf.Tensor
 
 
+class _Particles(NamedTuple):
+    """Particles after some step."""
+
+    state: Nest  # the state of the core, a nest of [B * K, ...]
+    log_weights: tf.Tensor  # normalised, [B, K]
+
+
 class WindowScorer:
     """Scores sequences that are too long to be scored by one call of the model.
 
-    `num_samples` particles follow each row, each with its own state. Every few steps, the log of
-    their mean weight is added to the bound, and they are resampled in proportion to their
-    weights. The product of the mean weights stays an unbiased estimate of p(x), so the bound is
-    one by Jensen's inequality (FIVO, Maddison et al. 2017, arXiv:1705.09279, with proposals that
-    know the whole window). A core without latents needs one particle only.
+    `num_samples` particles follow each row, each with its own state and weight. Every few steps,
+    the log of their mean weight is added to the bound, and the rows whose effective sample size is
+    below half of the particles are resampled; at the end of a window, all rows are. The product of
+    the mean weights stays an unbiased estimate of p(x), so the bound is one by Jensen's inequality
+    (FIVO, Maddison et al. 2017, arXiv:1705.09279, with proposals that know the whole window). A
+    core without latents needs one particle only. See `vaeseq.vae.particles`.
 
     Args:
       model: the model.
       num_samples: the number of particles of each row.
-      steps_between_resampling: the number of steps after which particles are resampled.
+      steps_between_resampling: the number of steps after which particles may be resampled.
     """
 
     def __init__(
@@ -174,22 +200,35 @@ class WindowScorer:
         stride = end if self.num_samples == 1 else self.steps_between_resampling
         row_lengths = tf.repeat(lengths, self.num_samples)
 
-        def score_next(start: tf.Tensor, scores: tf.Tensor, core_state: Nest) -> tuple[Nest, ...]:
+        def uniforms(t: tf.Tensor) -> tf.Tensor:
+            seed = tf.random.experimental.stateless_fold_in(seeds[1], t)
+            return tf.random.stateless_uniform(tf.shape(lengths), seed)
+
+        def score_next(
+            start: tf.Tensor, scores: tf.Tensor, particles_before: _Particles
+        ) -> tuple[Nest, ...]:
             stop = tf.minimum(start + stride, end)
             chunk_scores, after = self._score_chunk(
                 _slice(steps, start, stop),
-                core_state,
+                particles_before,
                 tf.clip_by_value(row_lengths - start, 0, stop - start),
-                tf.random.experimental.stateless_fold_in(seeds[1], start),
+                uniforms(start),
             )
-            # A loop must keep its shapes, and those after resampling are unknown.
-            after = tf.nest.map_structure(_with_shape_of, after, core_state)
+            # A loop must keep its shapes.
+            after = tf.nest.map_structure(_with_shape_of, after, particles_before)
             return stop, _with_shape_of(scores + chunk_scores, scores), after
 
-        scores = tf.zeros([len(Score._fields), tf.shape(lengths)[0]])
-        _, scores, core_state = tf.while_loop(
-            lambda start, *_: start < end, score_next, (0, scores, state.core)
+        rows, K = tf.shape(lengths)[0], self.num_samples
+        scores = tf.zeros([len(Score._fields), rows])
+        equal = tf.fill([rows, K], particles.equal(K))
+        _, scores, after = tf.while_loop(
+            lambda start, *_: start < end, score_next, (0, scores, _Particles(state.core, equal))
         )
+        core_state = after.state
+        if K > 1:  # a state has no weights, so the particles must have equal ones
+            core_state = particles.take(
+                core_state, particles.systematic(after.log_weights, uniforms(end))
+            )
         return scores, State(context_state, core_state)
 
     def _prepare(
@@ -209,26 +248,23 @@ class WindowScorer:
         return _Steps(given.contexts, given.observed, given.evidence, noise), context_state
 
     def _score_chunk(
-        self, steps: _Steps, state: Nest, lengths: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, Nest]:
-        """Scores a few steps, and resamples the particles.
+        self, steps: _Steps, before: _Particles, lengths: tf.Tensor, uniforms: tf.Tensor
+    ) -> tuple[tf.Tensor, _Particles]:
+        """Scores a few steps, and resamples the rows with few effective particles.
 
         Returns:
-          The fields of `Score` stacked, [3, B], and the states of the resampled particles.
+          The fields of `Score` stacked, [3, B], and the particles.
         """
         K = self.num_samples
         inference = self.model.core.infer(
-            steps.contexts, steps.observed, state, steps.noise, lengths, steps.evidence
+            steps.contexts, steps.observed, before.state, steps.noise, lengths, steps.evidence
         )
         log_weights = tf.reshape(objectives.log_weight(inference), [-1, K])  # [B, K]
-        bound = objectives.importance_weighted_bound(tf.transpose(log_weights))
-        particles = (objectives.elbo(inference), tf.reduce_sum(inference.kl, axis=1))
-        means = [tf.reduce_mean(tf.reshape(x, [-1, K]), axis=1) for x in particles]
-        chosen = tf.random.stateless_categorical(log_weights, K, seed, dtype=tf.int32)
-        chosen = tf.minimum(chosen, K - 1)  # K is drawn if weights are NaN; the bound is as well
-        rows = tf.reshape(chosen + K * tf.range(tf.shape(chosen)[0])[:, None], [-1])
-        state = tf.nest.map_structure(lambda x: tf.gather(x, rows), last(inference.states, lengths))
-        return tf.stack([*means, bound]), state
+        bound, log_weights = particles.normalise(before.log_weights + log_weights)
+        of_particles = (objectives.elbo(inference), tf.reduce_sum(inference.kl, axis=1))
+        means = [tf.reduce_mean(tf.reshape(x, [-1, K]), axis=1) for x in of_particles]
+        after = particles.resample_if_few(log_weights, uniforms, last(inference.states, lengths))
+        return tf.stack([*means, bound]), _Particles(after[1], after[0])
 
 
 def _slice(steps: _Steps, start: tf.Tensor, stop: tf.Tensor) -> _Steps:

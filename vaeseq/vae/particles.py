@@ -11,11 +11,14 @@ is always chosen floor(K w) or ceil(K w) times, so the estimates vary less.
 
 from typing import TypeVar
 
+import numpy as np
 import tensorflow as tf
 
 from vaeseq.nn.types import Size
 
 Particles = TypeVar("Particles")
+
+_BELOW_1 = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 def normalise(log_weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -45,9 +48,10 @@ def systematic(log_weights: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """
     K = log_weights.shape[1]
     cumulative = tf.cumsum(tf.exp(normalise(log_weights)[1]), axis=1)
+    cumulative /= cumulative[:, -1:]  # rounding must not leave a point behind the last sum
     points = (uniforms[:, None] + tf.range(K, dtype=uniforms.dtype)) / K
-    chosen = tf.searchsorted(cumulative, points, side="right")
-    return tf.minimum(chosen, K - 1)  # the last sum may be rounded to less than the last point
+    chosen = tf.searchsorted(cumulative, tf.minimum(points, _BELOW_1), side="right")
+    return tf.minimum(chosen, K - 1)  # K is found if weights are NaN; the bound is NaN as well
 
 
 def take(particles: Particles, chosen: tf.Tensor) -> Particles:

@@ -34,7 +34,7 @@ from vaeseq.examples.midi.music.render import Statistics
 from vaeseq.examples.midi.music.roll import MAX_ENTRIES, RollFormat, to_notes
 from vaeseq.model.base import best_metric
 from vaeseq.model.sampling import sample
-from vaeseq.model.scoring import WindowScorer
+from vaeseq.model.scoring import objective_scorer, validation_metrics
 from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
@@ -127,16 +127,14 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
         """Returns the batches, which are windows of the training pieces, and the reports."""
         form, train, valid = open_corpora(run)
         valid = valid.head(_MAX_VALID_FRAMES)
-        scorer = WindowScorer(model)
+        scorer = objective_scorer(model)
 
         def batch(step: int) -> dict[str, Observed]:
             rolls, lengths = window_batch(train, step, model.hparams, form.pitched)
             return {"observed": model.observe(rolls, strike_first_frame=True), "lengths": lengths}
 
         def validate() -> dict[str, float]:
-            score = score_pieces(scorer, model, valid)
-            totals = {"valid_loss": -score.elbo, "valid_elbo": score.elbo, "valid_kl": score.kl}
-            return {name: float(np.sum(x) / valid.num_frames) for name, x in totals.items()}
+            return validation_metrics(model, score_pieces(scorer, model, valid), valid.num_frames)
 
         def sample() -> dict[str, bytes]:
             return _summarize_sample(sample_roll(model, form, self.sample_seconds), form)

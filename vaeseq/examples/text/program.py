@@ -14,7 +14,7 @@ from vaeseq.examples.text.data import Text, Vocabulary
 from vaeseq.examples.text.hparams import TextHParams
 from vaeseq.examples.text.model import TextModel, sample_texts, score_text
 from vaeseq.model.base import best_metric
-from vaeseq.model.scoring import WindowScorer
+from vaeseq.model.scoring import objective_scorer, validation_metrics
 from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
@@ -111,12 +111,10 @@ def load_trained(args: argparse.Namespace) -> tuple[Run, TextModel]:
 
 def _validation(model: TextModel, ids: np.ndarray) -> Callable[[], dict[str, float]]:
     """Returns a function that scores a text, in nats per character."""
-    scorer = WindowScorer(model)
+    scorer = objective_scorer(model)
 
     def validate() -> dict[str, float]:
-        score = score_text(scorer, ids)
-        sums = {"valid_loss": -score.elbo, "valid_elbo": score.elbo, "valid_kl": score.kl}
-        return {name: float(total / len(ids)) for name, total in sums.items()}
+        return validation_metrics(model, score_text(scorer, ids), len(ids))
 
     return validate
 
