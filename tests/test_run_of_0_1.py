@@ -53,7 +53,11 @@ def test_it_evaluates(main, old_run):
     code, out, err = main("evaluate", "--log-dir", old_run, "--seed", 1)
     assert code == 0, err
     expected = json.loads((DATA / "evaluate.json").read_text())
-    assert json.loads(out) == pytest.approx(expected, abs=1e-5)
+    result = json.loads(out)
+    for name in ("elbo", "kl"):
+        assert result[name] == pytest.approx(expected[name], abs=1e-5)
+    # Version 0.1 resampled all particles of the bound every few steps.
+    assert result == pytest.approx(expected, rel=0.01)
 
 
 def test_it_generates(main, old_run):

@@ -99,17 +99,17 @@ class IndependentSequence(VAECore):
         return Step(params, z, prior, posterior), states
 
     def share(
-        self, contexts: Nest, state: tuple[LSTMState, ...], evidence: tf.Tensor | None
-    ) -> tuple[tuple[Nest, Gaussian | None], tuple[LSTMState, ...]]:
+        self, contexts: Nest, state: StackState, evidence: tf.Tensor | None
+    ) -> tuple[tuple[Nest, Gaussian | None], StackState]:
         """Computes the posteriors of all z_t, which do not depend on each other."""
         return (contexts, self._posterior(evidence)), state
 
     def step_shared(
         self,
         shared: tuple[Nest, Gaussian | None],
-        state: tuple[LSTMState, ...],
+        state: StackState,
         noise: tf.Tensor,
-    ) -> tuple[Step, tuple[LSTMState, ...]]:
+    ) -> tuple[Step, StackState]:
         """Samples z_t, and computes the rest of the step."""
         context, posterior = shared
         return self._step(context, state, *self._latents(noise, posterior, None))
@@ -117,11 +117,11 @@ class IndependentSequence(VAECore):
     def _step(
         self,
         context: Nest,
-        state: tuple[LSTMState, ...],
+        state: StackState,
         prior: Gaussian,
         posterior: Gaussian,
         z: tf.Tensor,
-    ) -> tuple[Step, tuple[LSTMState, ...]]:
+    ) -> tuple[Step, StackState]:
         """Computes d_t and p(x_t | d_t), given z_t."""
         d, state = self.d_rnn.step(concat((core_part(context), z)), state)
         params = self.decoder(self.decoder_features(d, context))

@@ -95,12 +95,7 @@ class VRNN(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, State]:
         """Computes d_t from c_t, z_{t-1} and d_{t-1}, samples z_t, then computes p(x_t | ...)."""
-        terms = self._terms(context, evidence)
-        posterior, (d_state, z) = self._chain(terms, state, noise, latents)
-        d = d_state[-1].h
-        prior = posterior if evidence is None else self._prior(d, noise)
-        params = self.decoder(self.decoder_features((d, z), context))
-        return Step(params, z, prior, posterior), (d_state, z)
+        return self._step(context, self._terms(context, evidence), state, noise, latents)
 
     def unroll(
         self,
@@ -125,6 +120,33 @@ class VRNN(VAECore):
         prior = posterior if evidence is None else self._prior(d, noise)
         params = self.decode(self.decoder_features((d, z), contexts))
         return Step(params, z, prior, posterior), (d_states, z)
+
+    def share(
+        self, contexts: Nest, state: State, evidence: tf.Tensor | None
+    ) -> tuple[tuple[Nest, Terms], State]:
+        """Computes the terms of the first layers that do not depend on z."""
+        return (contexts, self._terms(contexts, evidence)), state
+
+    def step_shared(
+        self, shared: tuple[Nest, Terms], state: State, noise: tf.Tensor
+    ) -> tuple[Step, State]:
+        """Computes the rest of the step."""
+        return self._step(*shared, state, noise, None)
+
+    def _step(
+        self,
+        context: Nest,
+        terms: Terms,
+        state: State,
+        noise: tf.Tensor,
+        latents: tf.Tensor | None,
+    ) -> tuple[Step, State]:
+        """Computes d_t, samples z_t, then computes p(x_t | d_t, z_t)."""
+        posterior, (d_state, z) = self._chain(terms, state, noise, latents)
+        d, has_evidence = d_state[-1].h, terms[1] is not None
+        prior = self._prior(d, noise) if has_evidence else posterior
+        params = self.decoder(self.decoder_features((d, z), context))
+        return Step(params, z, prior, posterior), (d_state, z)
 
     def _terms(self, context: Nest, evidence: tf.Tensor | None) -> Terms:
         """Returns what c_t and e_t add to the first layers of d_t and of q, of one step or all."""
