@@ -118,6 +118,22 @@ def test_frequencies_of_samples_are_the_probabilities(elements, states, interval
     np.testing.assert_allclose(frequency, expected, atol=4 * np.sqrt(0.25 / 20000))
 
 
+def test_a_mixture_of_chains_sums_to_1():
+    decoder = codec.MixtureDecoder(NADEDecoder([4], 3), 2)
+    params = decoder(tf.random.stateless_normal([1, decoder.param_size], [0, 1]))
+    events = all_events(4, 2)
+    log_prob = decoder.log_prob(repeated(params, len(events)), events)
+    assert float(tf.reduce_logsumexp(log_prob)) == pytest.approx(0, abs=1e-4)
+    assert decoder.sample(repeated(params, 5), [0, 1]).shape == (5, 4)
+
+
+def test_a_single_element_without_axes():
+    decoder = NADEDecoder([], 3, 4)
+    params = decoder(tf.random.stateless_normal([1, decoder.param_size], [0, 1]))
+    log_prob = decoder.log_prob(repeated(params, 4), np.arange(4))
+    assert float(tf.reduce_logsumexp(log_prob)) == pytest.approx(0, abs=1e-4)
+
+
 def test_a_low_temperature_gives_the_greedy_mode():
     decoder, params = make(6, 3, rows=5)
     cold = decoder.sample(decoder.temper(params, 1e-8), [0, 1]).numpy()
@@ -155,7 +171,7 @@ def test_sizes_that_are_too_small_are_refused(arguments):
 
 
 def test_an_event_that_does_not_fit_into_memory_is_refused():
-    size = r"1000000 logits \(event_shape \[1000000\], 2 states\) x hidden=100000000 needs 745,058"
+    size = r"1000000 logits \(event_shape \[1000000\], 2 states\) x hidden=100000000 needs 2,980,232"
     with pytest.raises(ValueError, match=f"^NADEDecoder: weights of {size}.* GB; use a smaller"):
         NADEDecoder([10**6], hidden=10**8)
 

@@ -43,6 +43,8 @@ from vaeseq.nn.support import Support
 from vaeseq.nn.types import Tensor
 from vaeseq.training import memory
 
+_COPIES = 4  # of the weights in training: themselves, their gradient and two means of Adam
+
 
 class NADEParams(NamedTuple):
     """The params of one event; K elements, S states, H hidden units, G of them by interval."""
@@ -102,12 +104,12 @@ class NADEDecoder(DistModule):
         self.num_elements = math.prod(event_shape)
         self.num_logits = self.num_elements * (num_states - 1)
         memory.require(
-            2 * self.num_logits * hidden * tf.float32.size,
+            _COPIES * 2 * self.num_logits * hidden * tf.float32.size,
             f"NADEDecoder: weights of {self.num_logits} logits (event_shape {list(event_shape)}, "
             f"{num_states} states) x hidden={hidden}",
             "use a smaller event or fewer hidden units",
         )
-        self.interval_units, self.line_size = interval_units, line_size or event_shape[-1]
+        self.interval_units, self.line_size = interval_units, line_size or [1, *event_shape][-1]
         if interval_units < 0 or self.num_elements % self.line_size:
             raise ValueError(
                 "NADEDecoder needs interval_units >= 0, and an event of whole lines; not "
@@ -242,9 +244,12 @@ class _NADE(tfd.Distribution):
     def _log_prob(self, events: Tensor) -> tf.Tensor:
         """Scores events [..., *event_shape], flattened to [N, K]."""
         decoder, batch = self._decoder, self._batch_shape_tensor()
-        x = tf.reshape(tf.cast(events, tf.int32), [-1, decoder.num_elements])
-        log_prob = _sparse_log_prob(decoder, self._flat_params(tf.shape(x)[0], batch), x)
         leading = tf.shape(events)[: tf.rank(events) - len(decoder.event_shape)]
+        leading = tf.broadcast_dynamic_shape(leading, batch)
+        events = tf.cast(events, tf.int32)
+        events = tf.broadcast_to(events, tf.concat([leading, self._event_shape_tensor()], 0))
+        x = tf.reshape(events, [-1, decoder.num_elements])
+        log_prob = _sparse_log_prob(decoder, self._flat_params(tf.shape(x)[0], batch), x)
         return tf.reshape(log_prob, leading)
 
     def _sample_n(self, n: Tensor, seed: Tensor) -> tf.Tensor:

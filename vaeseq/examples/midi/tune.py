@@ -62,6 +62,8 @@ def say_what_is_used(
     else:
         used = int(np.sum(form.keyboards(notes.program) >= 0))
         what = f"the instruments of the run's keyboards ({describe_programs(form.programs)})"
+        if not form.apart:  # one keyboard for all of them
+            what = "all but the drums"
     if used < len(notes.start):
         message = "%s: used %s of %s, %d of %d notes"
         logging.info(message, flag, what, tune.path, used, len(notes.start))
