@@ -171,7 +171,9 @@ def test_sizes_that_are_too_small_are_refused(arguments):
 
 
 def test_an_event_that_does_not_fit_into_memory_is_refused():
-    size = r"1000000 logits \(event_shape \[1000000\], 2 states\) x hidden=100000000 needs 2,980,232"
+    size = (
+        r"1000000 logits \(event_shape \[1000000\], 2 states\) x hidden=100000000 needs 2,980,232"
+    )
     with pytest.raises(ValueError, match=f"^NADEDecoder: weights of {size}.* GB; use a smaller"):
         NADEDecoder([10**6], hidden=10**8)
 

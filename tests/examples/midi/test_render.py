@@ -17,7 +17,7 @@ def test_sound_is_as_long_as_the_roll_and_silent_where_it_is(melody):
 
 def test_statistics_of_a_melody_and_of_silence(melody):
     numbers = render.roll_statistics(*melody)
-    assert numbers == pytest.approx((3.0, 2.0, 18 / 16, (4 * 0.5 + 2 * 0.125) / 6, 36, 65, 1 / 3))
+    assert numbers == pytest.approx((3.0, 2.0, 18 / 16, (4 * 0.5 + 2 * 0.125) / 6, 60, 65, 1 / 3))
     nothing = render.roll_statistics(np.zeros([8, KEYS], np.uint8), RollFormat(8.0))
     assert nothing == (1.0, 0.0, 0.0, 0.0, -1, -1, 1.0)
     lines = render.format_table({"a melody": numbers, "nothing": nothing}).splitlines()

@@ -177,10 +177,14 @@ def sample_roll(model: MidiModel, form: RollFormat, seconds: float) -> np.ndarra
 
 
 def corpus_statistics(model: MidiModel, corpus: Corpus, form: RollFormat) -> Statistics:
-    """Computes statistics of the first pieces of a corpus, as the model's encoding shows them."""
+    """Computes statistics of the first pieces of a corpus, as the model's encoding shows them.
+
+    The length is the mean of theirs.
+    """
     spans = corpus.head(_MAX_VALID_FRAMES).spans
     rolls = corpus.frames[spans[0][0] : spans[-1][1]]
-    return render.roll_statistics(model.to_rolls(model.observe(rolls)), form)
+    statistics = render.roll_statistics(model.to_rolls(model.observe(rolls)), form)
+    return statistics._replace(seconds=statistics.seconds / len(spans))
 
 
 def _frames_per_beat(args: argparse.Namespace, hparams: MidiHParams) -> float | None:

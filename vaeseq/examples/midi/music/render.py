@@ -121,7 +121,7 @@ class Statistics(NamedTuple):
     notes_per_second: float
     polyphony: float  # mean number of sounding keys, over the frames that are not silent
     note_seconds: float  # mean length of a note
-    lowest: int  # MIDI pitch; -1 if there are no notes
+    lowest: int  # MIDI pitch, without drums; -1 if there are no notes
     highest: int
     silence: float  # share of silent frames
 
@@ -130,13 +130,14 @@ def roll_statistics(roll: np.ndarray, form: RollFormat, notes: Notes | None = No
     """Computes the statistics of a roll, or of other notes in seconds that the roll shows."""
     notes = notes or to_notes(roll, form)
     sounding = np.count_nonzero(roll, axis=1)
+    pitches = notes.pitch[notes.program != DRUMS]
     return Statistics(
         notes.length,
         len(notes.start) / notes.length,
         float(sounding[sounding > 0].mean()) if sounding.any() else 0.0,
         float(np.mean(notes.end - notes.start)) if len(notes.start) else 0.0,
-        int(notes.pitch.min(initial=128)) if len(notes.start) else -1,
-        int(notes.pitch.max(initial=-1)),
+        int(pitches.min()) if len(pitches) else -1,
+        int(pitches.max(initial=-1)),
         float(np.mean(sounding == 0)),
     )
 
