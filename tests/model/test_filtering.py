@@ -21,6 +21,8 @@ def test_filtering_ignores_what_follows_and_knows_the_rest(pooled, observed):
 
 def test_filtering_is_the_posterior_over_all_samples_of_the_steps_before(pooled, observed):
     model = pooled(Waves, SMALL.replace(vae_type="VRNN"))
+    for weight in (model.core.z_to_d.kernel, model.core.q.of_latents.kernel):
+        weight.assign(4 * weight)  # so that what is sampled matters to the posteriors after it
     filtered = model.filter(observed, 500)
     inference, _ = model.infer(observed)
     for values, alone in zip(filtered, inference.steps.posterior, strict=True):

@@ -1,5 +1,7 @@
 """VRNN as STORN, and as RSSM."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,6 +23,26 @@ def test_with_the_standard_prior_it_is_storn(pooled, observed):
     for evidence in (None, model.core.encode(contexts, observed)):
         fused = model.core.unroll(contexts, state.core, noise, evidence)
         assert_close(fused, VAECore.unroll(model.core, contexts, state.core, noise, evidence))
+
+
+def test_the_gradient_of_unroll_is_that_of_the_scanned_step(pooled, observed):
+    hparams = SMALL.replace(vae_type="VRNN", rnn_hidden_sizes=(5, 4))
+    core = (model := pooled(Waves, hparams)).core
+    state = tf.nest.map_structure(lambda x: x + 0.3, model.initial_state(4))
+    contexts, _ = model.context.from_observations(tf.constant(observed), (), state.context)
+    noise = tf.random.stateless_normal([4, 6, 3], [1, 2])
+
+    def loss(unroll):
+        steps, states = unroll(contexts, state.core, noise, core.encode(contexts, observed))
+        return tf.add_n([tf.reduce_sum(tf.sin(x)) for x in tf.nest.flatten((steps, states))])
+
+    gradients = []
+    for unroll in (core.unroll, functools.partial(VAECore.unroll, core)):
+        compiled = tf.function(functools.partial(loss, unroll), autograph=False)
+        with tf.GradientTape() as tape:  # of a function that was compiled before, as `infer` is
+            value = compiled()
+        gradients.append(tape.gradient(value, core.trainable_variables))
+    assert_close(*gradients, 1e-4)
 
 
 class World(vaeseq.ModelBase):

@@ -55,16 +55,15 @@ class LSTM(keras.layers.Layer):
 
     def step(self, inputs: Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
         """Computes the outputs [B, H] and the next state from inputs [B, X] and a state."""
-        return self.step_projected(self.project(inputs), state)
+        return self.step_gates(self.project(inputs) + state.h @ self.recurrent_kernel, state)
 
     def project(self, inputs: Tensor) -> tf.Tensor:
         """Computes x_t W + b [..., 4H] from inputs [..., X], those of one step or of many."""
         self._build_for(inputs)
         return tf.nn.bias_add(tf.tensordot(inputs, self.kernel, 1), self.bias)
 
-    def step_projected(self, projected: Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
-        """Computes what `step` does, from the output of `project` [B, 4H]."""
-        a = projected + state.h @ self.recurrent_kernel
+    def step_gates(self, a: Tensor, state: LSTMState) -> tuple[tf.Tensor, LSTMState]:
+        """Computes what `step` does, given x_t W + b + h_{t-1} U [B, 4H]."""
         a_if, a_go = tf.split(a, 2, axis=-1)
         h, c, *_ = _cell(a_if, a_go, state.c)
         return h, LSTMState(h, c)
@@ -202,20 +201,22 @@ class LSTMStack(RecurrentStack):
 
     def step(self, inputs: Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
         """Computes the outputs [B, H] and the next state from inputs [B, X] and a state."""
-        return self.step_projected(self.project(inputs), state)
+        first = self.layers[0]
+        a = self.project(inputs) + state[0].h @ first.recurrent_kernel
+        return self.step_gates(a, state)
 
     def project(self, inputs: Tensor) -> tf.Tensor:
         """Computes what the inputs [..., X] add to the gates of the first layer, [..., 4H_1].
 
         A loop over time that has only a part of its inputs in advance takes their products before
-        it begins, adds those of the other part at each step, and calls `step_projected`.
+        it begins, adds the others at each step, and calls `step_gates`.
         """
         return self.layers[0].project(inputs)
 
-    def step_projected(self, projected: Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
-        """Computes what `step` does, from the output of `project` [B, 4H_1]."""
+    def step_gates(self, a: Tensor, state: StackState) -> tuple[tf.Tensor, StackState]:
+        """Computes what `step` does, given x_t W + b + h_{t-1} U [B, 4H_1] of the first layer."""
         first, *others = self.layers
-        outputs, first_state = first.step_projected(projected, state[0])
+        outputs, first_state = first.step_gates(a, state[0])
         states = [first_state]
         for layer, layer_state in zip(others, state[1:], strict=True):
             outputs, layer_state = layer.step(outputs, layer_state)

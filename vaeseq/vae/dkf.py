@@ -13,8 +13,8 @@ r"""DKF: a deep Kalman filter, a state-space model with neural networks.
                                                |           |
                                               c_1,x_1     c_t,x_t
 
-x_t observed, z_t latent, e_t outputs of an LSTM that runs backward in time, c_t contexts (by
-default x_{t-1}, encoded, and the inputs).
+x_t observed, z_t latent, e_t outputs of a recurrent network that runs backward in time, c_t
+contexts (by default x_{t-1}, encoded, and the inputs).
 
 Use it if a state evolves in time and all that is observed comes from it. There is no other memory:
 z_t must hold all that the past says about the future, so it needs enough units, and what it holds
@@ -37,8 +37,8 @@ import tensorflow as tf
 from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.lstm import LSTMStack
 from vaeseq.nn.mlp import concat
+from vaeseq.nn.recurrence import RNN_CELLS, make_stack
 from vaeseq.nn.sequences import over_time, scan
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
@@ -48,6 +48,8 @@ from vaeseq.vae.latent import Gaussian, LatentTransition
 class DKF(VAECore):
     """p(z_t | z_{t-1}, c_t), p(x_t | z_t), q(z_t | z_{t-1}, e_t); the state is z_t."""
 
+    rnn_cells = RNN_CELLS
+
     def __init__(
         self,
         hparams: HParams,
@@ -56,7 +58,7 @@ class DKF(VAECore):
         name: str | None = None,
     ):
         super().__init__(hparams, encoder, decoder, name=name)
-        self.e_rnn = LSTMStack(hparams, name="e_rnn")
+        self.e_rnn = make_stack(hparams, name="e_rnn")
         self.p = LatentTransition(hparams, name="p")
         self.q = LatentTransition(hparams, name="q")
 

@@ -42,6 +42,7 @@ import tensorflow as tf
 from vaeseq.context import core_part
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
+from vaeseq.nn.late import LateProduct
 from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
@@ -111,11 +112,14 @@ class VRNN(VAECore):
             inputs: tuple[Terms, tf.Tensor, tf.Tensor | None], state: State
         ) -> tuple[tuple[Gaussian, State], State]:
             terms, noise, latents = inputs
-            posterior, state = self._chain(terms, state, noise, latents)
+            posterior, state = self._chain(terms, state, noise, latents, late)
             return (posterior, state), state
 
-        inputs = self._terms(contexts, evidence), noise, latents
+        of_c, of_e = self._terms(contexts, evidence)
+        late = LateProduct(self.d_rnn.layers[0].recurrent_kernel)
+        inputs = (late.attach(of_c), of_e), noise, latents
         (posterior, (d_states, z)), _ = scan(step, inputs, state)
+        late.inputs = tf.concat([state[0][0].h[:, None], d_states[0].h[:, :-1]], axis=1)
         d = d_states[-1].h
         prior = posterior if evidence is None else self._prior(d, noise)
         params = self.decode(self.decoder_features((d, z), contexts))
@@ -156,7 +160,12 @@ class VRNN(VAECore):
         )
 
     def _chain(
-        self, terms: Terms, state: State, noise: tf.Tensor, latents: tf.Tensor | None
+        self,
+        terms: Terms,
+        state: State,
+        noise: tf.Tensor,
+        latents: tf.Tensor | None,
+        late: LateProduct | None = None,
     ) -> tuple[Gaussian, State]:
         """Returns the distribution that z_t is sampled from, and the state with d_t and z_t.
 
@@ -164,7 +173,9 @@ class VRNN(VAECore):
         """
         of_c, of_e = terms
         d_state, z = state
-        d, d_state = self.d_rnn.step_projected(of_c + self.z_to_d(z), d_state)
+        h = d_state[0].h
+        of_h = h @ self.d_rnn.layers[0].recurrent_kernel if late is None else late(h)
+        d, d_state = self.d_rnn.step_gates(of_c + self.z_to_d(z) + of_h, d_state)
         posterior = self._prior(d, noise) if of_e is None else self.q((of_e, d))
         return posterior, (d_state, posterior.reparameterize(noise) if latents is None else latents)
 
