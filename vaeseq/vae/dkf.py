@@ -44,6 +44,8 @@ from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentTransition
 
+Shares = tuple[tf.Tensor, tf.Tensor | None]  # of p, and of q with evidence
+
 
 class DKF(VAECore):
     """p(z_t | z_{t-1}, c_t), p(x_t | z_t), q(z_t | z_{t-1}, e_t); the state is z_t."""
@@ -81,11 +83,7 @@ class DKF(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, tf.Tensor]:
         """Samples z_t given z_{t-1}, then computes p(x_t | z_t)."""
-        chain, share = self._chain(context, evidence)
-        posterior, z = _sample(chain, share, state, noise, latents)
-        prior = posterior if evidence is None else self._prior(context, state)
-        params = self.decoder(self.decoder_features(z, context))
-        return Step(params, z, prior, posterior), z
+        return self._step(context, self._shares(context, evidence), state, noise, latents)
 
     def unroll(
         self,
@@ -96,41 +94,61 @@ class DKF(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, tf.Tensor]:
         """Scans the chain of z_t; the prior waits for nothing once z_1:T is known."""
-        chain, shares = self._chain(contexts, evidence)
+        shares = self._shares(contexts, evidence)
 
         def step(
-            inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor | None], z_before: tf.Tensor
+            inputs: tuple[Shares, tf.Tensor, tf.Tensor | None], z_before: tf.Tensor
         ) -> tuple[tuple[Gaussian, tf.Tensor], tf.Tensor]:
-            posterior, z = _sample(chain, inputs[0], z_before, *inputs[1:])
+            posterior, z = self._chain(z_before, *inputs)
             return (posterior, z), z
 
         (posterior, z), _ = scan(step, (shares, noise, latents), state)
         z_before = tf.concat([state[:, None], z[:, :-1]], axis=1)
-        prior = posterior if evidence is None else self._prior(contexts, z_before)
+        prior = posterior if evidence is None else self.p((shares[0], z_before))
         params = self.decode(self.decoder_features(z, contexts))
         return Step(params, z, prior, posterior), z
 
+    def share(
+        self, contexts: Nest, state: tf.Tensor, evidence: tf.Tensor | None
+    ) -> tuple[tuple[Nest, Shares], tf.Tensor]:
+        """Computes the parts of p and of q that do not depend on z_{t-1}."""
+        return (contexts, self._shares(contexts, evidence)), state
+
+    def step_shared(
+        self, shared: tuple[Nest, Shares], state: tf.Tensor, noise: tf.Tensor
+    ) -> tuple[Step, tf.Tensor]:
+        """Computes the rest of the step."""
+        return self._step(*shared, state, noise, None)
+
+    def _step(
+        self,
+        context: Nest,
+        shares: Shares,
+        z_before: tf.Tensor,
+        noise: tf.Tensor,
+        latents: tf.Tensor | None,
+    ) -> tuple[Step, tf.Tensor]:
+        """Samples z_t given z_{t-1}, then computes p(x_t | z_t)."""
+        posterior, z = self._chain(z_before, shares, noise, latents)
+        p_share, q_share = shares
+        prior = posterior if q_share is None else self.p((p_share, z_before))
+        params = self.decoder(self.decoder_features(z, context))
+        return Step(params, z, prior, posterior), z
+
+    def _shares(self, context: Nest, evidence: tf.Tensor | None) -> Shares:
+        """Returns the parts of p and of q that do not depend on z_{t-1}; None without evidence."""
+        p_share = self.p.share(core_part(context))
+        return p_share, None if evidence is None else self.q.share(evidence)
+
     def _chain(
-        self, context: Nest, evidence: tf.Tensor | None
-    ) -> tuple[LatentTransition, tf.Tensor]:
-        """Returns what z_t is sampled from, q or without evidence p, and its share of step t."""
-        if evidence is None:
-            return self.p, self.p.share(core_part(context))
-        return self.q, self.q.share(evidence)
+        self, z_before: tf.Tensor, shares: Shares, noise: tf.Tensor, latents: tf.Tensor | None
+    ) -> tuple[Gaussian, tf.Tensor]:
+        """Returns the distribution that z_t is sampled from, and z_t.
 
-    def _prior(self, context: Nest, z_before: tf.Tensor) -> Gaussian:
-        """Returns p(z_t | z_{t-1}, c_t), of one step or of all."""
-        prior: Gaussian = self.p((self.p.share(core_part(context)), z_before))
-        return prior
-
-
-def _sample(
-    chain: LatentTransition,
-    share: tf.Tensor,
-    z_before: tf.Tensor,
-    noise: tf.Tensor,
-    latents: tf.Tensor | None,
-) -> tuple[Gaussian, tf.Tensor]:
-    """Returns the distribution of z_t given z_{t-1}, and z_t."""
-    params: Gaussian = chain((share, z_before))
-    return params, params.reparameterize(noise) if latents is None else latents
+        It is the posterior, or without evidence the prior: one of them is all that the loop needs.
+        """
+        p_share, q_share = shares
+        posterior: Gaussian = (
+            self.p((p_share, z_before)) if q_share is None else self.q((q_share, z_before))
+        )
+        return posterior, posterior.reparameterize(noise) if latents is None else latents
