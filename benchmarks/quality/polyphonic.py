@@ -24,7 +24,7 @@ from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.model import MidiModel, score_pieces
 from vaeseq.examples.midi.music.roll import KEYS
 from vaeseq.model import scoring
-from vaeseq.model.scoring import WindowScorer
+from vaeseq.model.scoring import objective_scorer, validation_metrics
 from vaeseq.training.loop import batches_by_step
 
 SETS = ("jsb_chorales", "nottingham")
@@ -135,7 +135,7 @@ def fit(model, train, valid, steps, every, minutes):
     Returns the training steps and their seconds.
     """
     hparams, pitched = model.hparams, np.ones(KEYS, bool)
-    reader = WindowScorer(model)
+    scorer = objective_scorer(model)
     lowest, weights, seconds, stop = np.inf, model.get_weights(), 0.0, 0
 
     def batch(step):
@@ -147,14 +147,16 @@ def fit(model, train, valid, steps, every, minutes):
         stop = min(start + every, steps)
         history = model.fit(batches_by_step(batch, start, stop), shuffle=False, verbose=0).history
         seconds += time.perf_counter() - began
-        result = summary(score_pieces(reader, model, valid), valid.spans, 1)
+        score = score_pieces(scorer, model, valid)
+        result = validation_metrics(model, score, valid.num_frames)
+        trained = history["bound" if "bound" in history else "elbo"]
         print(
-            f"step {stop}, {seconds:.0f} s: training {-history['elbo'][-1]:.3f}, "
-            f"validation {-result['elbo']:.3f}, KL {result['kl']:.3f}",
+            f"step {stop}, {seconds:.0f} s: training {-trained[-1]:.3f}, "
+            f"validation {result['valid_loss']:.3f}, KL {result['valid_kl']:.3f}",
             flush=True,
         )
-        if -result["elbo"] < lowest:
-            lowest, weights = -result["elbo"], model.get_weights()
+        if result["valid_loss"] < lowest:
+            lowest, weights = result["valid_loss"], model.get_weights()
         if seconds > 60 * minutes:
             break
     model.set_weights(weights)

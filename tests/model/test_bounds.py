@@ -154,6 +154,12 @@ def test_fivo_refuses_losses_in_its_loop(observed):
         make(SRNN.replace(objective="fivo", num_particles=2), Noisy).train_on_batch(observed)
 
 
+def test_fivo_refuses_xla():
+    model = Waves(SRNN.replace(objective="fivo", num_particles=2))
+    with pytest.raises(ValueError, match="XLA cannot compile the gradient of objective=fivo"):
+        model.compile(jit_compile=True)
+
+
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [

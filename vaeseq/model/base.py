@@ -77,7 +77,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         `hparams.check_numerics`, because XLA removes assertions.
 
         Raises:
-          ValueError: for a loss or metrics: the loss is the negative ELBO.
+          ValueError: for a loss or metrics: the loss is the negative ELBO, or another bound. And
+            for XLA with `objective="fivo"`.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
@@ -86,6 +87,11 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
                     "to compare with: its loss is the weighted KL minus log p(x | z). Add terms "
                     "with `add_loss`, and compute metrics from `infer` in a callback"
                 )
+        if jit_compile and self.hparams.objective == "fivo" and not bounds.is_elbo(self.core):
+            raise ValueError(
+                "compile: XLA cannot compile the gradient of objective=fivo, which resamples in a "
+                "loop; leave out jit_compile, or use objective=iwae"
+            )
         super().compile(
             optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs
         )
