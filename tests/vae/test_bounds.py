@@ -210,3 +210,5 @@ def test_shared_steps_equal_the_steps(vae_type, pooled, observed):
     repeated = repeat_rows((contexts, state, evidence), 2)
     expected, _ = core.unroll(*repeated[:2], noise, repeated[2])
     assert_close(steps, expected)
+    particles = core.unroll_particles(contexts, state, noise, evidence, None, 2)
+    assert_close(particles, core.unroll(*repeated[:2], noise, repeated[2]))

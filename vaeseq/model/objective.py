@@ -48,11 +48,9 @@ def bound(
         uniforms = _uniforms(rows, time, seed)
         args = contexts, observed, evidence, state.core, noise, uniforms, lengths, strength
         return bounds.fivo(core, *args)
-    repeated = (contexts, observed, state.core, evidence, lengths)
-    contexts, observed, core_state, evidence, lengths = (
-        repeated if K == 1 else repeat_rows(repeated, K)
+    infer = functools.partial(
+        core.infer, contexts, observed, state.core, noise, lengths, evidence, num_particles=K
     )
-    infer = functools.partial(core.infer, contexts, observed, core_state, noise, lengths, evidence)
     seeds = [(x, tf.identity(x.value)) for x in seed_states(model)]
     inference = infer()
 
@@ -62,7 +60,7 @@ def bound(
             return infer(latents=latents)
 
     needs_replay = has_gradient and core.hparams.estimator != "plain" and core.latent_size > 0
-    gradient = bounds.Replay(replay, lengths) if needs_replay else None
+    gradient = bounds.Replay(replay, repeat_rows(lengths, K)) if needs_replay else None
     if bounds.is_elbo(core):
         return bounds.elbo(core, inference, gradient)
     return bounds.iwae(core, inference, strength, gradient)

@@ -26,7 +26,7 @@ from vaeseq.hparams import HParams
 from vaeseq.nn import finite, masked
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
-from vaeseq.nn.sequences import over_time, scan, where_row
+from vaeseq.nn.sequences import over_time, repeat_rows, scan, where_row
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae import divergence
 from vaeseq.vae.latent import Gaussian
@@ -62,7 +62,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
       variables sets `latent_size = 0` and does not define it.
     * `unroll` (optional): all steps of `step`, faster.
     * `share` and `step_shared` (optional): the same as `step`, with what does not depend on the
-      latents computed once for many samples of them.
+      latents computed once for many samples of them; `unroll_particles` is for all steps.
     * `begin` (optional): the first state given z, if one z describes the whole sequence.
     * `filters = True`, if `encode` and `step` use nothing after t for the posterior of z_t.
 
@@ -191,6 +191,31 @@ class VAECore(keras.layers.Layer, abc.ABC):
 
         return scan(step, (contexts, noise, evidence, latents), state)[0]
 
+    def unroll_particles(
+        self,
+        contexts: Nest,
+        state: Any,
+        noise: tf.Tensor,
+        evidence: tf.Tensor | None,
+        latents: tf.Tensor | None,
+        num_particles: int,
+    ) -> tuple[Step, Nest]:
+        """Computes all steps of `num_particles` samples of the latents of each row, as `unroll`.
+
+        This default repeats the rows. A core may override it with an implementation that computes
+        once what does not depend on the latents.
+
+        Args:
+          contexts, state, evidence: see `unroll`, of B rows.
+          noise, latents: see `unroll`, of B * num_particles rows; those of a row follow each other.
+          num_particles: the number of samples.
+
+        Returns:
+          What `unroll` returns, of B * num_particles rows.
+        """
+        contexts, state, evidence = repeat_rows((contexts, state, evidence), num_particles)
+        return self.unroll(contexts, state, noise, evidence, latents)
+
     def share(self, contexts: Nest, state: Any, evidence: tf.Tensor | None) -> tuple[Any, Any]:
         """Computes for all steps what all particles of a sequence have in common.
 
@@ -231,6 +256,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         lengths: tf.Tensor | None = None,
         evidence: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
+        num_particles: int = 1,
     ) -> Inference:
         """Infers the latents of observed sequences.
 
@@ -243,10 +269,18 @@ class VAECore(keras.layers.Layer, abc.ABC):
           evidence: [B, T, D], if `observed` is part of a longer sequence that `encode` has seen
             already; None encodes `observed`.
           latents: z_1:T [B, T, Z] to use instead of samples of the posterior.
+          num_particles: the number of samples of the latents of each row. The noise, the given
+            latents and the result then have B * num_particles rows.
         """
         if evidence is None:
             evidence = self.encode(contexts, observed, lengths)
-        steps, states = self.unroll(contexts, state, noise, evidence, latents)
+        if num_particles == 1:
+            steps, states = self.unroll(contexts, state, noise, evidence, latents)
+        else:
+            steps, states = self.unroll_particles(
+                contexts, state, noise, evidence, latents, num_particles
+            )
+            observed, lengths = repeat_rows((observed, lengths), num_particles)
         log_prob = masked.log_prob(self.decoder, steps.obs_params, observed)
         if log_prob.shape.rank != 2:
             raise ValueError(

@@ -37,7 +37,7 @@ from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.recurrence import RNN_CELLS, make_stack
-from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.sequences import over_time, repeat_rows, scan
 from vaeseq.nn.stack import StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
@@ -103,8 +103,24 @@ class SRNN(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, State]:
         """Computes d_1:T as one recurrence; only the small chain of z_t is scanned."""
+        return self.unroll_particles(contexts, state, noise, evidence, latents)
+
+    def unroll_particles(
+        self,
+        contexts: Nest,
+        state: State,
+        noise: tf.Tensor,
+        evidence: tf.Tensor | None = None,
+        latents: tf.Tensor | None = None,
+        num_particles: int = 1,
+    ) -> tuple[Step, State]:
+        """Computes d_1:T once for all particles."""
         d_state, z_0 = state
         d, d_states = self.d_rnn.unroll(concat(core_part(contexts)), d_state)
+        shares = self._shares(d, evidence)
+        if num_particles > 1:
+            repeated = repeat_rows((contexts, d, d_states, shares, z_0), num_particles)
+            contexts, d, d_states, shares, z_0 = repeated
 
         def step(
             inputs: tuple[tf.Tensor, ...], z_before: tf.Tensor
@@ -112,7 +128,7 @@ class SRNN(VAECore):
             prior, posterior, z = self._latents(z_before, *inputs)
             return (prior, posterior, z), z
 
-        inputs = (*self._shares(d, evidence), noise, latents)
+        inputs = (*shares, noise, latents)
         (prior, posterior, z), _ = scan(step, inputs, z_0)
         params = self.decode(self.decoder_features((d, z), contexts))
         return Step(params, z, prior, posterior), (d_states, z)
