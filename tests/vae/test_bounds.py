@@ -88,7 +88,9 @@ def test_one_particle_is_the_weight_of_one_sample(bound):
 def test_estimates_of_the_likelihood_are_unbiased(bound):
     observed = observations(1)
     repeated = np.repeat(observed, 20000, 0)
-    ratio = np.exp(bound(Guided(4, 0.2, 0.3), repeated).bound - kalman_log_prob(observed))
+    result = bound(Guided(4, 0.4, 0.7), repeated)
+    assert np.mean(result.effective_sample_size < 2) > 0.1, "some are resampled"
+    ratio = np.exp(result.bound - kalman_log_prob(observed))
     error = np.std(ratio) / np.sqrt(len(ratio))
     assert error < 0.02
     assert np.mean(ratio) == pytest.approx(1, abs=4 * error)

@@ -207,20 +207,19 @@ def fivo(
 
     def step(inputs: Any, before: tuple[Nest, tf.Tensor]) -> tuple[Any, tuple[Nest, tf.Tensor]]:
         (*of_rows, noise, uniforms) = inputs
-        shared, observed, valid = repeat_rows(tuple(of_rows), K)
+        shared, observed = repeat_rows(tuple(of_rows), K)
         own_state, log_weights = before
         step, own_state = core.step_shared(shared, own_state, noise)
         z = step.posterior, step.prior, step.latents
         log_prob = masked.log_prob(core.decoder, step.obs_params, observed)
         log_weight = log_prob - strength * tf.reduce_sum(divergence.log_ratio(*z), axis=-1)
-        log_weight = tf.where(valid, log_weight, 0.0)
         total, log_weights = particles.normalise(log_weights + tf.reshape(log_weight, [-1, K]))
         size = particles.effective_sample_size(log_weights)
         log_weights, own_state = particles.resample_if_few(log_weights, uniforms, own_state)
         return (total, size, log_prob, z), (own_state, log_weights)
 
     before = repeat_rows(own_state, K), tf.fill([rows, K], particles.equal(K))
-    inputs = shared, observed, mask, noise, uniforms
+    inputs = shared, observed, noise, uniforms
     num_losses = len(core.decoder.losses)
     (increments, sizes, log_prob, z), _ = scan(step, inputs, before)
     if len(core.decoder.losses) > num_losses:
