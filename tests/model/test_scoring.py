@@ -125,6 +125,23 @@ def test_the_estimate_of_a_likelihood_is_unbiased(pooled, scorer):
     assert np.mean(ratio) == pytest.approx(1, abs=4 * error + 0.02)
 
 
+def test_the_state_after_a_window_has_no_weights_left(pooled, observed, monkeypatch):
+    """The last particle of each row has no weight, but enough others have one."""
+    model = pooled(Waves, SMALL.replace(vae_type="SRNN"))
+    scorer_ = scoring.WindowScorer(model, 4)
+
+    def score_chunk(steps, before, lengths, uniforms):
+        rows = tf.range(16.0)[:, None]
+        state = tf.nest.map_structure(lambda x: tf.zeros_like(x) + rows, before.state)
+        return tf.zeros([3, 4]), scoring._Particles(state, tf.math.log(4 * [[0.4, 0.4, 0.2, 1e-9]]))
+
+    monkeypatch.setattr(scorer_, "_score_chunk", score_chunk)
+    arguments = tf.constant(observed), tf.fill([4], 6), model.initial_state(16)
+    _, after = scorer_._score_window(*arguments, tf.constant([[1, 2], [3, 4]]))
+    chosen = np.reshape(after.core[1][:, 0], [4, 4]) - 4 * np.arange(4)[:, None]
+    assert chosen.min() == 0 and chosen.max() == 2
+
+
 def test_a_score_has_the_elbo_of_one_particle_and_the_bound_of_many(pooled, observed, scorer):
     model = pooled(Waves, SMALL.replace(vae_type="SRNN"))
 
