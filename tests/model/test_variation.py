@@ -34,8 +34,6 @@ def test_amount_0_is_the_sequence_or_its_reconstruction(waves, seq_vae, rnn, obs
 
 def test_the_noise_behind_a_sequence_gives_its_latents(waves, observed):
     """With x_1:T given, the prior makes the posterior mean of it."""
-    if not waves.core.latent_size:
-        pytest.skip("has no latents")
     prepared = waves.prepare(observed)
     noise = waves._noise_behind(*prepared)
     state = waves.initial_state(4)
