@@ -42,7 +42,8 @@ def run(document):
     return names
 
 
-def test_the_example_of_the_readme_forecasts_well():
+def test_the_example_of_the_readme_forecasts_well(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     keras.utils.set_random_seed(0)
     names = run(ROOT / "README.md")
     assert np.all(np.diff(names["history"].history["val_loss"]) < 0), "it falls in every epoch"
