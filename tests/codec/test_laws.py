@@ -28,6 +28,8 @@ DECODERS = {
     ),
     "LogNormal": lambda: codec.TFPDecoder(tfd.LogNormal, ["loc", "scale"], [2], low=0, neutral=1.0),
     "convolutional": lambda: codec.ConvDecoder(SMALL, codec.NormalDecoder([5, 6]), [2, 3]),
+    "NADE by distance": lambda: codec.NADEDecoder([5], 4, interval_units=3),
+    "NADE by distance along lines": lambda: codec.NADEDecoder([2, 3], 4, 3, interval_units=2),
     "convolutional NADE": lambda: codec.ConvDecoder(SMALL, codec.NADEDecoder([3, 4], 5), [2]),
     "joint": lambda: codec.JointDecoder([codec.NADEDecoder([4], 3), codec.NormalDecoder()]),
 }

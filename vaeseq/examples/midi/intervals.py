@@ -1,9 +1,9 @@
 """Intervals: a decoder of keyboards in which what is learned in one key holds in all.
 
 Every key sees what the keys around it did (see `past`) by their interval to it, and what all keys
-of a pitch class did; the weights are those of all keys. So do the hidden units of
-`codec.NADEDecoder` with `interval_units`, to which this network gives their part of the params. The
-other part comes from the features of the core, which know the keys by number.
+of a pitch class did. All keys share the weights. The result goes to those hidden units of
+`codec.NADEDecoder` that see the other keys of a frame by interval (`interval_units`). The other
+params come from the features of the core, which know the keys by number.
 
 Source: Johnson, "Generating Polyphonic Music Using Tied Parallel Networks", 2017, whose networks
 are recurrent and see the last frame.

@@ -10,7 +10,7 @@ r"""Past: what each key did in earlier frames, and what followed similar passage
       m(t, s) = |x_t and x_s| / |x_t or x_s|, the share of the sounding keys that two frames have
       in common,
 
-  with a place more, of logit n_h, for "nothing is like it". 1 - w_h(t, nothing) tells the model
+  with one more place for "nothing is like it", of logit n_h. 1 - w_h(t, nothing) tells the model
   how far it can rely on a recall.
 
 Music repeats itself. A recurrent network would have to store a passage to say it again; a recall
@@ -33,10 +33,10 @@ from vaeseq.nn.masked import Masked
 from vaeseq.nn.mlp import MLP, concat
 from vaeseq.nn.types import Nest, Size
 
-LAGS = 2  # the last frames
-DECAYS = (0.5, 0.8, 0.95)  # of the averages
+_LAGS = 2  # the last frames
+_DECAYS = (0.5, 0.8, 0.95)  # of the averages
 RECALLS = 3
-_WEIGHTINGS = LAGS + len(DECAYS) + RECALLS
+_WEIGHTINGS = _LAGS + len(_DECAYS) + RECALLS
 _PASSAGE = 16  # the frames of a passage that are compared
 _PART = 512  # the frames whose pasts are computed together
 
@@ -101,7 +101,7 @@ class Past(Context):
     def from_observations(
         self, observed: Nest, inputs: Nest, state: Any
     ) -> tuple[Split, PastState]:
-        """Computes all c_t of a known sequence with one matrix product."""
+        """Computes all c_t of a known sequence at once, in parts if it is long."""
         base, base_states = self.base.from_observations(observed, inputs, state.base)
         frames = tf.concat([state.frames, _values(observed)], axis=1)
         contexts = self._split(base, *self._look_back_in_parts(frames, state.seen))
@@ -160,11 +160,10 @@ class Past(Context):
         # Two products, because the fixed weights need no gradient.
         x = x[:, None, _PASSAGE:]
         sums = tf.concat([tf.matmul(_from_places(w), x) for w in (fixed, recalls)], axis=1)
-        shape = [*tf.unstack(tf.shape(sums)[:3]), self.num_keys, self.num_channels]
-        sums = tf.transpose(tf.reshape(sums, shape), [0, 2, 3, 1, 4])
-        shape = [self.num_keys, _WEIGHTINGS, self.num_channels]
-        reliance = tf.transpose(tf.reduce_sum(recalls, axis=-1), [0, 2, 1])
-        return tf.ensure_shape(sums, [None, None, *shape]), reliance
+        split = [*tf.unstack(tf.shape(sums)[:3]), self.num_keys, self.num_channels]
+        sums = tf.transpose(tf.reshape(sums, split), [0, 2, 3, 1, 4])
+        sums = tf.ensure_shape(sums, [None, None, self.num_keys, _WEIGHTINGS, self.num_channels])
+        return sums, tf.transpose(tf.reduce_sum(recalls, axis=-1), [0, 2, 1])
 
     def _recalls(self, x: tf.Tensor, was_there: tf.Tensor) -> tf.Tensor:
         """Returns w_h(t, s) for each place of each window, [B, T, M, RECALLS]."""
@@ -182,7 +181,7 @@ class Past(Context):
 
 
 def num_features(num_states: int) -> int:
-    """Returns the number of sums for each key whose states are so many."""
+    """Returns the number of sums for each key, given the number of its states."""
     return _WEIGHTINGS * _num_channels(num_states)
 
 
@@ -206,8 +205,8 @@ def _flatten(x: tf.Tensor, axes: int) -> tf.Tensor:
 def _fixed_weights(size: int) -> np.ndarray:
     """Returns the weights of the last frames and of the averages at each place, [weightings, M]."""
     lag = np.arange(size, 0, -1)
-    last = lag == np.arange(1, LAGS + 1)[:, None]
-    decays = np.array(DECAYS)[:, None]
+    last = lag == np.arange(1, _LAGS + 1)[:, None]
+    decays = np.array(_DECAYS)[:, None]
     return np.concatenate([last, (1 - decays) * decays ** (lag - 1)]).astype(np.float32)
 
 
