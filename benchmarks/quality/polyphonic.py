@@ -28,7 +28,8 @@ from vaeseq.model.scoring import objective_scorer, validation_metrics
 from vaeseq.training.loop import batches_by_step
 
 SETS = ("jsb_chorales", "nottingham")
-CORES = ("RNN", "ISEQ", "SRNN", "RNN-NADE", "SRNN-NADE", "RNN-NADE-past")
+CORES = ("RNN", "ISEQ", "SRNN", "VRNN", "DKF", "SEQVAE")
+MODELS = (*CORES, *(f"{core}-NADE" for core in CORES), "RNN-NADE-past")
 PIANO = slice(21, 109)
 PUBLISHED = [  # on the test set; by convention P (all frames count alike) unless marked S
     ("unigram keys", "exact", "11.060", "10.252"),
@@ -66,8 +67,7 @@ _SRNN_NADE = _NADE + (
     "latent_size=16,latent_decoder_fc_layers=[64],"
     "divergence_strength_start=0.05,divergence_strength_half=200,"
 )
-# Training steps, and hyperparameters chosen on the validation set. Other sets take those of
-# Nottingham, with the default transposition.
+# Training steps, and hyperparameters chosen on the validation set.
 HPARAMS = {
     ("jsb_chorales", "RNN"): (
         2200,
@@ -159,17 +159,27 @@ def fit(model, train, valid, steps, every, minutes):
     return stop, seconds
 
 
-def row(args, name, model_name):
-    """Trains and tests a model; returns its row of the table."""
-    path = os.path.join(args.data, f"{name}.npz")
-    steps, text = HPARAMS.get((name, model_name)) or HPARAMS["nottingham", model_name]
-    vae_type = model_name.split("-")[0]
+def steps_and_hparams(name, model_name):
+    """Returns the training steps and the hyperparameters of a model of a set.
+
+    Cores that are not in `HPARAMS` take those of the SRNN; other sets take those of Nottingham,
+    with the default transposition.
+    """
+    core, *decoder = model_name.split("-")
+    known = [(s, "-".join((c, *decoder))) for s in (name, "nottingham") for c in (core, "SRNN")]
+    steps, text = HPARAMS[next(key for key in known if key in HPARAMS)]
     hparams = COMMON.parse(text)
     if name not in SETS:
         hparams = hparams.replace(transpose=COMMON.transpose)
-    hparams = hparams.parse(args.hparams)
+    return steps, hparams.replace(vae_type=core)
+
+
+def row(args, name, model_name):
+    """Trains and tests a model; returns its row of the table."""
+    path = os.path.join(args.data, f"{name}.npz")
+    steps, hparams = steps_and_hparams(name, model_name)
     steps = args.steps or steps
-    hparams = hparams.replace(vae_type=vae_type, learning_rate_decay_steps=steps)
+    hparams = hparams.parse(args.hparams).replace(learning_rate_decay_steps=steps)
     keras.utils.set_random_seed(hparams.seed)
     model = MidiModel(hparams, PIANO.stop - PIANO.start)
     model.compile()
@@ -179,7 +189,7 @@ def row(args, name, model_name):
     samples = hparams.log_prob_samples
     score = scoring.score(model, samples, lambda reader: score_pieces(reader, model, test))
     result = summary(score, test.spans, samples)
-    kind = "exact" if vae_type == "RNN" else f"bound, {samples} samples"
+    kind = "exact" if hparams.vae_type == "RNN" else f"bound, {samples} samples"
     figures = ("elbo", "log_prob", "elbo_by_piece", "log_prob_by_piece")
     return [
         *(f"vaeseq {model_name}", name, kind, f"{stop}", f"{seconds / 60:.1f}"),
@@ -196,8 +206,8 @@ def main():
     parser.add_argument(
         "--cores",
         nargs="+",
-        choices=CORES,
-        default=CORES[-1:],
+        choices=MODELS,
+        default=MODELS[-1:],
         help="models (default: %(default)s, the best)",
     )
     parser.add_argument(

@@ -33,6 +33,23 @@ class Keys(vaeseq.ModelBase):
         return codec.MLPObsDecoder(self.hparams, codec.BernoulliDecoder([KEYS]))
 
 
+def base_hparams(units):
+    """Returns the sizes that all models have in common."""
+    return vaeseq.HParams(
+        rnn_hidden_sizes=(units,),
+        latent_size=32,
+        obs_encoder_fc_layers=(units,),
+        obs_decoder_fc_hidden_layers=(units,),
+        latent_decoder_fc_layers=(units,),
+    )
+
+
+def random_keys():
+    """Returns piano rolls in which about 4 keys sound at once."""
+    keys = np.random.default_rng(0).random([BATCH, TIME, KEYS]) < 4 / KEYS
+    return tf.constant(keys, tf.int32)
+
+
 def step(hparams, observed):
     """Returns a function that trains a model for one step."""
     model = Keys(hparams)
@@ -49,15 +66,7 @@ def main():
     parser.add_argument("--cores", nargs="+", default=["SRNN", "ISEQ"], metavar="CORE")
     parser.add_argument("--estimators", action="store_true", help="also measure stl and dreg")
     args = parser.parse_args()
-    keys = np.random.default_rng(0).random([BATCH, TIME, KEYS]) < 4 / KEYS
-    observed = tf.constant(keys, tf.int32)
-    base = vaeseq.HParams(
-        rnn_hidden_sizes=(args.units,),
-        latent_size=32,
-        obs_encoder_fc_layers=(args.units,),
-        obs_decoder_fc_hidden_layers=(args.units,),
-        latent_decoder_fc_layers=(args.units,),
-    )
+    observed, base = random_keys(), base_hparams(args.units)
     kinds = [("elbo", "plain"), ("iwae", "plain"), ("fivo", "plain")]
     if args.estimators:
         kinds += [("iwae", "stl"), ("iwae", "dreg")]
