@@ -4,7 +4,7 @@
 
 Yardsticks: keras.layers.LSTM, PyTorch's nn.LSTM if it is installed, and the matrix products that
 the three layers need. The ratios are to vaeseq's RNN, whose layers are LSTMs but in the row of
-minGRU.
+minGRU. A second table says where the time of that RNN is.
 """
 
 import argparse
@@ -36,14 +36,50 @@ HPARAMS_2018 = TextHParams(
 )
 
 
-def vaeseq_step(vae_type, observed, jit_compile=False, rnn_cell="lstm"):
-    """Returns a function that trains a vaeseq model for one step."""
+def make_model(vae_type, jit_compile=False, rnn_cell="lstm"):
+    """Returns a compiled vaeseq model."""
     hparams = HPARAMS_2018.replace(vae_type=vae_type, rnn_cell=rnn_cell)
     model = TextModel(hparams, Vocabulary(map(chr, range(33, 133))))
     model.compile(jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def vaeseq_step(vae_type, observed, jit_compile=False, rnn_cell="lstm"):
+    """Returns a function that trains a vaeseq model for one step."""
+    model = make_model(vae_type, jit_compile, rnn_cell)
     step = tf.function(model.train_step, autograph=False, jit_compile=jit_compile)
     return lambda: step(observed)["loss"].numpy()
+
+
+def parts_of_step():
+    """Returns functions that compute parts of a training step of the RNN."""
+    model = make_model("RNN")
+    layers, variables = model.core.d_rnn, model.trainable_variables
+    inputs = tf.random.normal([BATCH, TIME, 32])
+    d_outputs = tf.random.normal([BATCH, TIME, UNITS])
+    gradients = [tf.random.normal(x.shape) for x in variables]
+
+    @tf.function(autograph=False)
+    def forward():
+        return layers.unroll(inputs, layers.initial_state(BATCH))[0]
+
+    @tf.function(autograph=False)
+    def forward_and_backward():
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = forward()
+        return tape.gradient(outputs, [inputs, *layers.trainable_variables], d_outputs)
+
+    @tf.function(autograph=False)
+    def optimizer():
+        model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    return {
+        "recurrent layers, forward": forward,
+        "recurrent layers, forward and backward": forward_and_backward,
+        "clipping and Adam": optimizer,
+    }
 
 
 def make_keras_model():
@@ -186,10 +222,15 @@ def main():
         contenders["PyTorch nn.LSTM"] = torch_step(observed)
     except ImportError:
         print("PyTorch is not installed: no row for it")
-    seconds = medians(contenders, args.rounds)
+    parts = parts_of_step()
+    seconds = medians(contenders | parts, args.rounds)
+    in_parts = {name: seconds.pop(name) for name in parts}
     unit = seconds["vaeseq RNN"]
     rows = [[name, f"{s:.3f}", f"{s / unit:.2f}"] for name, s in seconds.items()]
     print_table(["one training step", "s", "x RNN"], rows)
+    print()
+    rows = [[name, f"{s:.3f}", f"{s / unit:.0%}"] for name, s in in_parts.items()]
+    print_table(["of a training step of the RNN", "s", "share"], rows)
     print(f"RNN / keras.layers.LSTM: {unit / seconds['keras.layers.LSTM']:.2f}")
 
 
