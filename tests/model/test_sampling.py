@@ -1,9 +1,11 @@
 """Samples of any length."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.conftest import SMALL, Waves, assert_close
+from vaeseq import codec
 from vaeseq.model.sampling import sample, sample_with_common_noise
 
 
@@ -42,3 +44,23 @@ def test_samples_with_common_noise_differ_by_their_states_only(seq_vae):
     assert_close(rows[2], alone[0])
     independent = sample(seq_vae, states, 3, 6, 0.7, seed=3)
     assert np.abs(independent[0] - independent[1]).max() > 0.1
+
+
+@pytest.mark.parametrize("vae_type", ["RNN", "SRNN"])
+def test_rows_with_common_noise_are_those_of_sequences_alone(pooled, vae_type):
+    """Also the noise of the latents is the same in all rows."""
+    model = pooled(Waves, SMALL.replace(vae_type=vae_type))
+    prefixes = np.random.default_rng(1).normal(size=[3, 4, 2]).astype(np.float32)
+    prefixes[1] = prefixes[0]
+    rows = sample_with_common_noise(model, model.prime(prefixes), 5, 0.7, seed=3)
+    one = tf.nest.map_structure(lambda x: x[2:], model.prime(prefixes))
+    assert_close(rows[2], sample(model, one, 1, 5, 0.7, seed=3)[0])
+    assert np.abs(rows[0] - rows[2]).max() > 1e-3
+
+
+def test_tuples_are_sampled_alike():
+    decoder = codec.JointDecoder([codec.CategoricalDecoder(50), codec.NormalDecoder([2])])
+    params = decoder(tf.repeat(tf.random.stateless_normal([1, decoder.param_size], [1, 2]), 4, 0))
+    for part in decoder.sample_alike(params, tf.constant([3, 4])):
+        assert np.all(part == part[:1])
+    assert len(set(decoder.sample(params, tf.constant([3, 4]))[0].numpy().tolist())) > 1

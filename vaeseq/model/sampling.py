@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.model.wiring import State
-from vaeseq.nn.types import Nest, Tensor
+from vaeseq.nn.sequences import num_rows
+from vaeseq.nn.types import Tensor
 
 
 def sample(
@@ -21,6 +22,7 @@ def sample(
     update: Callable[[int], object] | None = None,
     latents: Tensor | None = None,
     steps_at_once: int = 500,
+    alike: bool = False,
 ) -> Any:
     """Samples the continuation of sequences, `steps_at_once` steps at a time.
 
@@ -34,6 +36,7 @@ def sample(
       update: called with the number of new steps, summed over the sequences, as they are sampled.
       latents: z_1:T to use, [num_samples, length, Z]; None samples them.
       steps_at_once: the largest number of steps that one call of the model samples.
+      alike: whether all sequences have the same noise; see `sample_with_common_noise`.
 
     Returns:
       Observations, a nest of arrays [num_samples, length, *event_shape].
@@ -43,7 +46,7 @@ def sample(
         size = min(steps_at_once, length - start)
         part = None if latents is None else latents[:, start : start + size]
         observed, state = model.extend(
-            state, num_samples, size, None, temperature, (seed, start), latents=part
+            state, num_samples, size, None, temperature, (seed, start), latents=part, alike=alike
         )
         pieces.append(tf.nest.map_structure(lambda x: x.numpy(), observed))
         if update is not None:
@@ -73,14 +76,5 @@ def sample_with_common_noise(
     Returns:
       Observations, a nest of arrays [rows, length, *event_shape].
     """
-    samples = []
-    for row in range(len(tf.nest.flatten(states)[0])):
-        z = None if latents is None else _row(latents, row)
-        state = _row(states, row)
-        samples.append(sample(model, state, 1, length, temperature, seed, update, z))
-    return tf.nest.map_structure(lambda *rows: np.concatenate(rows), *samples)
-
-
-def _row(nest: Nest, row: int) -> Any:
-    """Returns one row of a nest of [B, ...], as a nest of [1, ...]."""
-    return tf.nest.map_structure(lambda x: x[row : row + 1], nest)
+    rows = num_rows(states)
+    return sample(model, states, rows, length, temperature, seed, update, latents, alike=True)

@@ -201,6 +201,7 @@ class SequenceModel(WiredModel):
         latents: Tensor | None = None,
         noise: Tensor | None = None,
         given: tuple[Nest, Tensor] | None = None,
+        alike: bool = False,
     ) -> tuple[Any, State]:
         """Samples the continuation of sequences; see `vaeseq.model.sampling` for long ones.
 
@@ -212,6 +213,7 @@ class SequenceModel(WiredModel):
             normal distribution whose variance is the temperature.
           given: observations, and a mask of [B, sequence_size] that says where they take the place
             of samples; None samples all.
+          alike: whether all rows have the same noise, so that equal states continue equally.
 
         Returns:
           Observations, nest of [B, sequence_size, *event_shape], and the state after them.
@@ -247,6 +249,7 @@ class SequenceModel(WiredModel):
                 latents,
                 noise,
                 given,
+                alike,
             )
         return observed, after
 
@@ -276,14 +279,18 @@ class SequenceModel(WiredModel):
         latents: Tensor | None,
         noise: Tensor | None = None,
         given: tuple[Nest, Tensor] | None = None,
+        alike: bool = False,
     ) -> tuple[Any, State]:
         noise_seed, seed = self.split_seed(seed)
         if noise is None:
-            noise = self.noise(tf.shape(tf.nest.flatten(state)[0])[0], steps, noise_seed)
+            rows = tf.shape(tf.nest.flatten(state)[0])[0]
+            noise = self.noise(1 if alike else rows, steps, noise_seed)
+            if alike:
+                noise = tf.repeat(noise, rows, axis=0)
             if temperature is not None:  # N(m, s^2)^(1 / temperature) ~ N(m, temperature * s^2)
                 noise *= tf.sqrt(temperature)
         observed, after = self.core.generate(
-            self.context, inputs, state, noise, seed, temperature, latents, given
+            self.context, inputs, state, noise, seed, temperature, latents, given, alike
         )
         return observed, State(*after)
 

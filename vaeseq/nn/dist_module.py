@@ -126,6 +126,18 @@ class DistModule(keras.layers.Layer, abc.ABC):
         event = tf.nest.pack_sequence_as(self.event_dtype, event)
         return tf.nest.map_structure(tf.cast, event, self.event_dtype)
 
+    def sample_alike(self, params: Any, seed: Tensor) -> Nest:
+        """Samples one event for each row of params [B, ...], all with the same noise.
+
+        Each row gets what `sample` gives it alone, so equal params give equal events.
+        """
+
+        def of_row(row: Any) -> Nest:
+            alone = tf.nest.map_structure(lambda x: x[None], row)
+            return tf.nest.map_structure(lambda x: x[0], self.sample(alone, seed))
+
+        return tf.map_fn(of_row, params, fn_output_signature=self.event_dtype)
+
     def _checked_dist(self, params: Any) -> tfd.Distribution:
         """Returns the distribution; raises `ValueError` if its events have not `event_shape`.
 

@@ -306,6 +306,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         temperature: tf.Tensor | None = None,
         latents: tf.Tensor | None = None,
         given: tuple[Nest, tf.Tensor] | None = None,
+        alike: bool = False,
     ) -> tuple[Nest, tuple[Nest, Nest]]:
         """Samples observations; each becomes part of the context of the next.
 
@@ -320,6 +321,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
           latents: z_1:T [B, T, Z] to use instead of samples.
           given: observations [B, T, *event_shape], and bool [B, T]: where to use them instead of
             samples.
+          alike: whether all rows sample x_t with the same noise.
 
         Returns:
           Observations, a nest of [B, T, *event_shape], and the two states after the last step.
@@ -329,6 +331,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
             return tf.random.experimental.stateless_fold_in(seed, t)
 
         seeds = tf.vectorized_map(seed_of_step, tf.range(tf.shape(noise)[1]))
+        sample = self.decoder.sample_alike if alike else self.decoder.sample
 
         def step(
             step_inputs: tuple[
@@ -342,7 +345,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
             params = step.obs_params
             if temperature is not None:
                 params = self.decoder.temper(params, temperature)
-            observed = self.decoder.sample(finite.assert_samplable(params), seed[0])
+            observed = sample(finite.assert_samplable(params), seed[0])
             if given is not None:
                 observed = where_row(given[1], given[0], observed)
             return observed, (context.observe(observed, context_state), state)
