@@ -1,4 +1,4 @@
-"""Opens files with the programs of the user's desktop."""
+"""Opens files and addresses with the programs of the user's desktop."""
 
 import os
 import shutil
@@ -17,10 +17,18 @@ def open_file(path: Path, seconds: float = 5.0) -> str | None:
     Returns:
       None, or the reason why it cannot be opened.
     """
-    path = path.resolve()
+    return _open(str(path.resolve()), seconds)
+
+
+def open_address(address: str, seconds: float = 5.0) -> str | None:
+    """Opens an address in the browser, as `open_file` opens files."""
+    return _open(address, seconds)
+
+
+def _open(target: str, seconds: float) -> str | None:
     if sys.platform == "win32":
         try:
-            os.startfile(path)
+            os.startfile(target)
         except OSError as error:
             return str(error.strerror)
         return None
@@ -33,7 +41,7 @@ def open_file(path: Path, seconds: float = 5.0) -> str | None:
         return f"{opener} is not installed"
     try:
         process = subprocess.Popen(
-            [command, path],
+            [command, target],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,0 +1,50 @@
+"""A studio of each kind of run, without a socket."""
+
+import functools
+from typing import NamedTuple
+
+import pytest
+from werkzeug.test import Client
+
+from vaeseq.examples.midi.studio.app import Studio, create_app
+
+TOKEN = "secret"
+
+
+class Visitor(NamedTuple):
+    """A page, as the server knows it."""
+
+    client: Client
+    studio: Studio
+
+    def post(self, name, fields=None, **options):
+        """Posts a request; `options` are those of werkzeug's client."""
+        headers = {"X-Token": TOKEN} | options.pop("headers", {})
+        given = {"json": {} if fields is None else fields} if "data" not in options else {}
+        return self.client.post(f"/api/{name}", headers=headers, **given, **options)
+
+    def ask(self, name, **fields):
+        """Returns the answer to a right request."""
+        response = self.post(name, fields)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        return response.get_json()
+
+
+@pytest.fixture(scope="session")
+def studio_of(trained):
+    """Opens the studio of a kind of run; see `tests.examples.midi.conftest.FLAGS`."""
+    opened = []
+
+    @functools.cache
+    def open_studio(kind):
+        opened.append(create_app(str(trained(kind).path), TOKEN))
+        return Visitor(Client(opened[-1]), opened[-1])
+
+    yield open_studio
+    for studio in opened:
+        studio.close()
+
+
+@pytest.fixture
+def melodies(studio_of):
+    return studio_of("melody")
