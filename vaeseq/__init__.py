@@ -20,7 +20,7 @@ _PUBLIC = {
     "ModelBase": "vaeseq.model.base",
     "Report": "vaeseq.training.callbacks",
     "Run": "vaeseq.training.run",
-    "Smoothing": "vaeseq.model.forecasting",
+    "Smoothing": "vaeseq.model.smoothing",
     "State": "vaeseq.model.wiring",
     "Step": "vaeseq.vae.core",
     "Stopped": "vaeseq.errors",
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from vaeseq.fan import plot_fan
     from vaeseq.hparams import HParams, hparam
     from vaeseq.model.base import ModelBase, make_optimizer
-    from vaeseq.model.forecasting import Smoothing
+    from vaeseq.model.smoothing import Smoothing
     from vaeseq.model.wiring import State
     from vaeseq.nn.dist_module import DistModule
     from vaeseq.nn.lstm import LSTM, LSTMStack

@@ -1,14 +1,13 @@
-"""Forecasts and smoothing, for every core."""
+"""Forecasts, for every core."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import SMALL, Waves, assert_close
+from tests.conftest import SMALL, assert_close
 from tests.model.test_sequence_model import Driven
 from vaeseq import codec
 from vaeseq.model import forecasting
-from vaeseq.vae import objectives
 
 
 def test_futures_are_those_of_generate(waves, observed):
@@ -56,33 +55,3 @@ def test_wrong_arguments_are_named(waves, observed):
     pair = np.zeros([4, 6, 4], np.float32), np.zeros([4, 6], np.int32)
     with pytest.raises(ValueError, match="inputs must have 8 steps, the 6 of `observed` and 2"):
         model.forecast(pair, 2, inputs=np.zeros([4, 6, 3]))
-
-
-def test_smoothing_returns_the_posterior_and_the_likelihood_of_each_step(waves, observed):
-    observed, lengths = observed[:, :2], np.array([2, 1, 2, 1])
-    smoothing = waves.smooth(observed, 1000, lengths=lengths, seed=3)
-    size = waves.core.latent_size
-    assert smoothing.latents.shape == (1000, 4, 2, size)
-    assert smoothing.mean.shape == smoothing.stddev.shape == (4, 2, size)
-    assert smoothing.observed.shape == (1000, 4, 2, 2)
-    inside = tf.sequence_mask(lengths, 2).numpy()
-    for values in (smoothing.log_prob, smoothing.kl, smoothing.bound):
-        assert values.shape == (4, 2) and not np.any(values[~inside])
-    expected = waves.log_prob(observed, lengths=lengths, num_samples=1000)
-    np.testing.assert_allclose(smoothing.bound.sum(axis=1), expected, atol=0.6)
-    elbos = [objectives.elbo(waves.infer(observed, lengths=lengths, seed=s)[0]) for s in range(120)]
-    elbo = (smoothing.log_prob - smoothing.kl).sum(axis=1)
-    np.testing.assert_allclose(elbo, np.mean(elbos, axis=0), atol=0.5)
-    if size:
-        np.testing.assert_allclose(
-            smoothing.latents.mean(axis=0)[inside], smoothing.mean[inside], atol=0.15
-        )
-        np.testing.assert_allclose(
-            smoothing.latents.std(axis=0)[inside], smoothing.stddev[inside], rtol=0.1
-        )
-
-
-def test_without_latents_the_likelihood_of_each_step_is_exact(pooled, observed):
-    model = pooled(Waves, SMALL.replace(vae_type="RNN"))
-    smoothing = model.smooth(observed, 1)
-    assert_close(smoothing.bound, model.infer(observed)[0].log_prob.numpy(), 1e-4)

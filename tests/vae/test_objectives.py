@@ -29,13 +29,13 @@ class LinearGaussian(vaeseq.VAECore):
         return tf.stack(messages[::-1], axis=1)
 
     def step(self, context, state, noise, *, evidence=None, latents=None):
-        prior = posterior = Gaussian(A * state, tf.fill(state.shape, Q**0.5))
+        prior = posterior = Gaussian(A * state, Q**0.5 * tf.ones_like(state))
         if evidence is not None:
             precision, information = tf.split(evidence, 2, -1)
             scale = (1 / Q + precision) ** -0.5
             posterior = Gaussian((A * state / Q + information) * scale**2, scale)
         z = posterior.reparameterize(noise) if latents is None else latents
-        return vaeseq.Step((z, tf.fill(z.shape, R**0.5)), z, prior, posterior), z
+        return vaeseq.Step((z, R**0.5 * tf.ones_like(z)), z, prior, posterior), z
 
 
 def kalman_log_prob(observed):

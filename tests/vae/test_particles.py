@@ -55,3 +55,26 @@ def test_particles_come_from_their_own_sequence():
     chosen = particles.systematic(log_weights, tf.fill([5], 0.3))
     sequence = tf.repeat(tf.range(5), 8)
     assert_close(particles.take(sequence, chosen), sequence, 0)
+
+
+def test_a_sequence_that_may_not_be_resampled_keeps_its_particles(log_weights):
+    rows, allowed = tf.range(12), tf.constant([True, True, False])
+    after, taken = particles.resample_if_few(log_weights, tf.fill([3], 0.5), rows, allowed)
+    assert_close((after, taken), (log_weights, rows), 0)
+
+
+def test_ancestors_are_found_step_by_step():
+    chosen = np.array([[[0, 1, 2], [0, 0, 2], [1, 2, 2], [0, 1, 2]]], np.int32)
+    ancestors = particles.lineage(tf.constant(chosen))
+    assert_close(ancestors, np.array([[[0, 2, 2], [0, 2, 2], [1, 2, 2], [0, 1, 2]]]), 0)
+    log_weights = tf.math.log([[0.5, 0.25, 0.25]])
+    sizes = particles.ancestral_sample_size(log_weights, ancestors)
+    assert_close(sizes, np.array([[2, 2, 2, 1 / (0.25 + 2 / 16)]]))
+
+
+def test_moments_are_those_of_the_weighted_values():
+    values = np.random.default_rng(0).normal(size=[2, 4, 3]).astype(np.float32)
+    mean, stddev = particles.moments(tf.math.log(tf.constant(WEIGHTS[:2], tf.float32)), values)
+    repeated = np.repeat(values[0], [5, 3, 2, 0], axis=0)
+    assert_close((mean[0], stddev[0]), (repeated.mean(axis=0), repeated.std(axis=0)))
+    assert_close((mean[1], stddev[1]), (values[1].mean(axis=0), values[1].std(axis=0)))

@@ -32,8 +32,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     You write `make_encoder` and `make_decoder`, and `make_context` if x_t depends on more than
     the previous observation. You get a Keras model (`fit`, `evaluate`, callbacks) with
     `log_prob`, `generate` and `infer`, and, if one z describes the whole sequence, `encode`,
-    `decode` and `interpolate`. `forecast`, `impute` and `smooth` return NumPy arrays: futures,
-    missing values, and what is known of the latents. The constructor creates the weights.
+    `decode` and `interpolate`. `forecast`, `impute`, `smooth` and `filter` return NumPy arrays:
+    futures, missing values, and what is known of the latents. The constructor creates the weights.
 
     A batch is a nest of observed sequences [B, T, *event_shape], or a dict with the keys
     `observed` and, optionally, `inputs`, a nest of [B, T, ...]; `lengths`, int [B], the number of

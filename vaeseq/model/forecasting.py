@@ -1,42 +1,23 @@
-"""Samples given observed sequences, as NumPy arrays: futures, missing values, latents."""
+"""Samples given observed sequences, as NumPy arrays: futures and missing values."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.model.sequence_model import SequenceModel
+from vaeseq.model.smoothing import SmoothingModel
 from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
-from vaeseq.vae.core import Inference
-from vaeseq.vae.latent import Gaussian
 
 _ROWS_AT_ONCE = 2048
 
 
-class Smoothing(NamedTuple):
-    """What observed sequences say about their latents, from N samples of each; NumPy arrays.
-
-    The samples z_1:T come from the approximate posterior q(z_1:T | x_1:T) of the model. If its core
-    filters, q of z_t ignores what follows t; see `ForecastingModel.filter`.
-    """
-
-    mean: np.ndarray  # of z_t given x_1:T [B, T, Z]
-    stddev: np.ndarray  # of z_t given x_1:T [B, T, Z]
-    latents: np.ndarray  # samples of z_1:T [N, B, T, Z]
-    log_prob: np.ndarray  # mean of log p(x_t | x_1:t-1, z_1:t) over the samples, in nats [B, T]
-    kl: np.ndarray  # mean of the KL from prior to posterior over the samples, in nats [B, T]
-    bound: np.ndarray  # importance-weighted log p(x_t | x_1:t-1), in nats [B, T]
-    observed: Any  # samples of p(x_t | x_1:t-1, z_1:t), reconstructions: nest of [N, B, T, ...]
-
-
-class ForecastingModel(SequenceModel):
+class ForecastingModel(SmoothingModel):
     """A sequence model that samples what is not observed; see `ModelBase`.
 
     All methods compute in bounded memory, however many samples they return.
@@ -103,9 +84,10 @@ class ForecastingModel(SequenceModel):
     ) -> Any:
         """Samples what is missing of observed sequences.
 
-        A missing x_t is sampled from p(x_t | x_1:t-1, z_1:t), where z_1:T comes from the posterior
-        given all that is observed, before and after it. Given z_1:T, the samples of different
-        steps are independent. A core without latents knows only what comes before.
+        A missing x_t is sampled from p(x_t | x_1:t-1, z_1:t), where z_1:T comes from the
+        approximate posterior given all that is observed, before and after it; from the particles
+        of `smooth` if that of the core filters. Given z_1:T, the samples of different steps are
+        independent. A core without latents knows only what comes before.
 
         Args:
           observed, observed_mask, inputs, lengths: see `infer`.
@@ -123,108 +105,16 @@ class ForecastingModel(SequenceModel):
         values, is_observed = prepared[0]
 
         def draw(samples: int, seed: tf.Tensor) -> Any:
-            sampled = self._explain(*prepared, tf.constant(samples), seed)[1]
-            known = repeat_rows((is_observed, values), samples)
-            return tf.nest.map_structure(tf.where, *known, sampled)
+            return self._explain(*prepared, tf.constant(samples), seed)
 
-        return _draw(draw, num_rows(prepared[0]), num_samples, seed)
-
-    def smooth(
-        self,
-        observed: Nest,
-        num_samples: int = 16,
-        inputs: Nest | None = None,
-        lengths: Tensor | Sequence[int] | None = None,
-        *,
-        observed_mask: Nest | None = None,
-        seed: Seed = 0,
-    ) -> Smoothing:
-        """Returns what observed sequences say about their latents, as NumPy arrays.
-
-        Args:
-          observed, inputs, lengths, observed_mask: see `infer`.
-          num_samples: N, the number of samples of the latents of each row.
-          seed: of all that is sampled.
-
-        Returns:
-          Posterior means, deviations and samples of z, log-likelihoods of each step, and
-          reconstructions. The sum of `bound` over the steps is an importance-weighted bound with N
-          samples, like that of `log_prob` but with other noise; it is exact without latents. What
-          is behind `lengths` is 0 in `log_prob`, `kl` and `bound`, and has no meaning elsewhere.
-
-        Raises:
-          ValueError: if an argument is not as expected.
-        """
-        prepared = self.prepare(observed, inputs, lengths, observed_mask)
-
-        def draw(samples: int, seed: tf.Tensor) -> Any:
-            inference, sampled = self._explain(*prepared, tf.constant(samples), seed)
-            steps = inference.steps
-            terms = inference.log_prob, inference.kl, inference.log_ratio
-            return (*steps.posterior, steps.latents, *terms, sampled)
-
-        samples = _draw(draw, num_rows(prepared[0]), num_samples, seed)
-        loc, scale, latents, log_prob, kl, log_ratio, sampled = samples
-        if self.core.has_sequence_latent:  # the posterior of the first step is that of all
-            loc, scale = (np.broadcast_to(x[:, :, :1], x.shape) for x in (loc, scale))
-        # Unbiased estimates of p(x_1:t) for every t; their ratios are those of p(x_t | x_1:t-1).
-        log_weights = np.cumsum(log_prob - log_ratio, axis=2, dtype=np.float64)
-        total = np.logaddexp.reduce(log_weights, axis=0) - np.log(num_samples)
-        return Smoothing(
-            *_moments(loc, scale),
-            latents,
-            np.mean(log_prob, axis=0),
-            np.mean(kl, axis=0),
-            np.diff(total, axis=1, prepend=0).astype(np.float32),
-            sampled,
-        )
-
-    def filter(
-        self,
-        observed: Nest,
-        num_samples: int = 16,
-        inputs: Nest | None = None,
-        lengths: Tensor | Sequence[int] | None = None,
-        *,
-        observed_mask: Nest | None = None,
-        seed: Seed = 0,
-    ) -> Gaussian:
-        """Returns what each step tells about its latents with all before it, and nothing after it.
-
-        Args:
-          observed, inputs, lengths, observed_mask: see `infer`.
-          num_samples: N, the number of samples of z_1:t-1, on which the posterior of z_t depends.
-          seed: of these samples.
-
-        Returns:
-          The mean and the standard deviation of z_t given x_1:t, a `Gaussian` of NumPy arrays
-          [B, T, Z]: those of the mixture of the N posteriors. Steps after `lengths` have no
-          meaning.
-
-        Raises:
-          UsageError: if the core has no latents, or a posterior that needs what follows t.
-          ValueError: if an argument is not as expected.
-        """
-        if not self.core.filters:
-            raise UsageError(self._why_no_filter())
-        prepared = self.prepare(observed, inputs, lengths, observed_mask)
-
-        def draw(samples: int, seed: tf.Tensor) -> Any:
-            inference, _ = self._explain(*prepared, tf.constant(samples), seed)
-            return tuple(inference.steps.posterior)
-
-        return Gaussian(*_moments(*_draw(draw, num_rows(prepared[0]), num_samples, seed)))
-
-    def _why_no_filter(self) -> str:
-        """Returns why `filter` is not possible, and what is."""
-        filtering = "a core that filters, such as vae_type=VRNN, gives that of z_t given x_1:t"
-        core = self.hparams.vae_type
-        if self.core.latent_size == 0:
-            return f"{core} has no latent variables; {filtering}"
-        return (
-            f"the posterior of {core} needs the whole sequence: `smooth` gives the distribution of "
-            f"z_t given x_1:T; {filtering}"
-        )
+        if self.core.filters:
+            mask = {"observed_mask": observed_mask}
+            sampled = self.smooth(
+                observed, num_samples, inputs, lengths, **mask, seed=seed
+            ).observed
+        else:
+            sampled = _draw(draw, num_rows(prepared[0]), num_samples, seed)
+        return tf.nest.map_structure(np.where, is_observed, values, sampled)
 
     def _split_inputs(
         self,
@@ -258,15 +148,15 @@ class ForecastingModel(SequenceModel):
         lengths: tf.Tensor | None,
         num_samples: tf.Tensor,
         seed: tf.Tensor,
-    ) -> tuple[Inference, Nest]:
-        """Returns the inference with several samples of each row, and samples of p(x | z).
+    ) -> Nest:
+        """Returns samples of p(x | z), where z is sampled from the approximate posterior.
 
-        Both have B * num_samples rows; those of a row follow each other.
+        There are B * num_samples rows; those of a row follow each other.
         """
         noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
         prepared = observed, inputs, lengths
         inference, _ = self.infer_prepared(*prepared, None, noise_seed, num_samples)
-        return inference, self.decoder.sample(inference.steps.obs_params, seed)
+        return self.decoder.sample(inference.steps.obs_params, seed)
 
 
 def split_inputs(inputs: Nest, ends: tf.Tensor, time: Size, steps: Size) -> tuple[Any, Any]:
@@ -303,12 +193,6 @@ def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, se
             yield tf.nest.map_structure(split, draw(samples, folded))
 
     return tf.nest.map_structure(lambda *x: np.concatenate(x), *parts())
-
-
-def _moments(loc: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and standard deviation [...] of equal mixtures of N Gaussians, [N, ...] each."""
-    variance = np.mean(scale**2, axis=0) + np.var(loc, axis=0)  # the law of total variance
-    return np.mean(loc, axis=0), np.sqrt(variance)
 
 
 def _split_samples(x: tf.Tensor, samples: int) -> np.ndarray:

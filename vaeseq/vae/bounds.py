@@ -20,16 +20,14 @@ All bounds are the ELBO if there is one particle, and exact if the core has no l
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vaeseq.errors import UsageError
-from vaeseq.nn import masked
-from vaeseq.nn.sequences import repeat_rows, scan
 from vaeseq.nn.types import Nest
-from vaeseq.vae import divergence, particles
+from vaeseq.vae import divergence, particle_filter, particles
 from vaeseq.vae.core import Inference, VAECore
 
 Strength: TypeAlias = tf.Tensor | float
@@ -199,41 +197,25 @@ def fivo(
     Raises:
       UsageError: if the decoder adds losses.
     """
-    K = num_particles(core)
-    shared, own_state = core.share(contexts, state, evidence)
-    rows, time = tf.unstack(tf.shape(uniforms))
-    mask = tf.sequence_mask(time if lengths is None else lengths, time)
-    mask = tf.broadcast_to(mask, [rows, time])
-
-    def step(inputs: Any, before: tuple[Nest, tf.Tensor]) -> tuple[Any, tuple[Nest, tf.Tensor]]:
-        (*of_rows, noise, uniforms) = inputs
-        shared, observed = repeat_rows(tuple(of_rows), K)
-        own_state, log_weights = before
-        step, own_state = core.step_shared(shared, own_state, noise)
-        z = step.posterior, step.prior, step.latents
-        log_prob = masked.log_prob(core.decoder, step.obs_params, observed)
-        log_weight = log_prob - strength * tf.reduce_sum(divergence.log_ratio(*z), axis=-1)
-        total, log_weights = particles.normalise(log_weights + tf.reshape(log_weight, [-1, K]))
-        size = particles.effective_sample_size(log_weights)
-        log_weights, own_state = particles.resample_if_few(log_weights, uniforms, own_state)
-        return (total, size, log_prob, z), (own_state, log_weights)
-
-    before = repeat_rows(own_state, K), tf.fill([rows, K], particles.equal(K))
-    inputs = shared, observed, noise, uniforms
-    num_losses = len(core.decoder.losses)
-    (increments, sizes, log_prob, z), _ = scan(step, inputs, before)
+    K, num_losses = num_particles(core), len(core.decoder.losses)
+    tracks = particle_filter.follow(
+        core, contexts, observed, evidence, state, noise, uniforms, K, lengths, strength
+    )
     if len(core.decoder.losses) > num_losses:
         raise UsageError(
             "objective=fivo computes the decoder in a loop over time, where its add_loss and "
             "activity regularizers are not supported; remove them, or use objective=iwae"
         )
+    rows, time = tf.unstack(tf.shape(uniforms))
+    mask = tf.sequence_mask(time if lengths is None else lengths, time)
+    mask = tf.broadcast_to(mask, [rows, time])
     of_particles = tf.repeat(mask, K, axis=0)
-    posterior, prior, latents = z
-    kl = divergence.kl(core.hparams, posterior, prior, latents, of_particles)
+    kl = divergence.kl(core.hparams, tracks.posterior, tracks.prior, tracks.latents, of_particles)
     steps = tf.cast(mask, tf.float32)
+    sizes = particles.effective_sample_size(tracks.log_weights)
     return Bound(
-        _mean(tf.where(of_particles, log_prob, 0.0), K),
+        _mean(tracks.log_prob, K),
         _mean(kl, K),
-        tf.reduce_sum(tf.where(mask, increments, 0.0), axis=1),
+        tf.reduce_sum(tracks.increments, axis=1),
         tf.reduce_sum(sizes * steps, axis=1) / tf.reduce_sum(steps, axis=1),
     )

@@ -39,7 +39,7 @@ from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.recurrence import RNN_CELLS, make_stack
-from vaeseq.nn.sequences import over_time, scan
+from vaeseq.nn.sequences import over_time, repeat_rows, scan
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentTransition
@@ -94,7 +94,22 @@ class DKF(VAECore):
         latents: tf.Tensor | None = None,
     ) -> tuple[Step, tf.Tensor]:
         """Scans the chain of z_t; the prior waits for nothing once z_1:T is known."""
+        return self.unroll_particles(contexts, state, noise, evidence, latents)
+
+    def unroll_particles(
+        self,
+        contexts: Nest,
+        state: tf.Tensor,
+        noise: tf.Tensor,
+        evidence: tf.Tensor | None = None,
+        latents: tf.Tensor | None = None,
+        num_particles: int = 1,
+    ) -> tuple[Step, tf.Tensor]:
+        """Computes once for all particles what p and q make of c_t and e_t."""
         shares = self._shares(contexts, evidence)
+        if num_particles > 1:
+            repeated = repeat_rows((contexts, shares, state), num_particles)
+            contexts, shares, state = repeated
 
         def step(
             inputs: tuple[Shares, tf.Tensor, tf.Tensor | None], z_before: tf.Tensor
