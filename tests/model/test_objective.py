@@ -9,6 +9,7 @@ import vaeseq
 from tests.conftest import SMALL, SOME_CORES, Waves, assert_close
 
 RNN = SMALL.replace(vae_type="RNN")
+FIVO = {"objective": "fivo", "num_particles": 3}
 
 
 def train(model, data, **kwargs):
@@ -103,9 +104,11 @@ def test_targets_and_class_weights_are_refused(pooled, observed):
         model.fit(tf.data.Dataset.from_tensors((observed, observed)), verbose=0)
 
 
-@pytest.mark.parametrize("vae_type", SOME_CORES)
-def test_micro_batches_are_the_same_update_as_one_batch(vae_type, observed):
-    hparams = SMALL.replace(vae_type=vae_type, dropout=0.3, word_dropout=0.2, learning_rate=0.02)
+@pytest.mark.parametrize(
+    ("vae_type", "objective"), [*((name, {}) for name in SOME_CORES), ("SRNN", FIVO)]
+)
+def test_micro_batches_are_the_same_update_as_one_batch(vae_type, objective, observed):
+    hparams = SMALL.replace(vae_type=vae_type, dropout=0.3, word_dropout=0.2, **objective)
 
     def weights(count, epochs):
         model = Waves(hparams)

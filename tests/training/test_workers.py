@@ -163,7 +163,7 @@ def test_several_devices_make_the_steps_of_one(tmp_path, compiled):
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    model = compiled(HPARAMS.vae_type)
+    model = compiled("SRNN", **OBJECTIVE)
     assert model.hparams == HPARAMS
     train_in_two_parts(model, tmp_path / "one")
     two = np.load(tmp_path / "two.npz")
@@ -171,8 +171,9 @@ def test_several_devices_make_the_steps_of_one(tmp_path, compiled):
         np.testing.assert_allclose(weight.numpy(), array, 0, 1e-5, err_msg=weight.path)
 
 
-# Latents, dropout and clipping: what a replica alone cannot compute.
-HPARAMS = SMALL.replace(vae_type="SRNN", dropout=0.3)
+# Latents, resampling, dropout and clipping: what a replica alone cannot compute.
+OBJECTIVE = {"objective": "fivo", "num_particles": 2}
+HPARAMS = SMALL.replace(vae_type="SRNN", dropout=0.3, **OBJECTIVE)
 
 
 def train_in_two_parts(model, path):

@@ -68,6 +68,11 @@ def long_pieces(tmp_path_factory):
         (["--train-files", "{pieces}/1.mid"], "needs at least two pieces"),
         (["--train-files", "{pieces}", "--hparams", "decoder=beta_count"], "velocity_levels=0"),
         (["--train-files", "{pieces}", "--hparams", "rate=1000000"], "rate"),
+        (["--train-files", "{pieces}", "--hparams", "num_particles=0"], "out of range: at least 1"),
+        (
+            ["--train-files", "{pieces}", "--hparams", "objective=fivo,estimator=dreg"],
+            "objective=fivo has only estimator=plain",
+        ),
         (["--train-files", "{pieces}", "--instruments", "both"], "both"),
         (["--train-files", "{pieces}", "--frames-per-beat", "5000"], "--frames-per-beat: 5000"),
         (["--train-files", "{pieces}", "--frames-per-beat", "1e-5"], "out of range: 0.1 to 1000"),

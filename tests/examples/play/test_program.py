@@ -99,6 +99,8 @@ def test_a_run_from_elsewhere_imports_no_module_unless_it_is_named(
         (["--env", "CartPol-v1"], "did you mean"),
         (["--env", "no_such_module:Env-v0"], "no_such_module"),
         (["--hparams", "replay_steps=100"], "random_steps"),
+        (["--hparams", "num_particles=0"], "num_particles = 0 is out of range: at least 1"),
+        (["--hparams", "objective=fivo,estimator=dreg"], "objective=fivo has only estimator=plain"),
         (["--hparams", "actor_gradient=pathwise,policy_rnn_hidden_sizes=[4]"], "reinforce"),
         (["--hparams", "game_steps=1000000000"], "games of 1000000000 steps side by side needs"),
         (["--hparams", "imagined_games=65536,horizon=4096"], "time steps needs"),

@@ -96,6 +96,8 @@ def test_a_run_cannot_be_resumed_with_other_inputs(main, trained_run, flags):
         (["--hparams", "batch_sizes=3"], "did you mean 'batch_size'"),
         (["--hparams", "batch_size=x"], "batch_size must be int"),
         (["--hparams", "batch_size=0"], "out of range"),
+        (["--hparams", "num_particles=0"], "num_particles = 0 is out of range: at least 1"),
+        (["--hparams", "objective=fivo,estimator=dreg"], "objective=fivo has only estimator=plain"),
         (["--hparams", "vae_type=SRN"], "unknown vae_type 'SRN'; did you mean 'SRNN'"),
         (["--log-dir", "good/run"], "--log-dir: cannot write"),
     ],
