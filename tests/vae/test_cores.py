@@ -1,5 +1,7 @@
 """The laws of the core contract, tested over all cores."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -117,6 +119,31 @@ def test_a_filtering_posterior_and_no_other_ignores_later_observations(waves, ob
     first, second = (at(np.s_[:, :3], posterior).loc.numpy() for posterior in posteriors)
     ignores = np.allclose(first, second, atol=1e-6)
     assert ignores == (waves.core.filters or waves.core.latent_size == 0)
+
+
+def test_features_of_a_state_known_online_are_what_the_decoder_decodes(waves, given):
+    contexts, state, noise = given
+    core = waves.core
+    steps, states = core.unroll(contexts, state, noise)
+    if core.latent_size and not core.filters:
+        with pytest.raises(NotImplementedError, match="must define state_features"):
+            core.state_features(states)
+        return
+    features = core.state_features(states)
+    assert_close(core.decode(features), steps.obs_params)
+    assert_close(core.state_features(at(np.s_[:, 2], states)), features[:, 2])
+
+
+def test_infer_goes_on_from_the_state_that_it_returned(waves, observed):
+    observed = observed[:1]  # the shapes of one row are also those of what is the same for all rows
+    whole, _ = waves.infer(observed)
+    state, log_prob = waves.initial_state(1), []
+    for start, stop in itertools.pairwise((0, 3, 4, 6)):
+        inference, state = waves.infer(observed[:, start:stop], state=state)
+        log_prob.append(inference.log_prob)
+    assert np.isfinite(np.concatenate(log_prob, axis=1)).all()
+    if waves.core.latent_size == 0:
+        assert_close(np.concatenate(log_prob, axis=1), whole.log_prob.numpy())
 
 
 def test_kl_is_not_negative_and_is_zero_without_evidence(waves, observed, given):

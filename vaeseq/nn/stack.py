@@ -21,7 +21,7 @@ class RecurrentStack(keras.layers.Layer, abc.ABC):
     * `step`: one time step.
     * `unroll`: all steps of `step`, faster.
 
-    You get `initial_state` and `unroll_backward`.
+    You get `initial_state`, `features` and `unroll_backward`.
     """
 
     state_size: int  # the number of features that `state_from` takes
@@ -41,6 +41,14 @@ class RecurrentStack(keras.layers.Layer, abc.ABC):
     def initial_state(self, batch_size: Size) -> StackState:
         """Returns zeros."""
         return self.state_from(tf.zeros([batch_size, self.state_size]))
+
+    def features(self, states: StackState) -> tf.Tensor:
+        """Returns h_t of the last layer, [..., H], of one state or of all.
+
+        These are the outputs of an LSTM; those of a minGRU also depend on the inputs of the step.
+        """
+        h: tf.Tensor = tf.nest.flatten(states[-1])[0]
+        return h
 
     def unroll_backward(self, inputs: Tensor, lengths: Tensor | None = None) -> tf.Tensor:
         """Computes outputs [B, T, H] that summarise the inputs [B, T, X] from each step on.

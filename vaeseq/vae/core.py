@@ -65,6 +65,8 @@ class VAECore(keras.layers.Layer, abc.ABC):
       latents computed once for many samples of them; `unroll_particles` is for all steps.
     * `begin` (optional): the first state given z, if one z describes the whole sequence.
     * `filters = True`, if `encode` and `step` use nothing after t for the posterior of z_t.
+    * `state_features` (optional): what an agent sees of a state, if its posterior filters or if it
+      has no latents.
 
     You get:
 
@@ -142,6 +144,13 @@ class VAECore(keras.layers.Layer, abc.ABC):
           The evidence [B, T, D]; None if the core has no latent variables.
         """
         return None
+
+    def state_features(self, states: Any) -> tf.Tensor:
+        """Returns what an agent sees of states: d_t and z_t [..., F], of one state or of all.
+
+        These are known while a sequence goes on if the posterior filters or there are no latents.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define state_features")
 
     def begin(self, latents: tf.Tensor) -> Nest:
         """Returns the state before the first step of sequences that z [B, Z] describes.

@@ -54,6 +54,10 @@ class RNN(VAECore):
         """Returns d_0, zeros."""
         return self.d_rnn.initial_state(batch_size)
 
+    def state_features(self, states: StackState) -> tf.Tensor:
+        """Returns d_t, [..., D]."""
+        return self.d_rnn.features(states)
+
     def step(
         self,
         context: Nest,

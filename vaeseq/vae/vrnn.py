@@ -82,6 +82,11 @@ class VRNN(VAECore):
         """Returns d_0 and z_0, zeros."""
         return self.d_rnn.initial_state(batch_size), tf.zeros([batch_size, self.latent_size])
 
+    def state_features(self, states: State) -> tf.Tensor:
+        """Returns d_t and z_t, [..., D + Z]."""
+        d_states, z = states
+        return concat((self.d_rnn.features(d_states), z))
+
     def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Returns e_1:T [B, T, E], where e_t encodes x_t alone."""
         return over_time(self.encoder, observed)
@@ -115,7 +120,12 @@ class VRNN(VAECore):
             posterior, state = self._chain(terms, state, noise, latents, late)
             return (posterior, state), state
 
-        of_c, of_e = self._terms(contexts, evidence)
+        def with_rows(x: tf.Tensor | None) -> tf.Tensor | None:
+            """Returns a tensor with the static rows of the state: a loop keeps static shapes."""
+            return None if x is None else tf.ensure_shape(x, [state[1].shape[0], None, None])
+
+        of_c, of_e = map(with_rows, self._terms(contexts, evidence))
+        noise, latents = map(with_rows, (noise, latents))
         late = LateProduct(self.d_rnn.layers[0].recurrent_kernel)
         inputs = (late.attach(of_c), of_e), noise, latents
         (posterior, (d_states, z)), _ = scan(step, inputs, state)

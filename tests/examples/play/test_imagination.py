@@ -35,6 +35,7 @@ def test_lambda_returns_match_a_calculation_by_hand():
     [
         ("RNN", ()),
         ("SRNN", (4,)),
+        ("VRNN", ()),
         pytest.param("RNN", (4,), marks=pytest.mark.slow),
         pytest.param("SRNN", (), marks=pytest.mark.slow),
         pytest.param("ISEQ", (), marks=pytest.mark.slow),
@@ -86,7 +87,7 @@ def test_rewards_alone_move_the_policy_in_the_right_direction(actor_gradient, di
         else:
             actions = tf.stop_gradient(actions)
         continues = tf.zeros([batch_size, 1])
-        imagined = Trajectories(observations, actions, actions[..., 0], continues)
+        imagined = Trajectories(observations, observations, actions, actions[..., 0], continues)
         loss = player.actor_critic.loss(imagined, agent.initial_memory(batch_size))
     bias = agent.policy.weights[-1]
     (gradient,) = tape.gradient(loss, [bias])

@@ -1,5 +1,7 @@
 """Training of players: learning, resuming, stopping."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -39,11 +41,17 @@ def test_random_episodes_differ_and_the_environment_itself_is_not_touched():
     assert max(len(episode.rewards) for episode in episodes) == 6
 
 
+@pytest.mark.parametrize(
+    "hparams",
+    [
+        LEARNING.replace(vae_type="SRNN", policy_rnn_hidden_sizes=(4,)),
+        LEARNING.replace(vae_type="VRNN", agent_sees="state"),
+    ],
+    ids=["SRNN", "VRNN, sees its state"],
+)
 def test_resuming_gives_the_same_checkpoint_as_one_run(
-    pool, player_for, tmp_path, without_pictures
+    hparams, pool, player_for, tmp_path, without_pictures
 ):
-    hparams = LEARNING.replace(vae_type="SRNN", policy_rnn_hidden_sizes=(4,))
-
     def train(log_dir, num_steps):
         environment = Environment(Corridor())
         pool.put_back_all()
@@ -70,6 +78,15 @@ def test_training_stops_when_solved_and_rejects_other_hparams(tmp_path, without_
     assert len(public.play(player, Corridor(1), games=3)) == 3
     with pytest.raises(UsageError, match="another hparams"):
         public.train(Corridor(1), tmp_path, 100, TINY.replace(horizon=3))
+
+
+def test_a_run_that_began_before_a_hyperparameter_existed_goes_on(tmp_path, without_pictures):
+    public.train(Corridor(1), tmp_path, 10, TINY)
+    path = tmp_path / "run.json"
+    about = json.loads(path.read_text())
+    del about["hparams"]["agent_sees"]
+    path.write_text(json.dumps(about))
+    assert public.train(Corridor(1), tmp_path, 20, TINY).trained_steps == 20
 
 
 def test_the_layout_of_checkpoints_is_that_of_version_0_1(player_for):

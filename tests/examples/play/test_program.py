@@ -82,6 +82,29 @@ def test_metrics_of_another_program_are_no_obstacle(tmp_path, play_main, without
     assert code == 0 and "from step 20 to 30" in stderr
 
 
+def test_a_run_of_an_older_version_has_no_agent_sees(tmp_path, play_main, without_pictures):
+    train = ["train", "--log-dir", tmp_path, "--hparams", WITHOUT_UPDATES, "--num-steps"]
+    assert play_main(*train, 20)[0] == 0
+    path = tmp_path / "run.json"
+    about = json.loads(path.read_text())
+    assert about["hparams"].pop("agent_sees") == "observation"
+    path.write_text(json.dumps(about))
+    code, _, stderr = play_main(*train, 30)
+    assert code == 0 and "from step 20 to 30" in stderr
+
+
+def test_an_agent_that_sees_the_state_plays_as_it_was_evaluated(
+    tmp_path, play_main, without_pictures
+):
+    sees_state = f"{WITHOUT_UPDATES},vae_type=VRNN,agent_sees=state"
+    flags = ["--log-dir", tmp_path, "--hparams", sees_state, "--num-steps", 20]
+    code, stdout, _ = play_main("train", *flags)
+    assert code == 0 and "trained:" in stdout
+    run = ["run", "--log-dir", tmp_path, "--num-games", 2, "--json"]
+    (code, first, _), (_, second, _) = play_main(*run), play_main(*run)
+    assert code == 0 and first == second and json.loads(first)["games"] == 2
+
+
 def test_a_run_from_elsewhere_imports_no_module_unless_it_is_named(
     tmp_path, play_main, without_pictures
 ):
@@ -102,6 +125,8 @@ def test_a_run_from_elsewhere_imports_no_module_unless_it_is_named(
         (["--hparams", "num_particles=0"], "num_particles = 0 is out of range: at least 1"),
         (["--hparams", "objective=fivo,estimator=dreg"], "objective=fivo has only estimator=plain"),
         (["--hparams", "actor_gradient=pathwise,policy_rnn_hidden_sizes=[4]"], "reinforce"),
+        (["--hparams", "vae_type=SRNN,agent_sees=state"], "vae_type=VRNN or vae_type=RNN"),
+        (["--hparams", "agent_sees=all"], "agent_sees cannot be 'all'"),
         (["--hparams", "game_steps=1000000000"], "games of 1000000000 steps side by side needs"),
         (["--hparams", "imagined_games=65536,horizon=4096"], "time steps needs"),
         (["--hparams", "replay_steps=60000000,rnn_hidden_sizes=[40000]"], "GB"),

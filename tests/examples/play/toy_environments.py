@@ -54,6 +54,25 @@ class Bandit(gymnasium.Env):
         return self.np_random.uniform(-1, 1, [1]).astype(np.float32)
 
 
+class Recall(gymnasium.Env):
+    """Episodes of two steps. The first observation says which action the second step pays for."""
+
+    def __init__(self):
+        self.observation_space = spaces.Box(-1.0, 1.0, [1], np.float32)
+        self.action_space = spaces.Discrete(2)
+        self.cue = self.steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.cue, self.steps = int(self.np_random.integers(2)), 0
+        return np.asarray([2 * self.cue - 1], np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        ended = self.steps == 2
+        return np.zeros(1, np.float32), float(ended and action == self.cue), ended, False, {}
+
+
 class Legacy:
     """The corridor with the interface of Gym before 0.26: `seed`, one value and four values."""
 

@@ -85,8 +85,8 @@ class ActorCritic:
         weights = tf.stop_gradient(imagination.step_weights(discounts))
         returns = self._returns(imagined, discounts, memory)
         scale = self._scale(tf.stop_gradient(returns))
-        observations = tf.stop_gradient(imagined.observations)
-        features = self._features(observations, imagined.actions, memory)[:, :-1]
+        seen = tf.stop_gradient(imagined.seen)
+        features = self._features(seen, imagined.actions, memory)[:, :-1]
         error = (self.agent.value(features) - tf.stop_gradient(returns)) / scale
         policy = self.agent.actions.dist(self.agent.policy_params(features))
         if self.pathwise:
@@ -104,16 +104,15 @@ class ActorCritic:
         self._critic_loss.update_state(critic_loss)
         return critic_loss - tf.reduce_mean(weights * objective)
 
-    def _features(self, observations: tf.Tensor, actions: tf.Tensor, memory: Memory) -> tf.Tensor:
-        """Returns the agent's features of o_0 to o_H, [B, H + 1, F]."""
+    def _features(self, seen: tf.Tensor, actions: tf.Tensor, memory: Memory) -> tf.Tensor:
+        """Returns the agent's features of s_0 to s_H, [B, H + 1, F]."""
         executed = tf.clip_by_value(actions, -1, 1)
         before = tf.concat([memory.action[:, None], executed], axis=1)
-        normalised = self.world.statistics.normalise(observations)
-        return self.agent.sequence_features(normalised, before, memory.state)[0]
+        return self.agent.sequence_features(seen, before, memory.state)[0]
 
     def _returns(self, imagined: Trajectories, discounts: tf.Tensor, memory: Memory) -> tf.Tensor:
         """Returns the lambda-returns R_0 to R_{H-1} by the slow critic, [B, H]."""
-        features = self._features(imagined.observations, imagined.actions, memory)
+        features = self._features(imagined.seen, imagined.actions, memory)
         values = self.agent.value(features, slow=True)
         return imagination.lambda_returns(
             imagined.rewards, discounts, values, self.hparams.return_lambda

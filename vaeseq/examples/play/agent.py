@@ -1,10 +1,10 @@
 """The agent: a policy and a critic, with memory for partially observed environments.
 
-Both see observations instead of states of the world model: the posterior of such a state may have
-looked at future observations, which are unknown when the agent acts.
+By default both see observations. They may see states of the world model instead, if its posterior
+filters: otherwise it looks at future observations, which are unknown when the agent acts.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -13,7 +13,9 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq import DistModule
 from vaeseq.examples.play.hparams import PlayHParams
-from vaeseq.examples.play.world import Statistics
+from vaeseq.examples.play.replay import Transitions
+from vaeseq.examples.play.world import World
+from vaeseq.model.wiring import State
 from vaeseq.nn import finite
 from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import MLP, concat
@@ -90,24 +92,23 @@ class Memory(NamedTuple):
 
     state: RecurrentState
     action: tf.Tensor  # a_{t-1}, [B, A]
+    belief: Any = ()  # in an episode, if the agent sees it; see `World.believe`
 
 
 class Agent(keras.layers.Layer):
-    """A policy pi(a_t | o_t) and a critic v(o_t).
+    """A policy pi(a_t | s_t) and a critic v(s_t), where s_t is what the agent sees.
 
     With `hparams.policy_rnn_hidden_sizes` an LSTM precedes both, so that they depend on
-    o_1:t and a_1:t-1. Observations are normalised; see `world.Statistics`.
+    s_1:t and a_1:t-1. What is seen is normalised observations, or states; see `World.seen`.
 
     Args:
       hparams: the hyperparameters.
-      observation_size: X.
+      seen_size: S, the number of features that the agent sees.
       action_size: A.
       discrete: whether actions are one-hot.
     """
 
-    def __init__(
-        self, hparams: PlayHParams, observation_size: int, action_size: int, discrete: bool
-    ):
+    def __init__(self, hparams: PlayHParams, seen_size: int, action_size: int, discrete: bool):
         super().__init__(name="agent")
         self.action_size = action_size
         actions = OneHotActions if discrete else NormalActions
@@ -117,7 +118,7 @@ class Agent(keras.layers.Layer):
         self.policy = MLP(hparams, (*hparams.policy_fc_layers, self.actions.param_size))
         self.critic = MLP(hparams, (*hparams.policy_fc_layers, 1))
         self.slow_critic = MLP(hparams, (*hparams.policy_fc_layers, 1))
-        features, _ = self.features(tf.zeros([1, observation_size]), self.initial_memory(1))
+        features, _ = self.features(tf.zeros([1, seen_size]), self.initial_memory(1))
         self.policy_params(features)
         self.critic(features)
         self.slow_critic(features)
@@ -127,29 +128,29 @@ class Agent(keras.layers.Layer):
         self.built = True
 
     def initial_memory(self, batch_size: Size) -> Memory:
-        """Returns the memory before the first observation."""
+        """Returns the memory before the first observation, without a belief."""
         state = () if self.rnn is None else self.rnn.initial_state(batch_size)
         return Memory(state, tf.zeros([batch_size, self.action_size]))
 
-    def features(self, observation: tf.Tensor, memory: Memory) -> tuple[tf.Tensor, RecurrentState]:
-        """Returns the features [B, F] of o_t [B, X] and the new recurrent state."""
+    def features(self, seen: tf.Tensor, memory: Memory) -> tuple[tf.Tensor, RecurrentState]:
+        """Returns the features [B, F] of s_t [B, S] and the new recurrent state."""
         if self.rnn is None:
-            return observation, ()
-        return self.rnn.step(concat((observation, memory.action)), memory.state)
+            return seen, ()
+        return self.rnn.step(concat((seen, memory.action)), memory.state)
 
     def sequence_features(
-        self, observations: tf.Tensor, actions: tf.Tensor, state: RecurrentState
+        self, seen: tf.Tensor, actions: tf.Tensor, state: RecurrentState
     ) -> tuple[tf.Tensor, RecurrentState]:
         """Returns the features [B, T, F] of a sequence and the recurrent states after each step.
 
         Args:
-          observations: [B, T, X].
-          actions: the actions before each observation, [B, T, A].
-          state: the recurrent state before the first observation.
+          seen: s_1:T, [B, T, S].
+          actions: the action before each of them, [B, T, A].
+          state: the recurrent state before the first.
         """
         if self.rnn is None:
-            return observations, ()
-        return self.rnn.unroll(concat((observations, actions)), state)
+            return seen, ()
+        return self.rnn.unroll(concat((seen, actions)), state)
 
     def policy_params(self, features: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Returns the params of `actions` for features [..., F]."""
@@ -166,26 +167,38 @@ class Agent(keras.layers.Layer):
 
 
 class Actor:
-    """Acts in environments: the compiled policy of an agent.
+    """Acts in environments: the compiled policy of an agent, and what it believes.
+
+    Call `initial_memory` when an episode begins, and `remember` after each of its steps.
 
     Args:
       agent: the agent.
-      statistics: normalises the observations.
+      world: gives what the agent sees.
     """
 
-    def __init__(self, agent: Agent, statistics: Statistics):
-        self._agent, self._statistics = agent, statistics
-        self._act = tf.function(self._act_eagerly, reduce_retracing=True, autograph=False)
+    def __init__(self, agent: Agent, world: World):
+        self._agent, self._world = agent, world
+        options = {"reduce_retracing": True, "autograph": False}
+        self._act = tf.function(self._act_eagerly, **options)
+        self._believe = tf.function(world.believe, **options)
 
     def initial_memory(self, batch_size: int) -> Memory:
         """Returns the memory before the first observation."""
-        return self._agent.initial_memory(batch_size)
+        memory = self._agent.initial_memory(batch_size)
+        return memory._replace(belief=self._world.initial_belief(batch_size))
+
+    def remember(self, memory: Memory, before: np.ndarray, transitions: Transitions) -> Memory:
+        """Returns the memory [B, ...] after a step, given the observations `before` it [B, X]."""
+        if not tf.nest.flatten(memory.belief):
+            return memory
+        given = tf.nest.map_structure(tf.convert_to_tensor, (before, transitions))
+        return memory._replace(belief=self._believe(memory.belief, *given))
 
     def greedy(self, observation: np.ndarray, memory: Memory) -> tuple[np.ndarray, Memory]:
         """Returns the most probable actions [B, A] for observations [B, X], and the new memory."""
         with finite.reraise_overflow():
             greedy, _, state = self._act(tf.constant(observation), memory, tf.zeros([2], tf.int32))
-        return greedy.numpy(), Memory(state, greedy)
+        return greedy.numpy(), memory._replace(state=state, action=greedy)
 
     def sample(
         self, observation: np.ndarray, memory: Memory, seed: np.ndarray
@@ -197,8 +210,8 @@ class Actor:
     def _act_eagerly(
         self, observation: tf.Tensor, memory: Memory, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, RecurrentState]:
-        normalised = self._statistics.normalise(observation)
-        features, state = self._agent.features(normalised, memory)
+        seen = self._world.seen(State(observation, memory.belief))
+        features, state = self._agent.features(seen, memory)
         params = finite.assert_samplable(self._agent.policy_params(features))
         sampled = tf.clip_by_value(self._agent.actions.sample(params, seed), -1, 1)
         return self._agent.actions.greedy(params), sampled, state

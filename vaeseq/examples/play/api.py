@@ -1,7 +1,6 @@
 """The Python interface: `train` and `play` with an environment object."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 
@@ -85,7 +84,9 @@ def _open_or_begin(log_dir: str | os.PathLike[str], about: Mapping[str, object])
         with run.beginning():
             pass
     found = Run.open(log_dir, _PROGRAM, {"env": {"type": "string"}}).about
-    for name, value in json.loads(json.dumps(about)).items():
+    # An earlier version may have begun the run, and know fewer hyperparameters.
+    found["hparams"] = dataclasses.asdict(PlayHParams().replace(**found["hparams"]))
+    for name, value in about.items():
         if found.get(name) != value:
             raise UsageError(
                 f"log_dir: the run in {log_dir} began with another {name}; choose another log_dir"

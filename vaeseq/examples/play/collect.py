@@ -121,7 +121,7 @@ class Collector:
         seed = np.asarray([derive_seed(self.hparams.seed, _POLICY), number], np.int32)
         sampled, state = self.actor.sample(self._observation[None], memory, seed)
         action = self._random_action(number) if self._is_random(number) else sampled[0]
-        return action, Memory(state, tf.constant(action[None]))
+        return action, memory._replace(state=state, action=tf.constant(action[None]))
 
     def _is_random(self, number: int) -> bool:
         rng = np.random.default_rng([self.hparams.seed, _RANDOM, self._episode])
@@ -135,7 +135,7 @@ class Collector:
 
     def _step(self, first: list[Transitions], action: np.ndarray, memory: Memory) -> Collected:
         """Executes an action; returns its row after those in `first`."""
-        step = self.environment.step(action)
+        before, step = self._observation, self.environment.step(action)
         self._observation = step.observation
         self._return += float(np.float32(step.reward))  # rounded as in the replay buffer
         self._length += 1
@@ -145,6 +145,7 @@ class Collector:
             step.observation, action, step.reward, step.terminated, truncated, self._start
         )
         episode_return = self._return if self._ended else np.nan
+        memory = self.actor.remember(memory, before[None], _stack([row]))
         return Collected(_stack([*first, row]), memory, np.asarray(episode_return, np.float32))
 
     def _resume(self) -> None:

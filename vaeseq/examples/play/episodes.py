@@ -7,6 +7,7 @@ import numpy as np
 
 from vaeseq.examples.play.agent import Actor
 from vaeseq.examples.play.environment import Environment
+from vaeseq.examples.play.replay import Transitions
 
 _RANDOM_ACTIONS = 2  # purpose of random seeds
 
@@ -54,8 +55,13 @@ def summarise(episodes: Sequence[Episode], threshold: float | None) -> Summary:
 class Policy(Protocol):
     """Chooses the actions of several episodes that are played side by side."""
 
-    def __call__(self, observations: np.ndarray) -> np.ndarray:
-        """Returns the next actions [B, A], given the latest observations [B, X]."""
+    def __call__(self, observations: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+        """Returns the next actions [B, A].
+
+        Args:
+          observations: the latest observations, [B, X].
+          rewards: those of the last actions, [B]; not used before the first.
+        """
 
 
 class GreedyPolicy:
@@ -68,11 +74,21 @@ class GreedyPolicy:
 
     def __init__(self, actor: Actor, batch_size: int):
         self._actor, self._memory = actor, actor.initial_memory(batch_size)
+        self._before: np.ndarray | None = None
 
-    def __call__(self, observations: np.ndarray) -> np.ndarray:
+    def __call__(self, observations: np.ndarray, rewards: np.ndarray) -> np.ndarray:
         """Returns the most probable actions."""
+        if self._before is not None:
+            self._remember(self._before, observations, rewards)
         actions, self._memory = self._actor.greedy(observations, self._memory)
+        self._before = observations
         return actions
+
+    def _remember(self, before: np.ndarray, observations: np.ndarray, rewards: np.ndarray) -> None:
+        """Takes in a step, after which the episodes continue."""
+        no, start = np.zeros(len(rewards), np.bool_), np.zeros(len(rewards), np.int64)
+        step = Transitions(observations, self._memory.action, rewards, no, no, start)
+        self._memory = self._actor.remember(self._memory, before, step)
 
 
 class RandomPolicy:
@@ -82,7 +98,7 @@ class RandomPolicy:
         self._environment = environment
         self._rngs = [np.random.default_rng([seed, _RANDOM_ACTIONS]) for seed in seeds]
 
-    def __call__(self, observations: np.ndarray) -> np.ndarray:
+    def __call__(self, observations: np.ndarray, rewards: np.ndarray) -> np.ndarray:
         """Returns random actions."""
         return np.stack([self._environment.random_action(rng) for rng in self._rngs])
 
@@ -110,7 +126,9 @@ def play(
     if watch is not None:
         recordings[0].watch(watch)
     while not all(recording.ended for recording in recordings):
-        actions = policy(np.stack([recording.observations[-1] for recording in recordings]))
+        observations = np.stack([recording.observations[-1] for recording in recordings])
+        rewards = np.asarray([recording.last_reward for recording in recordings], np.float32)
+        actions = policy(observations, rewards)
         for recording, action in zip(recordings, actions, strict=True):
             if not recording.ended:
                 recording.step(action)
@@ -132,6 +150,11 @@ class _Recording:
         """Calls `watch` now and after each step."""
         self._watch = watch
         watch(self._environment)
+
+    @property
+    def last_reward(self) -> float:
+        """The reward of the last step; 0 before the first."""
+        return self._rewards[-1] if self._rewards else 0.0
 
     def step(self, action: np.ndarray) -> None:
         """Executes an action."""

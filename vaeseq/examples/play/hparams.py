@@ -82,6 +82,12 @@ class PlayHParams(HParams):
         choices=("auto", "reinforce", "pathwise"),
         heading="Agent",
     )
+    agent_sees: str = hparam(
+        "observation",
+        'What policy and critic see: the "observation", or the "state" of the world model, d_t and'
+        " z_t, which summarises the episode so far (vae_type=VRNN or RNN).",
+        choices=("observation", "state"),
+    )
     policy_fc_layers: tuple[int, ...] = hparam(
         (64, 64), "Units of the dense layers of the policy and of the critic.", low=1, high=1 << 20
     )

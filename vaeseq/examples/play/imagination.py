@@ -2,10 +2,11 @@
 
     time            0        1        2      ...  H
     observation     o_0      o_1      o_2         o_H      o_0 is real, the others are imagined
-    action          a_0      a_1      a_2         -        a_t ~ pi(. | o_t)
+    seen            s_0      s_1      s_2         s_H      o_t, or the state of the world model
+    action          a_0      a_1      a_2         -        a_t ~ pi(. | s_t)
     reward          -        r_1      r_2         r_H      r_{t+1} follows a_t
     continues       -        c_1      c_2         c_H      probability that the episode continues
-    return          R_0      R_1      R_2         v(o_H)   R_t is the return of a_t
+    return          R_0      R_1      R_2         v(s_H)   R_t is the return of a_t
     weight          1        d_1      d_1 d_2     -        discounted probability of reaching o_t,
                                                            d_t = discount * c_t
 
@@ -32,9 +33,10 @@ class Start(NamedTuple):
 
 
 class Trajectories(NamedTuple):
-    """Imagined trajectories of H steps; column t of all but `observations` is the step from o_t."""
+    """Imagined trajectories of H steps; column t of `actions` and below is the step from o_t."""
 
     observations: tf.Tensor  # o_0 to o_H [B, H + 1, X]
+    seen: tf.Tensor  # what the agent sees of them, s_0 to s_H [B, H + 1, S]
     actions: tf.Tensor  # a_0 to a_{H-1} as sampled, before clipping to [-1, 1] [B, H, A]
     rewards: tf.Tensor  # r_1 to r_H [B, H], normalised
     continues: tf.Tensor  # c_1 to c_H [B, H]
@@ -68,7 +70,7 @@ def imagine(
     ) -> tuple[tuple[tf.Tensor, ...], Start]:
         noise, outcome_seed, action_seed = inputs
         (observation, core), memory = carried
-        features, remembered = agent.features(world.statistics.normalise(observation), memory)
+        features, remembered = agent.features(world.seen(carried.state), memory)
         policy = agent.policy_params(features)
         action = agent.actions.sample(policy, action_seed[0])
         if pathwise:
@@ -79,14 +81,16 @@ def imagine(
         params = world.decoder.temper(outcome.obs_params, temperature)
         sampled = world.decoder.sample(params, outcome_seed[0])
         *_, reward, _, continues = tf.nest.flatten(outcome.obs_params)
-        after = world.context.observe(sampled, observation)
-        carried = Start(State(after, core), Memory(remembered, executed))
-        return (after, action, reward, tf.sigmoid(continues)), carried
+        state = State(world.context.observe(sampled, observation), core)
+        outputs = state.context, world.seen(state), action, reward, tf.sigmoid(continues)
+        return outputs, Start(state, Memory(remembered, executed))
 
     inputs = (noise, _step_seeds(outcome_seed, horizon), _step_seeds(noise_seed, horizon))
-    (observations, *steps), _ = scan(step, inputs, start)
-    first = start.state.context[:, None]
-    return Trajectories(tf.concat([first, observations], axis=1), *steps)
+    (*after, action, reward, continues), _ = scan(step, inputs, start)
+    first = start.state.context, world.seen(start.state)
+    pairs = zip(first, after, strict=True)
+    observations, seen = (tf.concat([x[:, None], xs], axis=1) for x, xs in pairs)
+    return Trajectories(observations, seen, action, reward, continues)
 
 
 def _step_seeds(seed: tf.Tensor, horizon: int) -> tf.Tensor:

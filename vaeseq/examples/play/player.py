@@ -58,10 +58,10 @@ class Player(keras.Model):
         super().__init__(name="player")
         self.hparams = hparams
         self.world = World(hparams, observation_size, action_size)
-        self.agent = Agent(hparams, observation_size, action_size, discrete)
-        self.actor = Actor(self.agent, self.world.statistics)
+        self.agent = Agent(hparams, self.world.seen_size, action_size, discrete)
+        self.actor = Actor(self.agent, self.world)
         self.replay = Replay(hparams.replay_steps, observation_size, action_size)
-        self.progress = Progress(self.agent.initial_memory(1))
+        self.progress = Progress(self.actor.initial_memory(1))
         self._game_return = keras.metrics.Mean("game_return")
         pathwise = hparams.pathwise(discrete)
         self.actor_critic = ActorCritic(hparams, self.world, self.agent, pathwise)
@@ -220,17 +220,16 @@ class Player(keras.Model):
         )
         states = State(observations, _prepend(state.core, inference.states))
         actions = tf.concat([first.action[:, None], transitions.action], axis=1)
-        starts = Start(states, self._memories(observations, actions))
+        starts = Start(states, self._memories(self.world.seen(states), actions))
         continues = tf.sequence_mask(lengths, self.hparams.sequence_size) & ~transitions.terminated
         continues = tf.pad(continues, [[0, 0], [1, 0]], constant_values=True)
         start = self._pick(starts, continues, start_seed)
         self.actor_critic.train_step(start, seed, self.progress.steps.value)
 
-    def _memories(self, observations: tf.Tensor, actions: tf.Tensor) -> Memory:
-        """Returns the agent's memories before each observation of a sequence [B, T, X]."""
-        initial = self.agent.initial_memory(tf.shape(observations)[0]).state
-        normalised = self.world.statistics.normalise(observations)
-        _, after = self.agent.sequence_features(normalised, actions, initial)
+    def _memories(self, seen: tf.Tensor, actions: tf.Tensor) -> Memory:
+        """Returns the agent's memories before each step of what it sees [B, T, S]."""
+        initial = self.agent.initial_memory(tf.shape(seen)[0]).state
+        _, after = self.agent.sequence_features(seen, actions, initial)
         before = tf.nest.map_structure(lambda x: x[:, :-1], after)
         return Memory(_prepend(initial, before), actions)
 

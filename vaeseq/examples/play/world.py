@@ -5,16 +5,22 @@
 
 So x_1 is the outcome of the first action, and o_1 follows from it; see the table in `replay`.
 Observations, changes and rewards are normalised; see `Statistics`.
+
+An agent sees o_t, or what the core makes of x_1:t, d_t and z_t: in imagination those of the core
+that generates, in an episode those of the posterior that filters; see `World.believe`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from vaeseq import Context, DistModule, ModelBase, codec
+from vaeseq.errors import UsageError
 from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.play.replay import Transitions
+from vaeseq.model.wiring import State
+from vaeseq.nn.sequences import last
 from vaeseq.nn.types import Nest, Size
 
 # Lower bound of the predicted standard deviations. With a smaller one the densities of values that
@@ -128,6 +134,12 @@ class World(ModelBase):
       hparams: the hyperparameters.
       observation_size: X.
       action_size: A.
+
+    Attributes:
+      seen_size: S, the number of features that the agent sees.
+
+    Raises:
+      UsageError: if the agent is to see the state of a core whose posterior does not filter.
     """
 
     hparams: PlayHParams
@@ -135,6 +147,14 @@ class World(ModelBase):
     def __init__(self, hparams: PlayHParams, observation_size: int, action_size: int):
         self.observation_size, self.action_size = observation_size, action_size
         super().__init__(hparams, inputs_spec=tf.TensorSpec([action_size]), name="world")
+        self._sees_state = hparams.agent_sees == "state"
+        if self._sees_state and self.core.latent_size and not self.core.filters:
+            raise UsageError(
+                "hparams: agent_sees=state needs the state of the world model while an episode "
+                f"goes on, but the posterior of {hparams.vae_type} needs the whole episode; use "
+                "vae_type=VRNN or vae_type=RNN, or agent_sees=observation"
+            )
+        self.seen_size = int(self.seen(self.initial_state(1)).shape[-1])
 
     def make_encoder(self) -> keras.layers.Layer:
         """Returns an MLP, or no weights for a core without latents, which encodes no outcomes."""
@@ -165,3 +185,34 @@ class World(ModelBase):
             transitions.reward / self.statistics.reward_scale,
             tf.cast(~transitions.terminated, tf.float32),
         )
+
+    def seen(self, states: State) -> tf.Tensor:
+        """Returns what the agent sees of states [..., ...], a tensor [..., S]."""
+        if self._sees_state:
+            return self.core.state_features(states.core)
+        return self.statistics.normalise(states.context)
+
+    def initial_belief(self, batch_size: Size) -> Any:
+        """Returns what is believed at the start of an episode, [B, ...]; () if it is not seen."""
+        return self.core.initial_state(batch_size) if self._sees_state else ()
+
+    def believe(self, belief: Any, before: tf.Tensor, transitions: Transitions) -> Any:
+        """Updates the belief about episodes by one step: the state of the core that filters.
+
+        z_t is the mean of its posterior, so that a greedy agent has no randomness.
+
+        Args:
+          belief: the state of the core before the step, [B, ...].
+          before: the observations before the step, [B, X].
+          transitions: the step, [B, ...].
+
+        Returns:
+          The state of the core after the step.
+        """
+        if not self._sees_state:
+            return belief
+        outcome = tuple(self.outcomes(before, transitions))
+        observed = tf.nest.map_structure(lambda x: x[:, None], outcome)
+        given = self.condition(observed, transitions.action[:, None], None, before)
+        noise = tf.zeros([tf.shape(before)[0], 1, self.core.latent_size])
+        return last(self.core.unroll(given.contexts, belief, noise, given.evidence)[1])
