@@ -9,9 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
+    "Categorical": "vaeseq.vae.categorical",
     "Context": "vaeseq.context",
     "DistModule": "vaeseq.nn.dist_module",
-    "Gaussian": "vaeseq.vae.latent",
+    "Gaussian": "vaeseq.vae.gaussian",
     "HParams": "vaeseq.hparams",
     "Inference": "vaeseq.vae.core",
     "LSTM": "vaeseq.nn.lstm",
@@ -65,8 +66,10 @@ if TYPE_CHECKING:
     from vaeseq.training.loop import train
     from vaeseq.training.run import Run
     from vaeseq.vae import VAE_TYPES, objectives
+    from vaeseq.vae.categorical import Categorical
     from vaeseq.vae.core import Inference, Step, VAECore
-    from vaeseq.vae.latent import Gaussian, LatentDecoder
+    from vaeseq.vae.gaussian import Gaussian
+    from vaeseq.vae.latent import LatentDecoder
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,12 @@
 import itertools
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.adversarial.words import ALL, SYMBOLS, TIME, batch, exact_values, make
 from tests.conftest import assert_close
+from vaeseq import VAE_TYPES
 from vaeseq.adversarial.rollouts import action_values, sample
 
 
@@ -69,8 +71,10 @@ def test_rollouts_are_made_in_rounds_that_fit_into_memory():
     np.testing.assert_array_equal(values, np.repeat([[1.0], [3.0]], 2, axis=0) * np.ones([4, 3]))
 
 
-def test_log_prob_belongs_to_the_samples_and_their_latents(vae_type):
-    model = make(vae_type=vae_type)
+@pytest.mark.parametrize("core", [*sorted(VAE_TYPES), "VRNN categorical"])
+def test_log_prob_belongs_to_the_samples_and_their_latents(core):
+    vae_type, *kind = core.split()
+    model = make(vae_type=vae_type, latent_kind=kind[0] if kind else "gaussian")
     samples = sample(model, batch(ALL[:6]), [1, 2])
     assert samples.observed.shape == (6, TIME) and samples.log_prob.shape == (6, TIME)
     many = sample(model, batch(np.tile(ALL, [300, 1])), [5, 6])

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.conftest import SMALL, assert_close
 from vaeseq.vae import divergence
-from vaeseq.vae.latent import Gaussian
+from vaeseq.vae.latent import Categorical, Gaussian
 
 
 def random_gaussians(batch, time):
@@ -47,18 +47,28 @@ def test_padding_does_not_count_towards_the_free_bits():
     assert np.all(tape.gradient(kl, params)[0][0] == 0)
 
 
-def test_balancing_divides_the_gradient_between_prior_and_posterior():
+def categoricals(logits):
+    """A posterior and a prior of logits [2, 3, 6]."""
+    return [Categorical.from_logits(tf.reshape(x, [2, 3, 2, 3])) for x in logits]
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "categorical"])
+def test_balancing_divides_the_gradient_between_prior_and_posterior(kind):
     values, gradients = [], []
     for balance in (0.5, 0.8, 1.0):
         params, q, p = random_gaussians(2, 3)
+        if kind == "categorical":
+            params = [4 * tf.random.stateless_uniform([2, 3, 6], [i, 7]) for i in range(2)]
         with tf.GradientTape() as tape:
             tape.watch(params)
-            kl = divergence.kl(SMALL.replace(kl_balance=balance), q, p, q.loc)
+            if kind == "categorical":
+                q, p = categoricals(params)
+            kl = divergence.kl(SMALL.replace(kl_balance=balance), q, p, q[0])
         values.append(kl)
         gradients.append(tape.gradient(kl, params))
     assert_close(values[1], values[0])
     assert_close(values[2], values[0])
     for i, (plain, balanced, prior_only) in enumerate(zip(*gradients, strict=True)):
-        of_prior = i >= 2
+        of_prior = i >= len(gradients[0]) // 2
         assert_close(balanced, (1.6 if of_prior else 0.4) * plain)
         assert_close(prior_only, (2.0 if of_prior else 0.0) * plain)

@@ -51,7 +51,26 @@ class HParams(HParamsBase):
         heading="Core",
     )
     latent_size: int = hparam(
-        4, "The number of units of each latent variable; RNN ignores it.", low=1, high=MOST_UNITS
+        4,
+        "The number of units of each Gaussian latent variable; RNN ignores it.",
+        low=1,
+        high=MOST_UNITS,
+    )
+    latent_kind: str = hparam(
+        "gaussian",
+        "The distribution of z: normal units, or one-hot variables with straight-through gradients "
+        "(ISEQ, SRNN, VRNN and DKF can have these).",
+        choices=("gaussian", "categorical"),
+    )
+    latent_groups: int = hparam(
+        8,
+        '"categorical": the number of one-hot variables; z has `latent_groups` times '
+        "`latent_classes` units, and `latent_size` is ignored.",
+        low=1,
+        high=1 << 10,
+    )
+    latent_classes: int = hparam(
+        8, '"categorical": the number of classes of each variable.', low=2, high=1 << 10
     )
 
     obs_encoder_fc_layers: tuple[int, ...] = hparam(
@@ -130,7 +149,7 @@ class HParams(HParamsBase):
     estimator: str = hparam(
         "plain",
         'The estimator of the gradient of q: "stl" leaves out the score, "dreg" is for "iwae"; '
-        '"fivo" has "plain" alone.',
+        '"fivo" and categorical latents have "plain" alone.',
         choices=("plain", "stl", "dreg"),
     )
     divergence_schedule: str = hparam(
@@ -163,8 +182,8 @@ class HParams(HParamsBase):
     )
     free_bits_per: str = hparam(
         "sequence",
-        "What the free nats are for: the KL of each sequence, or of each latent unit (the sum "
-        "over the time steps, averaged over the batch).",
+        "What the free nats are for: the KL of each sequence, or of each latent unit or one-hot "
+        "variable (the sum over the time steps, averaged over the batch).",
         choices=("sequence", "dimension"),
     )
     use_monte_carlo_kl: bool = hparam(
@@ -187,12 +206,13 @@ class HParams(HParamsBase):
 
     srnn_use_res_q: bool = hparam(
         True,
-        "SRNN: whether the posterior's mean is learned as a residual to the prior's.",
+        "SRNN: whether the posterior's mean, or logits, are learned as a residual to the prior's.",
         heading="Options of single cores",
     )
     vrnn_prior: str = hparam(
         "learned",
-        'VRNN: "learned" is p(z_t | d_t), "standard" a standard normal, which makes it STORN.',
+        'VRNN: "learned" is p(z_t | d_t), "standard" a standard normal, which makes it STORN, or '
+        "uniform.",
         choices=("learned", "standard"),
     )
     seqvae_use_z_inputs: bool = hparam(

@@ -209,8 +209,8 @@ class SequenceModel(WiredModel):
           state: the state to continue from, of `batch_size` rows.
           batch_size, sequence_size, inputs, temperature, seed: see `generate`.
           latents: z_1:T to use, [B, sequence_size, Z]; None samples them.
-          noise: the noise that z_1:T come from, [B, sequence_size, Z]; None samples it from a
-            normal distribution whose variance is the temperature.
+          noise: the noise that z_1:T come from, [B, sequence_size, Z], as `self.noise` returns it;
+            None samples it.
           given: observations, and a mask of [B, sequence_size] that says where they take the place
             of samples; None samples all.
           alike: whether all rows have the same noise, so that equal states continue equally.
@@ -284,11 +284,9 @@ class SequenceModel(WiredModel):
         noise_seed, seed = self.split_seed(seed)
         if noise is None:
             rows = tf.shape(tf.nest.flatten(state)[0])[0]
-            noise = self.noise(1 if alike else rows, steps, noise_seed)
+            noise = self.noise(1 if alike else rows, steps, noise_seed, temperature)
             if alike:
                 noise = tf.repeat(noise, rows, axis=0)
-            if temperature is not None:  # N(m, s^2)^(1 / temperature) ~ N(m, temperature * s^2)
-                noise *= tf.sqrt(temperature)
         observed, after = self.core.generate(
             self.context, inputs, state, noise, seed, temperature, latents, given, alike
         )

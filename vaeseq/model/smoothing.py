@@ -14,7 +14,7 @@ from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.vae import particle_filter, particles
-from vaeseq.vae.latent import Gaussian
+from vaeseq.vae.latent import LatentParams
 from vaeseq.vae.particle_filter import Tracks
 
 _ROWS_AT_ONCE = 2048
@@ -27,7 +27,7 @@ class Smoothing(NamedTuple):
     grows, and not the approximate posterior that proposes the samples.
     """
 
-    mean: np.ndarray  # of z_t given x_1:T [B, T, Z]
+    mean: np.ndarray  # of z_t given x_1:T [B, T, Z]; probabilities, if z is categorical
     stddev: np.ndarray  # of z_t given x_1:T [B, T, Z]
     latents: np.ndarray  # samples of z_1:T, of equal weight; some may be equal [N, B, T, Z]
     log_prob: np.ndarray  # mean of log p(x_t | x_1:t-1, z_1:t) over the samples, in nats [B, T]
@@ -99,7 +99,7 @@ class SmoothingModel(SequenceModel):
         *,
         observed_mask: Nest | None = None,
         seed: Seed = 0,
-    ) -> Gaussian:
+    ) -> LatentParams:
         """Returns what each step tells about its latents with all before it, and nothing after it.
 
         This is a particle filter that the approximate posterior proposes for: the result tends to
@@ -111,8 +111,9 @@ class SmoothingModel(SequenceModel):
           seed: of all that is sampled.
 
         Returns:
-          The mean and the standard deviation of z_t given x_1:t, a `Gaussian` of NumPy arrays
-          [B, T, Z]. Steps after `lengths` have no meaning.
+          What is known of z_t given x_1:t, as NumPy arrays: a `Gaussian`, mean and standard
+          deviation [B, T, Z], or a `Categorical`, probabilities [B, T, G, C]. Steps after `lengths`
+          have no meaning.
 
         Raises:
           UsageError: if the core has no latents, or a posterior that needs what follows t.
@@ -121,7 +122,9 @@ class SmoothingModel(SequenceModel):
         if not self.core.filters:
             raise UsageError(self._why_no_filter())
         prepared = self.prepare(observed, inputs, lengths, observed_mask)
-        return Gaussian(*_by_rows(self._filter, prepared, num_samples, seed))
+        moments = _by_rows(self._filter, prepared, num_samples, seed)
+        params: LatentParams = self.core.latent_kind.from_moments(*moments)
+        return params
 
     def _why_no_filter(self) -> str:
         """Returns why `filter` is not possible, and what is."""

@@ -1,5 +1,6 @@
 """Variations of sequences: samples that lie between a sequence and what the model makes freely."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -37,11 +38,13 @@ class VariationModel(LatentSpaceModel):
         With amount 1, they are what `generate` samples with the same seed. What they are with less
         depends on the core:
 
-        * A core with latents decodes latents on the great circle from the posterior mean to a
-          sample of the prior (see `slerp`); z_t is described by the standard normal noise that it
-          comes from, given z_1:t-1 and x_1:t-1. With amount 0, these are samples of what the
+        * A core with Gaussian latents decodes latents on the great circle from the posterior mean
+          to a sample of the prior (see `slerp`); z_t is described by the standard normal noise that
+          it comes from, given z_1:t-1 and x_1:t-1. With amount 0, these are samples of what the
           posterior mean describes; with a temperature near 0 also, this is `reconstruct`, if one z
           describes the whole sequence.
+        * A core with categorical latents keeps each one-hot variable of the posterior's most
+          probable classes, or samples it anew from the prior, with probability `amount`.
         * A core without latents keeps x_t or samples it anew, with probability `amount`, given
           x_1:t-1 of the variation. With amount 0, this is the sequence itself.
 
@@ -72,30 +75,35 @@ class VariationModel(LatentSpaceModel):
             chosen = (
                 None if groups is None else tf.repeat(tf.cast(groups, tf.int32), num_samples, 0)
             )
-            given = observed, _kept(rows, steps, amount, seed, chosen)
+            given = observed, _kept([rows, steps], amount, seed, chosen)
             return self.extend(*sampling, temperature, seed, given=given)[0]
-        own = temperature**0.5 * self.noise(rows, steps, self.split_seed(seed)[0])
+        own = self.noise(rows, steps, self.split_seed(seed)[0], temperature)
         behind = tf.repeat(self._noise_behind(*prepared), num_samples, axis=0)
-        noise = on_great_circle(behind, own, amount)
+        if self.hparams.latent_kind == "categorical":
+            kept = _kept([rows, steps, self.hparams.latent_groups], amount, seed)
+            noise = tf.where(tf.repeat(kept, self.hparams.latent_classes, axis=2), behind, own)
+        else:
+            noise = on_great_circle(behind, own, amount)
         return self.extend(*sampling, temperature, seed, noise=noise)[0]
 
     def _noise_behind_eagerly(
         self, observed: Nest, inputs: Nest, lengths: tf.Tensor | None
     ) -> tf.Tensor:
-        """Returns the noise [B, T, Z] from which the prior makes the mean of the posterior."""
+        """Returns the noise [B, T, Z] from which the prior makes the mode of the posterior."""
         rows, time = tf.unstack(tf.shape(tf.nest.flatten(observed)[0])[:2])
         state = self.initial_state(rows)
         given = self.condition(observed, inputs, lengths, state.context)
         nothing = tf.zeros([rows, time, self.core.latent_size])
         steps = self.core.unroll(given.contexts, state.core, nothing, given.evidence)[0]
-        noise: tf.Tensor = (steps.latents - steps.prior.loc) / steps.prior.scale
-        return noise
+        return steps.prior.noise_behind(steps.latents)
 
 
-def _kept(rows: int, steps: int, amount: float, seed: Seed, groups: Tensor | None) -> tf.Tensor:
-    """Returns which steps are kept, bool [rows, steps]; a larger amount keeps fewer of the same."""
+def _kept(
+    shape: Sequence[int], amount: float, seed: Seed, groups: Tensor | None = None
+) -> tf.Tensor:
+    """Returns what is kept, bool of a shape [B, T, ...]; a larger amount keeps less of the same."""
     seed = tf.random.experimental.stateless_fold_in(stateless_seed(seed), 0)
-    uniform = tf.random.stateless_uniform([rows, steps], seed)
+    uniform = tf.random.stateless_uniform(shape, seed)
     if groups is not None:
         uniform = tf.gather(uniform, groups, batch_dims=1)
     return uniform >= amount

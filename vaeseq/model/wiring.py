@@ -250,14 +250,23 @@ class WiredModel(keras.Model):
         """Returns the state before the first step."""
         return State(self.context.initial_state(batch_size), self.core.initial_state(batch_size))
 
-    def noise(self, batch_size: Size, steps: Size, seed: Seed) -> tf.Tensor:
-        """Returns standard normal noise [B, T, Z]."""
+    def noise(
+        self,
+        batch_size: Size,
+        steps: Size,
+        seed: Seed,
+        temperature: tf.Tensor | float | None = None,
+    ) -> tf.Tensor:
+        """Returns the noise of the latents [B, T, Z]: standard normal, or Gumbel if categorical.
 
-        def normal(shape: Any) -> tf.Tensor:
-            return tf.random.stateless_normal(shape, stateless_seed(seed))
+        With a temperature, the latents come from p^(1 / temperature).
+        """
+
+        def sample(shape: Any) -> tf.Tensor:
+            return self.core.latent_kind.noise(shape, stateless_seed(seed), temperature)
 
         size = self.core.latent_size
-        noise = replicas.own_rows(normal, [batch_size, steps, size])
+        noise = replicas.own_rows(sample, [batch_size, steps, size])
         return tf.ensure_shape(noise, [None, None, size])
 
     @property

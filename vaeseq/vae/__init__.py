@@ -30,9 +30,14 @@ def make(hparams: HParams, encoder: Callable[[Nest], tf.Tensor], decoder: DistMo
     """Creates the core that `hparams.vae_type` names.
 
     Raises:
-      UsageError: if `hparams.vae_type` is not a key of `VAE_TYPES`.
+      UsageError: if `hparams.vae_type` is not a key of `VAE_TYPES`, or if the core cannot have
+        latents of `hparams.latent_kind`.
     """
     name = hparams.vae_type
     if name not in VAE_TYPES:
         raise UsageError(f"hparams: unknown vae_type {name!r}{did_you_mean(name, VAE_TYPES)}")
+    kind = hparams.latent_kind
+    if kind not in VAE_TYPES[name].latent_kinds:
+        able = [other for other, core in VAE_TYPES.items() if kind in core.latent_kinds]
+        raise UsageError(f"hparams: {name} cannot have latent_kind={kind}; {', '.join(able)} can")
     return VAE_TYPES[name](hparams, encoder, decoder, name="core")

@@ -10,11 +10,15 @@ With z_1, ..., z_K sampled from q(z | x) and the weights w_k = p(x, z_k) / q(z_k
 
 Estimators of the gradient with respect to the parameters of q (Theta are those of p):
 
-* plain: reparameterization of z in all terms.
+* plain: reparameterization of z in all terms; if z is categorical, its straight-through gradient.
 * stl: without the score, the gradient of log q(z) at fixed z, whose expectation is 0. The gradient
   then does not vary where q is the true posterior (Roeder, Wu, Duvenaud 2017, arXiv:1703.09194).
 * dreg: unbiased for iwae, and its signal does not vanish as K grows (Tucker, Lawson, Gu, Maddison
   2018, arXiv:1810.04152). For elbo it is the same as stl.
+
+Both rest on the path from q through z to the bound, which has the whole gradient of an expectation
+and vanishes where q is the true posterior. The straight-through gradient of categorical latents is
+no derivative of z, and its path has neither property. So they have plain alone.
 
 All bounds are the ELBO if there is one particle, and exact if the core has no latents.
 """
@@ -23,7 +27,6 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from vaeseq.errors import UsageError
 from vaeseq.nn.types import Nest
@@ -47,7 +50,7 @@ class Replay(NamedTuple):
         """
         z = tf.stop_gradient(latents)
         fixed = self.infer(z)
-        log_q = tf.reduce_sum(tfd.Normal(*fixed.steps.posterior).log_prob(z), axis=-1)
+        log_q = tf.reduce_sum(fixed.steps.posterior.unit_log_prob(z), axis=-1)
         if self.lengths is not None:
             mask = tf.sequence_mask(self.lengths, tf.shape(log_q)[1])
             log_q = tf.where(mask, log_q, 0.0)
@@ -99,6 +102,12 @@ def check(core: VAECore) -> None:
             "hparams: kl_balance and free_bits change the gradient of the KL, which only "
             "objective=elbo with estimator=plain has; set kl_balance=0.5,free_bits=0 for "
             f"objective={objective},estimator={estimator}"
+        )
+    if estimator != "plain" and hparams.latent_kind == "categorical":
+        raise UsageError(
+            f"hparams: estimator={estimator} needs latents that are differentiable functions of "
+            "their noise, as with latent_kind=gaussian; latent_kind=categorical, whose gradient "
+            "is straight-through, has only estimator=plain"
         )
     uses_batch_norm = hparams.vae_type == "SEQVAE" and hparams.seqvae_batch_norm
     if objective == "fivo" and not is_elbo(core) and uses_batch_norm:
@@ -189,7 +198,7 @@ def fivo(
       observed: nest of [B, T, *event_shape].
       evidence: what `core.encode` returned, [B, T, D].
       state: the core's state before the first step, [B, ...].
-      noise: standard normal [B * K, T, Z]; the rows of a sequence follow each other.
+      noise: that of the latents, [B * K, T, Z]; the rows of a sequence follow each other.
       uniforms: numbers from 0 to 1, [B, T], for the resampling.
       lengths: [B] int32 >= 1; None means T.
       strength: the exponent of p(z) / q(z) in the weights; 1 is a bound of log p(x).

@@ -29,7 +29,7 @@ from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, repeat_rows, scan, where_row
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae import divergence
-from vaeseq.vae.latent import Gaussian
+from vaeseq.vae.latent import Gaussian, LatentParams, make_kind
 
 
 class Step(NamedTuple):
@@ -37,8 +37,8 @@ class Step(NamedTuple):
 
     obs_params: Nest  # of p(x_t | z_1:t, x_1:t-1, c_1:t)
     latents: tf.Tensor  # z_t, sampled from `posterior` [B, Z]
-    prior: Gaussian  # p(z_t | ...)
-    posterior: Gaussian  # q(z_t | ..., evidence); equals `prior` when generating
+    prior: LatentParams  # p(z_t | ...)
+    posterior: LatentParams  # q(z_t | ..., evidence); equals `prior` when generating
 
 
 class Inference(NamedTuple):
@@ -83,6 +83,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
     has_sequence_latent = False  # whether one z describes the whole sequence; see `begin`
     filters = False  # whether the posterior of z_t uses nothing after t
     rnn_cells: tuple[str, ...] = ("lstm",)  # the values of `hparams.rnn_cell` that it can use
+    latent_kinds: tuple[str, ...] = ("gaussian",)  # those of `hparams.latent_kind`
 
     def __init__(
         self,
@@ -98,7 +99,8 @@ class VAECore(keras.layers.Layer, abc.ABC):
                 f"{' or '.join(self.rnn_cells)}"
             )
         self.hparams, self.encoder, self.decoder = hparams, encoder, decoder
-        self.latent_size = hparams.latent_size
+        self.latent_kind = make_kind(hparams)
+        self.latent_size = self.latent_kind.size
         self.built = True  # its layers create their own weights
 
     @abc.abstractmethod
@@ -122,7 +124,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         Args:
           context: c_t, a nest of [B, C_i].
           state: the state before the step, a nest like that of `initial_state`.
-          noise: standard normal [B, Z].
+          noise: that of `latent_kind`, [B, Z]: standard normal, or Gumbel if z is categorical.
           evidence: the output of `encode` at this time step; None generates.
           latents: z_t [B, Z] to use instead of a sample.
 
@@ -248,7 +250,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
         Args:
           shared: the first result of `share` at this step, repeated for each particle.
           state: the particles' own state before the step, a nest like the second result of `share`.
-          noise: standard normal [B, Z].
+          noise: see `step`.
 
         Returns:
           The step and the particles' own state after it.
@@ -273,7 +275,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
           contexts: nest of [B, T, C_i], from `Context.from_observations`.
           observed: nest of [B, T, *event_shape].
           state: the state before the first step.
-          noise: standard normal [B, T, Z].
+          noise: [B, T, Z], see `step`.
           lengths: [B] int32 >= 1, the number of valid steps of each sequence; None means T.
           evidence: [B, T, D], if `observed` is part of a longer sequence that `encode` has seen
             already; None encodes `observed`.
@@ -323,7 +325,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
           context: computes c_t from the observations so far.
           inputs: nest of [B, T, ...]; () if there are none.
           states: the states of the context and of the core before the first step.
-          noise: standard normal [B, T, Z], or with another variance for the temperature of z.
+          noise: [B, T, Z], see `step`; it also makes the temperature of z.
           seed: stateless seed, int32 [2].
           temperature: samples x_t from a density proportional to p^(1 / temperature); None samples
             from p.

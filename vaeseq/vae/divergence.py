@@ -1,23 +1,21 @@
 """The KL divergence from prior to posterior: its value, and its gradient."""
 
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from vaeseq.hparams import HParams
 from vaeseq.nn import replicas
-from vaeseq.vae.latent import Gaussian
+from vaeseq.vae.latent import LatentParams
 
 
-def log_ratio(posterior: Gaussian, prior: Gaussian, latents: tf.Tensor) -> tf.Tensor:
-    """Computes log q(z) - log p(z) of each latent unit in nats, [..., Z]."""
-    q, p = tfd.Normal(*posterior), tfd.Normal(*prior)
-    return q.log_prob(latents) - p.log_prob(latents)
+def log_ratio(posterior: LatentParams, prior: LatentParams, latents: tf.Tensor) -> tf.Tensor:
+    """Computes log q(z) - log p(z) of each latent unit in nats, [..., U]."""
+    return posterior.unit_log_prob(latents) - prior.unit_log_prob(latents)
 
 
 def kl(
     hparams: HParams,
-    posterior: Gaussian,
-    prior: Gaussian,
+    posterior: LatentParams,
+    prior: LatentParams,
     latents: tf.Tensor,
     mask: tf.Tensor | None = None,
 ) -> tf.Tensor:
@@ -29,8 +27,8 @@ def kl(
 
     Args:
       hparams: the hyperparameters.
-      posterior: q, [B, T, Z].
-      prior: p, [B, T, Z].
+      posterior: q, of [B, T, Z].
+      prior: p, of [B, T, Z].
       latents: z_1:T, sampled from q, [B, T, Z].
       mask: bool [B, T]; the KL is 0 where it is False. None means True everywhere.
     """
@@ -43,17 +41,17 @@ def kl(
 
 
 def _balanced(
-    hparams: HParams, posterior: Gaussian, prior: Gaussian, latents: tf.Tensor
+    hparams: HParams, posterior: LatentParams, prior: LatentParams, latents: tf.Tensor
 ) -> tf.Tensor:
     """Computes the KL of each unit; `hparams.kl_balance` divides its gradient between p and q.
 
     Hafner, Lillicrap, Norouzi, Ba 2020, arXiv:2010.02193. With 1/2, the gradient is the KL's own.
     """
 
-    def unit_kl(q: Gaussian, p: Gaussian) -> tf.Tensor:
+    def unit_kl(q: LatentParams, p: LatentParams) -> tf.Tensor:
         if hparams.use_monte_carlo_kl:
             return log_ratio(q, p, latents)
-        return tfd.Normal(*q).kl_divergence(tfd.Normal(*p))
+        return q.unit_kl(p)
 
     balance = hparams.kl_balance
     if balance == 0.5:
@@ -66,13 +64,13 @@ def _balanced(
 
 
 def _above_free_bits(hparams: HParams, units: tf.Tensor) -> tf.Tensor:
-    """Returns which entries of the KL of each unit [B, T, Z] have a gradient.
+    """Returns which entries of the KL of each unit [B, T, U] have a gradient.
 
     Those of a sequence whose KL is above `hparams.free_bits`; or, per dimension, those of a unit
     whose KL is above it on average over the batch. The KL below costs nothing, so minimising the
     loss does not remove it (Kingma et al. 2016, arXiv:1606.04934).
     """
-    of_sequences = tf.reduce_sum(units, axis=1, keepdims=True)  # [B, 1, Z]
+    of_sequences = tf.reduce_sum(units, axis=1, keepdims=True)  # [B, 1, U]
     if hparams.free_bits_per == "sequence":
         above = tf.reduce_sum(of_sequences, axis=2, keepdims=True) > hparams.free_bits
     else:

@@ -42,7 +42,7 @@ from vaeseq.nn.recurrence import RNN_CELLS, make_stack
 from vaeseq.nn.sequences import over_time, repeat_rows, scan
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
-from vaeseq.vae.latent import Gaussian, LatentTransition
+from vaeseq.vae.latent import LATENT_KINDS, LatentParams, LatentTransition
 
 Shares = tuple[tf.Tensor, tf.Tensor | None]  # of p, and of q with evidence
 
@@ -51,6 +51,7 @@ class DKF(VAECore):
     """p(z_t | z_{t-1}, c_t), p(x_t | z_t), q(z_t | z_{t-1}, e_t); the state is z_t."""
 
     rnn_cells = RNN_CELLS
+    latent_kinds = LATENT_KINDS
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class DKF(VAECore):
 
         def step(
             inputs: tuple[Shares, tf.Tensor, tf.Tensor | None], z_before: tf.Tensor
-        ) -> tuple[tuple[Gaussian, tf.Tensor], tf.Tensor]:
+        ) -> tuple[tuple[LatentParams, tf.Tensor], tf.Tensor]:
             posterior, z = self._chain(z_before, *inputs)
             return (posterior, z), z
 
@@ -157,13 +158,13 @@ class DKF(VAECore):
 
     def _chain(
         self, z_before: tf.Tensor, shares: Shares, noise: tf.Tensor, latents: tf.Tensor | None
-    ) -> tuple[Gaussian, tf.Tensor]:
+    ) -> tuple[LatentParams, tf.Tensor]:
         """Returns the distribution that z_t is sampled from, and z_t.
 
         It is the posterior, or without evidence the prior: one of them is all that the loop needs.
         """
         p_share, q_share = shares
-        posterior: Gaussian = (
+        posterior: LatentParams = (
             self.p((p_share, z_before)) if q_share is None else self.q((q_share, z_before))
         )
         return posterior, posterior.reparameterize(noise) if latents is None else latents

@@ -40,13 +40,14 @@ from vaeseq.nn.sequences import over_time
 from vaeseq.nn.stack import StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
-from vaeseq.vae.latent import Gaussian, LatentDecoder
+from vaeseq.vae.latent import LATENT_KINDS, LatentDecoder, LatentParams
 
 
 class IndependentSequence(VAECore):
-    """z_t ~ N(0, 1), p(x_t | d_t), q(z_t | f_t)."""
+    """z_t ~ N(0, 1), or uniform if z is categorical; p(x_t | d_t), q(z_t | f_t)."""
 
     rnn_cells = RNN_CELLS
+    latent_kinds = LATENT_KINDS
 
     def __init__(
         self,
@@ -100,13 +101,13 @@ class IndependentSequence(VAECore):
 
     def share(
         self, contexts: Nest, state: StackState, evidence: tf.Tensor | None
-    ) -> tuple[tuple[Nest, Gaussian | None], StackState]:
+    ) -> tuple[tuple[Nest, LatentParams | None], StackState]:
         """Computes the posteriors of all z_t, which do not depend on each other."""
         return (contexts, self._posterior(evidence)), state
 
     def step_shared(
         self,
-        shared: tuple[Nest, Gaussian | None],
+        shared: tuple[Nest, LatentParams | None],
         state: StackState,
         noise: tf.Tensor,
     ) -> tuple[Step, StackState]:
@@ -118,8 +119,8 @@ class IndependentSequence(VAECore):
         self,
         context: Nest,
         state: StackState,
-        prior: Gaussian,
-        posterior: Gaussian,
+        prior: LatentParams,
+        posterior: LatentParams,
         z: tf.Tensor,
     ) -> tuple[Step, StackState]:
         """Computes d_t and p(x_t | d_t), given z_t."""
@@ -127,14 +128,14 @@ class IndependentSequence(VAECore):
         params = self.decoder(self.decoder_features(d, context))
         return Step(params, z, prior, posterior), state
 
-    def _posterior(self, evidence: tf.Tensor | None) -> Gaussian | None:
+    def _posterior(self, evidence: tf.Tensor | None) -> LatentParams | None:
         """Returns q(z_t | f_t) of one step or of all; None without evidence."""
         return None if evidence is None else self.q(evidence)
 
     def _latents(
-        self, noise: tf.Tensor, posterior: Gaussian | None, latents: tf.Tensor | None
-    ) -> tuple[Gaussian, Gaussian, tf.Tensor]:
+        self, noise: tf.Tensor, posterior: LatentParams | None, latents: tf.Tensor | None
+    ) -> tuple[LatentParams, LatentParams, tf.Tensor]:
         """Returns the prior and the posterior of z_t, and z_t."""
-        prior = Gaussian.standard_like(noise)
+        prior = self.latent_kind.standard_like(noise)
         posterior = posterior or prior
         return prior, posterior, posterior.reparameterize(noise) if latents is None else latents

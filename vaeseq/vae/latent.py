@@ -1,6 +1,12 @@
-"""The distribution of z: a Gaussian with independent units, computed from features."""
+"""The distribution of z, computed from features.
 
-from typing import NamedTuple, Self
+A `LatentKind` is what `hparams.latent_kind` chooses: how large z is, what noise it comes from, and
+what a network must compute. The params of a distribution of z are `LatentParams`: a named tuple,
+`Gaussian` or `Categorical`, that samples, likelihoods and divergences come from. Cores, bounds and
+models use these two interfaces and do not ask which kind it is.
+"""
+
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -8,57 +14,110 @@ from tensorflow_probability import distributions as tfd
 
 from vaeseq.hparams import HParams
 from vaeseq.nn.dist_module import DistModule
-from vaeseq.nn.mlp import MLP, concat, positive_projection
-from vaeseq.nn.types import Nest
+from vaeseq.nn.mlp import MLP, concat
+from vaeseq.nn.types import Nest, Size
+from vaeseq.vae.categorical import Categorical, CategoricalKind
+from vaeseq.vae.gaussian import Gaussian, GaussianKind
+
+__all__ = [
+    "LATENT_KINDS",
+    "Categorical",
+    "Gaussian",
+    "LatentDecoder",
+    "LatentKind",
+    "LatentParams",
+    "LatentTransition",
+    "make_kind",
+]
 
 
-class Gaussian(NamedTuple):
-    """Params of a Gaussian with diagonal covariance, [..., Z]."""
-
-    loc: tf.Tensor  # mean
-    scale: tf.Tensor  # standard deviation
+class LatentParams(Protocol):
+    """Params of a distribution of z [..., Z], which has independent units [..., U]."""
 
     def dist(self) -> tfd.Distribution:
         """Returns the distribution, with event shape [Z]."""
-        return tfd.Independent(tfd.Normal(self.loc, self.scale), 1)
 
-    def constant(self) -> "Gaussian":
+    def constant(self) -> Any:
         """Returns the same params without a gradient."""
-        return Gaussian(tf.stop_gradient(self.loc), tf.stop_gradient(self.scale))
 
     def reparameterize(self, noise: tf.Tensor) -> tf.Tensor:
-        """Maps standard normal noise to a sample (Kingma and Welling 2013, arXiv:1312.6114)."""
-        return self.loc + self.scale * noise
+        """Maps noise to a sample z that has a gradient; noise of 0 gives the mode. [..., Z]."""
 
-    @classmethod
-    def standard_like(cls, noise: tf.Tensor) -> Self:
-        """Returns a standard normal with the shape of `noise`."""
-        return cls(tf.zeros_like(noise), tf.ones_like(noise))
+    def noise_behind(self, latents: tf.Tensor) -> tf.Tensor:
+        """Returns noise that `reparameterize` maps to z, [..., Z]."""
+
+    def unit_log_prob(self, latents: tf.Tensor) -> tf.Tensor:
+        """Computes log p(z) of each unit in nats, [..., U]."""
+
+    def unit_kl(self, prior: Any) -> tf.Tensor:
+        """Computes KL(self || prior) of each unit in nats, [..., U]."""
+
+
+class LatentKind(Protocol):
+    """A kind of latents, made from hyperparameters."""
+
+    size: int  # Z
+    num_outputs: int  # of the network that computes params
+
+    def from_outputs(self, outputs: tf.Tensor, base: Any = None) -> Any:
+        """Maps outputs of a network [..., num_outputs] to params.
+
+        With `base`, other params, the outputs are what is added to its mean or its logits.
+        """
+
+    def from_moments(self, mean: Any, stddev: Any) -> Any:
+        """Returns the params of z with a mean and a standard deviation, arrays [..., Z]."""
+
+    def standard_like(self, noise: tf.Tensor) -> Any:
+        """Returns the params of the standard normal or uniform distribution of z, like `noise`."""
+
+    def noise(
+        self,
+        shape: tf.Tensor | list[Size],
+        seed: tf.Tensor,
+        temperature: tf.Tensor | float | None = None,
+    ) -> tf.Tensor:
+        """Returns the noise [..., Z] from which z comes.
+
+        With a temperature, z comes from a distribution proportional to p^(1 / temperature).
+        """
+
+
+_KINDS: dict[str, type[GaussianKind] | type[CategoricalKind]] = {
+    "gaussian": GaussianKind,
+    "categorical": CategoricalKind,
+}
+LATENT_KINDS = tuple(_KINDS)
+
+
+def make_kind(hparams: HParams) -> LatentKind:
+    """Returns the kind of latents that `hparams.latent_kind` names."""
+    return _KINDS[hparams.latent_kind](hparams)
 
 
 class LatentDecoder(DistModule):
-    """Maps features through `hparams.latent_decoder_fc_layers` to a `Gaussian` of z."""
+    """Maps features through `hparams.latent_decoder_fc_layers` to a distribution of z."""
 
     event_dtype = tf.float32
 
     def __init__(self, hparams: HParams, name: str | None = None):
         super().__init__(name=name)
-        self.event_shape = tf.TensorShape([hparams.latent_size])
-        self.mlp = MLP(hparams, (*hparams.latent_decoder_fc_layers, 2 * hparams.latent_size))
-        self.projection = positive_projection(hparams.positive_projection)
+        self.kind = make_kind(hparams)
+        self.event_shape = tf.TensorShape([self.kind.size])
+        self.mlp = MLP(hparams, (*hparams.latent_decoder_fc_layers, self.kind.num_outputs))
 
-    def call(self, features: Nest) -> Gaussian:
-        """Maps a nest of features [..., D_i] to the mean and standard deviation of z [..., Z]."""
-        loc, scale = tf.split(self.mlp(features), 2, axis=-1)
-        return Gaussian(loc, self.projection(scale))
+    def call(self, features: Nest) -> LatentParams:
+        """Maps a nest of features [..., D_i] to the params of z [..., Z]."""
+        params: LatentParams = self.kind.from_outputs(self.mlp(features))
+        return params
 
-    def dist(self, params: Gaussian) -> tfd.Distribution:
-        """Returns the Gaussian with these params."""
+    def dist(self, params: LatentParams) -> tfd.Distribution:
+        """Returns the distribution with these params."""
         return params.dist()
 
 
 class LatentTransition(LatentDecoder):
-    """Maps the features of step t and z_{t-1} to a `Gaussian` of z_t.
+    """Maps the features of step t and z_{t-1} to a distribution of z_t.
 
     The first layer is a sum of two linear maps, of the features and of z_{t-1}. The first does not
     depend on z_{t-1}: `share` computes it for all steps at once, and only small products remain
@@ -73,14 +132,14 @@ class LatentTransition(LatentDecoder):
 
     def __init__(self, hparams: HParams, name: str | None = None, scale: float = 0.01):
         super().__init__(hparams, name=name)
-        first, *others = (*hparams.latent_decoder_fc_layers, 2 * hparams.latent_size)
+        first, *others = (*hparams.latent_decoder_fc_layers, self.kind.num_outputs)
         self.of_features = keras.layers.Dense(first)
         initializer = keras.initializers.VarianceScaling(scale)
         self.of_latents = keras.layers.Dense(first, use_bias=False, kernel_initializer=initializer)
         self.activation = keras.activations.get(hparams.activation if others else None)
         self.mlp = MLP(hparams, others)
 
-    def build(self, input_shape: tuple[tf.TensorShape, tf.TensorShape]) -> None:
+    def build(self, input_shape: tuple[tf.TensorShape, ...]) -> None:
         """Creates the weights of the map of z_{t-1}; the other layers create their own."""
         self.of_latents.build(input_shape[1])
 
@@ -88,7 +147,12 @@ class LatentTransition(LatentDecoder):
         """Computes the features' term of the first layer, given a nest of [..., D_i]."""
         return self.of_features(concat(features))
 
-    def call(self, features: Nest) -> Gaussian:
-        """Maps the pair (output of `share` at step t, z_{t-1}) to a `Gaussian` of z_t."""
-        share, z_before = features
-        return super().call(self.activation(share + self.of_latents(z_before)))
+    def call(self, features: Any) -> LatentParams:
+        """Maps (output of `share` at step t, z_{t-1}) to the params of z_t.
+
+        A third item, other params of z_t, makes the mean or the logits a residual to theirs.
+        """
+        share, z_before, *base = features
+        outputs = self.mlp(self.activation(share + self.of_latents(z_before)))
+        params: LatentParams = self.kind.from_outputs(outputs, *base)
+        return params

@@ -14,7 +14,7 @@ from vaeseq.nn.sequences import repeat_rows, scan
 from vaeseq.nn.types import Nest
 from vaeseq.vae import divergence, particles
 from vaeseq.vae.core import VAECore
-from vaeseq.vae.latent import Gaussian
+from vaeseq.vae.latent import LatentParams
 
 
 class Tracks(NamedTuple):
@@ -24,8 +24,8 @@ class Tracks(NamedTuple):
     """
 
     log_prob: tf.Tensor  # log p(x_t | z_1:t, x_1:t-1, c_1:t) [B * K, T]
-    posterior: Gaussian  # q(z_t | ...) [B * K, T, Z]
-    prior: Gaussian  # p(z_t | ...) [B * K, T, Z]
+    posterior: LatentParams  # q(z_t | ...) [B * K, T, Z]
+    prior: LatentParams  # p(z_t | ...) [B * K, T, Z]
     latents: tf.Tensor  # z_t, sampled from `posterior` [B * K, T, Z]
     increments: tf.Tensor  # log of the mean weight, which estimates log p(x_t | x_1:t-1) [B, T]
     log_weights: tf.Tensor  # of the particles given x_1:t, normalised [B, T, K]
@@ -54,7 +54,7 @@ def follow(
       observed: nest of [B, T, *event_shape].
       evidence: what `core.encode` returned, [B, T, D].
       state: the core's state before the first step, [B, ...].
-      noise: standard normal [B * K, T, Z]; the rows of a sequence follow each other.
+      noise: that of the latents, [B * K, T, Z]; the rows of a sequence follow each other.
       uniforms: numbers from 0 to 1, [B, T], for the resampling.
       num_particles: K.
       lengths: [B] int32 >= 1; None means T.

@@ -41,7 +41,7 @@ from vaeseq.nn.sequences import over_time, repeat_rows, scan
 from vaeseq.nn.stack import StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
-from vaeseq.vae.latent import Gaussian, LatentTransition
+from vaeseq.vae.latent import LATENT_KINDS, LatentParams, LatentTransition
 
 State = tuple[StackState, tf.Tensor]  # d_t and z_t
 
@@ -50,10 +50,11 @@ class SRNN(VAECore):
     """p(z_t | d_t, z_{t-1}), p(x_t | d_t, z_t), q(z_t | d_t, e_t, z_{t-1}).
 
     With `hparams.srnn_use_res_q`, q learns its mean as a residual to the prior's (Res_q in the
-    paper).
+    paper), or its logits, if z is categorical.
     """
 
     rnn_cells = RNN_CELLS
+    latent_kinds = LATENT_KINDS
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class SRNN(VAECore):
 
         def step(
             inputs: tuple[tf.Tensor, ...], z_before: tf.Tensor
-        ) -> tuple[tuple[Gaussian, Gaussian, tf.Tensor], tf.Tensor]:
+        ) -> tuple[tuple[LatentParams, LatentParams, tf.Tensor], tf.Tensor]:
             prior, posterior, z = self._latents(z_before, *inputs)
             return (prior, posterior, z), z
 
@@ -163,11 +164,10 @@ class SRNN(VAECore):
         q_share: tf.Tensor | None,
         noise: tf.Tensor,
         latents: tf.Tensor | None,
-    ) -> tuple[Gaussian, Gaussian, tf.Tensor]:
+    ) -> tuple[LatentParams, LatentParams, tf.Tensor]:
         """Returns the prior and the posterior of z_t, and z_t."""
         prior = posterior = self.p((p_share, z_before))
         if q_share is not None:
-            posterior = self.q((q_share, z_before))
-            if self.hparams.srnn_use_res_q:
-                posterior = Gaussian(prior.loc + posterior.loc, posterior.scale)
+            base = (prior,) if self.hparams.srnn_use_res_q else ()
+            posterior = self.q((q_share, z_before, *base))
         return prior, posterior, posterior.reparameterize(noise) if latents is None else latents

@@ -25,7 +25,7 @@ than they could be.
 
 Two other models of the literature are VRNNs:
 
-* STORN, with `vrnn_prior="standard"`: p(z_t) is a standard normal.
+* STORN, with `vrnn_prior="standard"`: p(z_t) is a standard normal, or uniform if z is categorical.
 * RSSM, the world model of PlaNet and Dreamer, with a context without observations
   (`context.Inputs`): only the latents tell d_t what was observed.
 
@@ -48,7 +48,7 @@ from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, scan
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
-from vaeseq.vae.latent import Gaussian, LatentDecoder, LatentTransition
+from vaeseq.vae.latent import LATENT_KINDS, LatentDecoder, LatentParams, LatentTransition
 
 State = tuple[tuple[LSTMState, ...], tf.Tensor]  # d_t and z_t
 Terms = tuple[tf.Tensor, tf.Tensor | None]  # of c_t in d_t, and of e_t in q
@@ -57,10 +57,11 @@ Terms = tuple[tf.Tensor, tf.Tensor | None]  # of c_t in d_t, and of e_t in q
 class VRNN(VAECore):
     """d_t = d(d_{t-1}, c_t, z_{t-1}), p(z_t | d_t), p(x_t | d_t, z_t), q(z_t | d_t, x_t).
 
-    With `hparams.vrnn_prior="standard"`, p(z_t) is a standard normal.
+    With `hparams.vrnn_prior="standard"`, p(z_t) is a standard normal, or uniform.
     """
 
     filters = True
+    latent_kinds = LATENT_KINDS
 
     def __init__(
         self,
@@ -115,7 +116,7 @@ class VRNN(VAECore):
 
         def step(
             inputs: tuple[Terms, tf.Tensor, tf.Tensor | None], state: State
-        ) -> tuple[tuple[Gaussian, State], State]:
+        ) -> tuple[tuple[LatentParams, State], State]:
             terms, noise, latents = inputs
             posterior, state = self._chain(terms, state, noise, latents, late)
             return (posterior, state), state
@@ -176,7 +177,7 @@ class VRNN(VAECore):
         noise: tf.Tensor,
         latents: tf.Tensor | None,
         late: LateProduct | None = None,
-    ) -> tuple[Gaussian, State]:
+    ) -> tuple[LatentParams, State]:
         """Returns the distribution that z_t is sampled from, and the state with d_t and z_t.
 
         It is the posterior, or without evidence the prior: one of them is all that the loop needs.
@@ -189,8 +190,11 @@ class VRNN(VAECore):
         posterior = self._prior(d, noise) if of_e is None else self.q((of_e, d))
         return posterior, (d_state, posterior.reparameterize(noise) if latents is None else latents)
 
-    def _prior(self, d: tf.Tensor, noise: tf.Tensor) -> Gaussian:
+    def _prior(self, d: tf.Tensor, noise: tf.Tensor) -> LatentParams:
         """Returns p(z_t | d_t)."""
-        if self.hparams.vrnn_prior == "standard":
-            return Gaussian.standard_like(noise)
-        return self.p(d)
+        prior: LatentParams = (
+            self.latent_kind.standard_like(noise)
+            if self.hparams.vrnn_prior == "standard"
+            else self.p(d)
+        )
+        return prior

@@ -1,6 +1,7 @@
 """vaeseq-midi generate."""
 
 import wave
+from types import SimpleNamespace
 
 import mido
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 
 from tests.examples.midi.test_midi_file import file, key, meter, off, on, program, tempo
 from vaeseq.cli import desktop
+from vaeseq.errors import UsageError
+from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi.interpolate import interpolate
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.music import midi_file
 from vaeseq.examples.midi.music.midi_file import DRUMS
@@ -261,3 +265,11 @@ def test_a_file_of_the_user_is_not_overwritten(trained, midi_main, tmp_path):
     (line,) = stderr.strip().splitlines()
     assert code == 2 and "--out-dir" in line and "was not written by vaeseq-midi" in line
     assert [path.name for path in tmp_path.iterdir()] == ["sample-01.png"]
+
+
+def test_there_is_nothing_between_categorical_latents():
+    model = SimpleNamespace(
+        core=SimpleNamespace(latent_size=6), hparams=MidiHParams(latent_kind="categorical")
+    )
+    with pytest.raises(UsageError, match=r"nothing between .* categorical latents; use --like"):
+        interpolate(model, None, None)

@@ -190,3 +190,23 @@ def test_a_temperature_that_collapses_is_a_warning(main, trained_run):
 def test_interpolation_needs_a_sequence_latent(main, trained_run):
     code, _, err = main("generate", "--log-dir", trained_run, "--interpolate", "Shall", "thee")
     assert code == 2 and "vae_type=SEQVAE" in err and len(err.strip().splitlines()) == 1
+
+
+def test_categorical_latents_work_in_all_commands(main, corpus, tmp_path):
+    run, kind = tmp_path / "run", "latent_kind=categorical,latent_groups=2,latent_classes=3"
+    hparams = f"{TINY},vae_type=VRNN,kl_balance=0.8,log_prob_samples=2,{kind}"
+    train = ["train", "--log-dir", run, "--train-corpus", corpus, "--num-steps"]
+    for steps in (2, 4):  # the second resumes
+        code, _, err = main(*train, steps, *(["--hparams", hparams] if steps == 2 else []))
+        assert code == 0, err
+    code, out, err = main("evaluate", "--log-dir", run, "--eval-corpus", corpus)
+    assert code == 0 and json.loads(out)["kl"] > 0, err
+    code, out, err = main("generate", "--log-dir", run, "--length", 20, "--prime", "the ")
+    assert code == 0 and len(out) > 20, err
+
+
+def test_a_core_without_categorical_latents_is_one_line(main, corpus, tmp_path):
+    train = ["train", "--log-dir", tmp_path / "run", "--train-corpus", corpus]
+    code, _, err = main(*train, "--hparams", "latent_kind=categorical")
+    assert code == 2 and "RNN cannot have latent_kind=categorical; ISEQ, SRNN" in err
+    assert len(err.splitlines()) == 1 and not (tmp_path / "run").exists()

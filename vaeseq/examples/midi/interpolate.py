@@ -28,6 +28,11 @@ def interpolate(model: MidiModel, performance: Performance, args: argparse.Names
             f"--interpolate: {model.hparams.vae_type} has no latent variables; "
             "train with --hparams vae_type=SRNN,decoder=keys, or with --encoding melody"
         )
+    if model.hparams.latent_kind == "categorical":
+        raise UsageError(
+            "--interpolate: there is nothing between the values of categorical latents; use --like "
+            "TUNE --amount X, or train with --hparams latent_kind=gaussian"
+        )
     form = performance.form
     ends = [load_tune(path, form, "--interpolate").roll for path in args.interpolate]
     if model.has_sequence_latent:

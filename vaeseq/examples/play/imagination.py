@@ -62,8 +62,7 @@ def imagine(
     """
     noise_seed, outcome_seed = tf.unstack(tf.random.experimental.stateless_split(seed))
     temperature = tf.constant(world.hparams.dream_temperature)
-    noise = world.noise(tf.shape(start.memory.action)[0], horizon, noise_seed)
-    noise *= tf.sqrt(temperature)
+    noise = world.noise(tf.shape(start.memory.action)[0], horizon, noise_seed, temperature)
 
     def step(
         inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor], carried: Start
