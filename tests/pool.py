@@ -4,6 +4,8 @@ A model is made, compiled and traced once for each (class, arguments). Every tes
 of its variables (weights, optimizer, metrics, random generators) as they were when it was made.
 """
 
+import contextlib
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -48,6 +50,16 @@ class Pool:
         model.compile(**kwargs)
         self._initial[id(model)] = [x.numpy().copy() for x in variables(model)]
         return model
+
+
+@contextlib.contextmanager
+def unchanged(model):
+    """Gives a compiled model the values back that its variables had, without tracing it again."""
+    found = variables(model)
+    before = [x.numpy().copy() for x in found]
+    yield
+    for variable, value in zip(found, before, strict=True):
+        variable.assign(value)
 
 
 def variables(model):

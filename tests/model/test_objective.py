@@ -63,7 +63,8 @@ def test_weights_of_steps_count(pooled, observed):
 
 
 def test_sample_weights_count_in_every_way_that_keras_passes_them(pooled, observed):
-    model, weight = pooled(Waves, RNN), np.array([2.0, 0.0, 1.0, 1.0])
+    weight = np.array([2.0, 0.0, 1.0, 1.0])
+    model = pooled(Waves, RNN, run_eagerly=True)
     model.optimizer.learning_rate.assign(0.0)
     expected = model.evaluate(observed, sample_weight=weight, verbose=0)[0]
     whole = {"observed": observed, "sample_weight": weight}
@@ -112,7 +113,8 @@ def test_micro_batches_are_the_same_update_as_one_batch(vae_type, objective, obs
 
     def weights(count, epochs):
         model = Waves(hparams)
-        model.compile(keras.optimizers.Adam(0.02, gradient_accumulation_steps=count, clipnorm=1))
+        optimizer = keras.optimizers.Adam(0.02, gradient_accumulation_steps=count, clipnorm=1)
+        model.compile(optimizer, run_eagerly=vae_type != "RNN")  # tracing takes longer
         data = tf.data.Dataset.from_tensor_slices(observed).batch(4 // (count or 1))
         train(model, data, epochs=epochs)
         return model.get_weights()
