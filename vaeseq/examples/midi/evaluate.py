@@ -1,7 +1,7 @@
 """The command `evaluate` of vaeseq-midi."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from vaeseq.errors import UsageError
 from vaeseq.examples.midi.collect import collect, select_fitting, warn_refused
 from vaeseq.examples.midi.corpus import Corpus, consecutive_spans
 from vaeseq.examples.midi.judge import DEFAULT_SECONDS, check_memory, judge
-from vaeseq.examples.midi.model import WINDOW_FRAMES, MidiModel, Observed, score_pieces
+from vaeseq.examples.midi.model import WINDOW_FRAMES, score_pieces, training_windows
 from vaeseq.examples.midi.music import roll
 from vaeseq.examples.midi.music.midi_file import DRUMS
 from vaeseq.examples.midi.music.roll import RollFormat
@@ -45,7 +45,7 @@ def evaluate(args: argparse.Namespace) -> None:
     num_samples = num_samples if model.core.latent_size else 1
     result: dict[str, object] = {**summary(score, corpus.spans, num_samples), "refused": refused}
     if model.has_sequence_latent:
-        result |= latent_usage(model, _windows(model, corpus), args.seed)._asdict()
+        result |= latent_usage(model, training_windows(model, corpus), args.seed)._asdict()
     if args.samples:
         compared = judge(
             model, form, train, corpus, args.samples, seconds, temperature, seed=args.seed
@@ -74,13 +74,6 @@ def _collect_corpus(patterns: Sequence[str], form: RollFormat) -> tuple[Corpus, 
     pieces, too_large = warn_refused(select_fitting(pieces, form), flag)
     rolls = [roll.to_roll(piece.notes, form) for piece in pieces]
     return Corpus(np.concatenate(rolls), consecutive_spans(map(len, rolls))), refused | too_large
-
-
-def _windows(model: MidiModel, corpus: Corpus) -> Iterator[tuple[Observed, list[int]]]:
-    """Yields batches of windows that are as long as those of training, and their lengths."""
-    width, rows = model.hparams.sequence_size, model.hparams.batch_size
-    for rolls, lengths in scoring.separate_windows(corpus.frames, corpus.spans, width, rows):
-        yield model.observe(rolls, strike_first_frame=True), lengths
 
 
 def summary(score: Score, spans: Sequence[Span], num_samples: int) -> dict[str, float]:

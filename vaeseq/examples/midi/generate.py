@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from vaeseq.cli import desktop
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi import page
+from vaeseq.examples.midi.continuation import continue_roll
 from vaeseq.examples.midi.interpolate import interpolate
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.music import ending, render
@@ -24,7 +24,6 @@ from vaeseq.examples.midi.program import HELD_OUT, MidiProgram, corpus_statistic
 from vaeseq.examples.midi.tune import Tune, first_seconds, load_tune, say_what_is_used
 from vaeseq.examples.midi.usefulness import warn_of_rolls
 from vaeseq.examples.midi.variations import vary
-from vaeseq.model.sampling import sample
 from vaeseq.training import files, memory
 from vaeseq.training.progress import bar
 
@@ -218,34 +217,12 @@ def _continue(
         say_what_is_used(tune, "--prime", performance.start, model, performance.form)
     given = np.zeros([0, performance.form.num_keys], np.uint8) if tune is None else tune.roll
     given = given[: performance.start]
-    rolls = list(_extend(model, given, most - len(given), args))
+    count, length = args.num_samples, most - len(given)
+    with bar(total=count * length, unit="frame") as shown:
+        drawing = (count, args.temperature, args.seed, shown.update)
+        rolls = list(continue_roll(model, given, length, *drawing))
     if not args.exact_length:
         on_bar_line = performance.on_bar_line(np.arange(most))
         rolls = [x[: ending.find_end(x, performance.form, least, on_bar_line)] for x in rolls]
     warn_of_rolls([roll[len(given) :] for roll in rolls], args.temperature)
-    return rolls
-
-
-def _extend(
-    model: MidiModel, given: np.ndarray, length: int, args: argparse.Namespace
-) -> np.ndarray:
-    """Returns rolls that continue given frames, which may be none, by `length` frames.
-
-    The rolls include the given frames: [samples, T, keys].
-    """
-    count = args.num_samples
-    state = model.initial_state(count)
-    if len(given):
-        observed = tf.nest.map_structure(lambda x: x[None], model.observe(given))
-        state = model.prime(observed, count, seed=args.seed)
-    with bar(total=count * length, unit="frame") as shown:
-        drawn = sample(model, state, count, length, args.temperature, args.seed, shown.update)
-    if not len(given):
-        return model.to_rolls(drawn)
-    # Together, because a melody may hold the last note that was given.
-    joined = tf.nest.map_structure(
-        lambda x, y: np.concatenate([np.repeat(x, count, axis=0), y], axis=1), observed, drawn
-    )
-    rolls = model.to_rolls(joined)
-    rolls[:, : len(given)] = given
     return rolls

@@ -1,6 +1,7 @@
 """Interpolation between two pieces, for `generate --interpolate`."""
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,6 @@ from vaeseq.examples.midi.usefulness import warn_of_rolls
 from vaeseq.model.base import State
 from vaeseq.model.latent_space import BETWEEN_TEMPERATURE
 from vaeseq.model.sampling import sample_with_common_noise
-from vaeseq.nn.types import Tensor
 from vaeseq.training.progress import bar
 
 
@@ -61,17 +61,42 @@ def _interpolate_by_frame(
     """Interpolates between the z of each frame, up to the length of the shorter piece."""
     length = min(performance.num_frames(args.length or args.default_length), *map(len, ends))
     rolls = np.stack([frames[:length] for frames in ends])
-    inference, _ = model.infer(model.observe(rolls), seed=args.seed)
-    kl = np.mean(inference.kl, axis=1).tolist()
-    is_doubtful = warn_of_step_latents(dict(zip(args.interpolate, kl, strict=True)))
-    start, end = inference.steps.latents
-    shares = tf.reshape(tf.linspace(0.0, 1.0, args.steps), [-1, 1, 1])
-    states = model.initial_state(args.steps)
-    latents = start + shares * (end - start)
-    drawn = _draw_path(model, states, length, args.temperature, args, latents)
-    if not is_doubtful:
+    with bar(total=args.steps * length, unit="frame") as shown:
+        drawn, kl = path_by_frame(
+            *(model, rolls, args.steps, args.temperature, args.seed, shown.update)
+        )
+    if not warn_of_step_latents(dict(zip(args.interpolate, kl.tolist(), strict=True))):
         warn_of_rolls(drawn, args.temperature, between=True)
     return drawn
+
+
+def path_by_frame(
+    model: MidiModel,
+    ends: np.ndarray,
+    steps: int,
+    temperature: float,
+    seed: int,
+    update: Callable[[int], object] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolates between the z of each frame of two rolls.
+
+    Args:
+      model: a model with a z for each frame.
+      ends: the rolls, uint8 [2, T, keys].
+      steps: the number of rolls of the path.
+      temperature, seed, update: see `sample`.
+
+    Returns:
+      Rolls [steps, T, keys], and the KL of each end in nats per frame, [2].
+    """
+    inference, _ = model.infer(model.observe(ends), seed=seed)
+    start, end = inference.steps.latents
+    shares = tf.reshape(tf.linspace(0.0, 1.0, steps), [-1, 1, 1])
+    drawn = sample_with_common_noise(
+        *(model, model.initial_state(steps), ends.shape[1], temperature, seed, update),
+        latents=start + shares * (end - start),
+    )
+    return model.to_rolls(drawn), np.mean(inference.kl, axis=1)
 
 
 def _draw_path(
@@ -80,12 +105,9 @@ def _draw_path(
     length: int,
     temperature: float,
     args: argparse.Namespace,
-    latents: Tensor | None = None,
 ) -> np.ndarray:
     """Returns a roll for each state of an interpolation, all with the same noise."""
     with bar(total=args.steps * length, unit="frame") as shown:
         return model.to_rolls(
-            sample_with_common_noise(
-                model, states, length, temperature, args.seed, shown.update, latents
-            )
+            sample_with_common_noise(model, states, length, temperature, args.seed, shown.update)
         )

@@ -1,5 +1,6 @@
 """Models of piano rolls, frame by frame."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.midi.intervals import IntervalDecoder
 from vaeseq.examples.midi.music import melody
 from vaeseq.examples.midi.music.roll import KEYS
-from vaeseq.model.scoring import Score, WindowScorer, consecutive_windows
+from vaeseq.model.scoring import Score, WindowScorer, consecutive_windows, separate_windows
 from vaeseq.nn.mlp import MLP
 from vaeseq.training.progress import bar
 
@@ -197,3 +198,10 @@ def score_pieces(
         observed = ((model.observe(rolls), lengths) for rolls, lengths in parts)
         scores[:, pieces] = scorer.score(observed, seed=seed)[0]
     return Score(*scores)
+
+
+def training_windows(model: MidiModel, corpus: Corpus) -> Iterator[tuple[Observed, list[int]]]:
+    """Yields batches of windows that are as long as those of training, and their lengths."""
+    width, rows = model.hparams.sequence_size, model.hparams.batch_size
+    for rolls, lengths in separate_windows(corpus.frames, corpus.spans, width, rows):
+        yield model.observe(rolls, strike_first_frame=True), lengths

@@ -30,18 +30,24 @@ def load_tune(path: str, form: RollFormat, flag: str) -> Tune:
       UsageError: if the file cannot be used; the message names the flag.
     """
     try:
-        midi = read_file(Path(path))
-        midi.in_seconds()  # refuses a piece that is too long
-        notes = timing.in_unit_of(form, midi)
-        if not (form.keyboards(notes.program) >= 0).any():
-            raise Refused(
-                f"has no notes for the run's keyboards: {describe_programs(form.programs)}"
-            )
-        return Tune(path, midi, roll.to_roll(notes, form))
+        return to_tune(path, read_file(Path(path)), form)
     except Refused as error:
         raise UsageError(f"{flag}: {path} {error}") from error
     except OSError as error:
         raise UsageError(f"{flag}: {path} cannot be read: {error.strerror}") from error
+
+
+def to_tune(path: str, midi: MidiFile, form: RollFormat) -> Tune:
+    """Returns a file that was read as a tune.
+
+    Raises:
+      Refused: if it is too long, or has no notes for the run's keyboards.
+    """
+    midi.in_seconds()  # refuses a piece that is too long
+    notes = timing.in_unit_of(form, midi)
+    if not (form.keyboards(notes.program) >= 0).any():
+        raise Refused(f"has no notes for the run's keyboards: {describe_programs(form.programs)}")
+    return Tune(path, midi, roll.to_roll(notes, form))
 
 
 def first_seconds(tune: Tune, form: RollFormat, seconds: float | None) -> np.ndarray:
@@ -55,6 +61,13 @@ def say_what_is_used(
     tune: Tune, flag: str, frames: int, model: MidiModel, form: RollFormat
 ) -> None:
     """Logs, in one line, if the model does not see all notes of the first frames of a tune."""
+    used = describe_use(tune, frames, model, form)
+    if used:
+        logging.info("%s: %s", flag, used)
+
+
+def describe_use(tune: Tune, frames: int, model: MidiModel, form: RollFormat) -> str:
+    """Returns what the model sees of the first frames of a tune; "" if it sees all notes."""
     notes = timing.first_frames(tune.midi, form, frames).notes
     if model.hparams.decoder == "melody":
         symbols = melody.from_rolls(tune.roll[:frames], strike_first_frame=True)
@@ -64,6 +77,6 @@ def say_what_is_used(
         what = f"the instruments of the run's keyboards ({describe_programs(form.programs)})"
         if not form.apart:  # one keyboard for all of them
             what = "all but the drums"
-    if used < len(notes.start):
-        message = "%s: used %s of %s, %d of %d notes"
-        logging.info(message, flag, what, tune.path, used, len(notes.start))
+    if used >= len(notes.start):
+        return ""
+    return f"used {what} of {tune.path}, {used} of {len(notes.start)} notes"
