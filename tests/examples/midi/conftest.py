@@ -33,6 +33,10 @@ FLAGS = {  # of `train`, for each kind of model
         *("--hparams", TINY + ",decoder=beta_count,velocity_levels=0,history_size=3,vae_type=RNN"),
         *("--frames-per-beat", 4),
     ],
+    "frames": [
+        *("--hparams", TINY + ",decoder=keys,vae_type=SRNN"),
+        *("--frames-per-beat", 4),
+    ],
     "melody": [
         *("--hparams", "rnn_hidden_sizes=[8],latent_size=3,batch_size=4,sequence_size=16"),
         *("--encoding", "melody"),

@@ -30,6 +30,14 @@ class Visitor(NamedTuple):
         return response.get_json()
 
 
+def wait_until_ready(visitor):
+    """Waits until all is measured; returns the info."""
+    visitor.studio._api._background.join()
+    info = visitor.ask("info")
+    assert info["ready"]
+    return info
+
+
 @pytest.fixture(scope="session")
 def studio_of(trained):
     """Opens the studio of a kind of run; see `tests.examples.midi.conftest.FLAGS`."""

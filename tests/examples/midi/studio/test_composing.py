@@ -1,8 +1,12 @@
 """The music of the studio: what a request asks for, and always the same."""
 
+import numpy as np
 import pytest
+from werkzeug.test import Client
 
-from vaeseq.examples.midi.studio.pieces import to_json
+from tests.examples.midi.studio.conftest import TOKEN, Visitor, wait_until_ready
+from vaeseq.examples.midi.studio.app import create_app
+from vaeseq.examples.midi.studio.pieces import parse, to_json
 from vaeseq.model.latent_space import slerp
 
 SOME = {"frames": 32, "temperature": 0.7, "seed": 5}
@@ -87,3 +91,136 @@ def test_given_music_is_heard_as_the_model_sees_it(melodies):
     fields = {"end": {"seed": 1}, "steps": 2, **SOME, "frames": 8}
     heard = melodies.ask("line", start={"piece": chord}, **fields)["pieces"][0]
     assert heard["notes"] == [[0, 4, 64], [4, 4, 22]]
+
+
+@pytest.mark.parametrize("kind", ["melody", "nade"])
+def test_a_continuation_keeps_what_was_given(studio_of, kind):
+    visitor = studio_of(kind)
+    fields = {"piece": TUNE, "frames": 24, "temperature": 1, "seed": 3}
+    piece = visitor.ask("continue", **fields)["piece"]
+    check(piece, 56)
+    assert [note for note in piece["notes"] if note[0] < 32] == TUNE["notes"]
+    assert visitor.ask("continue", **fields)["piece"] == piece
+    if kind == "nade":
+        assert piece["notes"][-1][0] >= 32
+
+
+def test_a_continuation_must_not_be_too_long(melodies):
+    fields = {"piece": TUNE, "frames": 1000, "temperature": 1, "seed": 3}
+    response = melodies.post("continue", fields)
+    assert response.status_code == 400 and "frames" in response.get_json()["error"]
+
+
+@pytest.mark.parametrize("kind", ["melody", "nade"])
+def test_variations_are_as_many_and_as_long_as_wanted(studio_of, kind):
+    visitor = studio_of(kind)
+    fields = {"piece": TUNE, "amount": 0.5, "count": 3, "temperature": 0.8, "seed": 3}
+    pieces = visitor.ask("like", **fields)["pieces"]
+    assert len(pieces) == 3
+    for piece in pieces:
+        check(piece)
+    assert visitor.ask("like", **fields)["pieces"] == pieces
+    if kind == "nade":  # it has no latents: what is kept is the tune itself
+        assert visitor.ask("like", **fields | {"amount": 0})["pieces"] == [TUNE] * 3
+
+
+def sounding(piece, bar):
+    """Returns the pitches in each frame of a bar, and where notes start but for its beginning."""
+    frames = range(16 * bar, 16 * bar + 16)
+    notes = piece["notes"]
+    at_once = [{p for start, size, p in notes if start <= x < start + size} for x in frames]
+    starts = [(start, pitch) for start, _, pitch in notes if start in frames[1:]]
+    return at_once, starts
+
+
+LONG = {
+    "frames": 64,
+    "notes": [[0, 4, 60], [4, 16, 64], [20, 4, 67], [28, 12, 72], [40, 2, 71], [44, 20, 65]],
+}
+
+
+@pytest.mark.parametrize("kind", ["melody", "nade"])
+@pytest.mark.parametrize("locked", [[0, 2], [1], [3, 1], [0, 1, 2, 3], []])
+def test_locked_bars_stay_exactly(studio_of, kind, locked):
+    visitor = studio_of(kind)
+    fields = {"piece": LONG, "locked": locked, "temperature": 1, "seed": 4}
+    piece = visitor.ask("fill", **fields)["piece"]
+    check(piece, 64)
+    for bar in locked:
+        assert sounding(piece, bar) == sounding(LONG, bar), bar
+    if len(locked) == 4:
+        assert piece == LONG
+    assert visitor.ask("fill", **fields)["piece"] == piece
+    changed = {"frames": 64, "notes": [x for x in LONG["notes"] if x[0] // 16 in locked]}
+    if locked == [0, 2]:  # what is not locked does not matter, but for what rings into a bar
+        rings = {**changed, "notes": sorted([*changed["notes"], [31, 9, 72]])}
+        assert visitor.ask("fill", **fields | {"piece": rings})["piece"] == piece
+
+
+def test_filling_prefers_what_fits_to_the_locked_bars(melodies):
+    """The score of what is chosen is the best of all candidates of its round."""
+    composer = melodies.studio._api._composer
+    roll = composer.see(parse(LONG, "piece", composer.form))[:16]
+    locked = np.arange(16) >= 8
+    best = composer._fill_part(roll, locked, 1.0, (7, 0))
+    assert np.array_equal(best[locked], composer.model.observe(roll, True)[locked])
+
+
+def test_a_run_with_a_z_for_each_frame_draws_lines_by_frame(studio_of):
+    visitor = studio_of("frames")
+    can = visitor.ask("info")["can"]
+    assert "line" in can and not {"pad", "shape", "fill"} & set(can)
+    fields = {"start": {"seed": 5}, "end": {"piece": TUNE}, "steps": 4, **SOME}
+    pieces = visitor.ask("line", **fields)["pieces"]
+    drawn = visitor.ask("draw", count=1, **SOME)["pieces"]
+    assert len(pieces) == 4 and pieces[0] == drawn[0] and pieces[-1] == TUNE
+    assert visitor.ask("line", **fields)["pieces"] == pieces
+    assert visitor.post("pad", {}).status_code == 404
+
+
+def test_sliders_move_what_is_heard_and_are_measured(melodies):
+    info = wait_until_ready(melodies)
+    names = [attribute["name"] for attribute in info["attributes"]]
+    assert names and set(names) <= {"density", "range", "pitch", "scale", "syncopation"}
+    for attribute in info["attributes"]:
+        assert attribute["label"] and attribute["unit"] and abs(attribute["correlation"]) <= 1
+        assert attribute["name"] not in attribute["others"]
+    usage = info["usage"]
+    assert 0 <= usage["active_units"] <= usage["units"] == 3 and usage["kl"] >= 0
+    fields = {"source": {"piece": TUNE}, **SOME}
+    still = melodies.ask("shape", **fields, sliders={names[0]: 0})
+    assert still["piece"] == TUNE
+    assert still["attributes"] == melodies.ask("attributes", piece=TUNE)["attributes"]
+    moved = melodies.ask("shape", **fields, sliders={names[0]: 3})
+    assert moved["piece"] != TUNE and moved == melodies.ask(
+        "shape", **fields, sliders={names[0]: 3}
+    )
+    pad = {"corners": [{"piece": TUNE}, *seeds(1, 2, 3)], **SOME}
+    assert melodies.ask("pad", **pad, sliders={names[0]: 1})["pieces"][0] != TUNE
+
+
+@pytest.mark.parametrize("sliders", [{"density": 3.5}, {"loud": 1}, {"density": "1"}, []])
+def test_a_wrong_slider_is_named(melodies, sliders):
+    wait_until_ready(melodies)
+    response = melodies.post("shape", {"source": {"seed": 1}, "sliders": sliders, **SOME})
+    assert response.status_code == 400 and "sliders" in response.get_json()["error"]
+
+
+def test_a_roll_run_has_no_sliders(studio_of):
+    info = wait_until_ready(studio_of("nade"))
+    assert info["attributes"] == [] and info["usage"] is None and info["kind"] == "roll"
+    assert set(info["can"]) >= {"draw", "continue", "like", "fill", "upload", "download"}
+
+
+def test_the_order_of_requests_changes_nothing(studio_of, trained):
+    """Compiled for other shapes first, a function could round in another way."""
+    fields = {"start": {"seed": 5}, "end": {"seed": 6}, "steps": 7, **SOME}
+    early = create_app(str(trained("melody").path), TOKEN)
+    try:
+        first = Visitor(Client(early), early).ask("line", **fields)
+    finally:
+        early.close()
+    visitor = studio_of("melody")
+    for steps in (3, 9, 2):
+        visitor.ask("line", **fields | {"steps": steps})
+    assert visitor.ask("line", **fields) == first

@@ -82,6 +82,22 @@ def _try_to_parse(path: Path) -> MidiFile | Refused | OSError:
         return error
 
 
+def parse_file_within(path: Path, seconds: float) -> MidiFile:
+    """Reads and parses a MusicXML file in a process of its own, which has limited time.
+
+    Raises:
+      OSError, Refused: as `parse_file`; also if it takes longer.
+    """
+    with multiprocessing.get_context("spawn").Pool(1, _ignore_interrupts) as pool:  # ends it
+        try:
+            parsed = pool.apply_async(_try_to_parse, (path,)).get(seconds)
+        except multiprocessing.TimeoutError:
+            raise Refused(f"takes more than {seconds:g} seconds to read") from None
+    if isinstance(parsed, Exception):
+        raise parsed
+    return parsed
+
+
 def parse_file(path: Path) -> MidiFile:
     """Reads and parses a MusicXML file, compressed or not.
 

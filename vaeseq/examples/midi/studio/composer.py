@@ -1,19 +1,26 @@
 """What a model of music does in the studio: a function of the request and the run alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from vaeseq.examples.midi.continuation import continue_roll
+from vaeseq.examples.midi.interpolate import path_by_frame
 from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.music.roll import RollFormat
+from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 from vaeseq.examples.midi.studio import pieces
 from vaeseq.examples.midi.studio.latent_music import LatentMusic, path, square
+from vaeseq.examples.midi.variations import vary_roll
 from vaeseq.model.sampling import sample
+from vaeseq.model.wiring import State
 
 PAD_SIZE = 11
 """The rows and the columns of a pad."""
+_CANDIDATES = 32  # of which the best is chosen
+_ROUNDS = 2
+_SEEDS = 2**31
 
 
 class Source(NamedTuple):
@@ -53,6 +60,32 @@ class Composer:
         """Returns a roll as the model sees it; a melody has one voice."""
         return self.model.to_rolls(self.model.observe(roll, strike_first_frame=True))
 
+    def warm_up(self) -> None:
+        """Compiles all that requests need, so that their order changes no rounding.
+
+        TensorFlow compiles a function for the first shapes that it sees, then for all others.
+        """
+        for temperature in (1.0, 0.7):
+            for size in (1, 2):
+                style, roll = Style(size, temperature, 0), np.zeros([size, KEYS], np.uint8)
+                self.draw(size, style)
+                self.extend(roll, size, temperature, 0)
+                self.vary(roll, 0.5, size, temperature, 0)
+                if self.can_fill:
+                    self.fill(roll, np.zeros(size, bool), temperature, 0)
+                if self.can_draw_lines and self.latent is None:
+                    self.line(Source(seed=0), Source(seed=1), 1 + size, style)
+
+    @property
+    def can_fill(self) -> bool:
+        """Whether the model tells how probable locked music is, with one z or none."""
+        return self.latent is not None or not self.model.core.latent_size
+
+    @property
+    def can_draw_lines(self) -> bool:
+        """Whether the model has latent variables to interpolate."""
+        return self.model.core.latent_size > 0
+
     def draw(self, count: int, style: Style) -> list[np.ndarray]:
         """Draws pieces: the sources with the seeds `style.seed`, `style.seed` + 1, ..."""
         if self.latent is None:
@@ -72,6 +105,8 @@ class Composer:
 
     def line(self, start: Source, end: Source, steps: int, style: Style) -> np.ndarray:
         """Returns the pieces of a path from one to another, [steps, T, KEYS]; see `pad`."""
+        if self.latent is None:
+            return self._line_by_frame(start, end, steps, style)
         points = path(self._point(start, style), self._point(end, style), steps)
         return _keep({0: start, steps - 1: end}, self._decode(points, style), style)
 
@@ -80,6 +115,104 @@ class Composer:
         points = self._point(source, style)[None]
         rolls: np.ndarray = _keep({0: source}, self._decode(points, style), style)
         return rolls[0]
+
+    def extend(self, roll: np.ndarray, frames: int, temperature: float, seed: int) -> np.ndarray:
+        """Returns a roll, as it is, and frames that continue it.
+
+        A model of windows reads the last window, and draws one more, again and again.
+        """
+        whole = roll
+        window = self.latent.window if self.latent else len(roll) + frames
+        while len(whole) < len(roll) + frames:
+            given = whole[-window:]
+            size = min(window, len(roll) + frames - len(whole))
+            number = (seed + len(whole) - len(roll)) % _SEEDS
+            drawn = continue_roll(self.model, given, size, 1, temperature, number)[0]
+            whole = np.concatenate([whole, drawn[len(given) :]])
+        return pieces.without_ringing(whole, len(roll), self.form)
+
+    def vary(
+        self, roll: np.ndarray, amount: float, count: int, temperature: float, seed: int
+    ) -> np.ndarray:
+        """Returns variations of a roll, [count, T, KEYS]; see `ModelBase.vary`."""
+        return vary_roll(self.model, roll, self.form, amount, count, temperature, seed)
+
+    def fill(
+        self, roll: np.ndarray, locked: np.ndarray, temperature: float, seed: int
+    ) -> np.ndarray:
+        """Returns a roll whose locked frames stay, and whose others are drawn anew.
+
+        Of several that are drawn given what comes before, it is the one that makes what is locked
+        most probable, so that it also fits what comes after. A note that rings from other frames
+        into locked ones is struck there.
+
+        Args:
+          roll: the roll; its frames that are not locked do not matter.
+          locked: which frames stay, bool [T].
+          temperature, seed: of what is drawn.
+        """
+        begins = locked & ~np.pad(locked[:-1], (1, 0))
+        given = pieces.strike(roll, begins, self.form) * locked[:, None]
+        sizes = self.latent.sizes(len(roll)) if self.latent else [len(roll)]
+        filled = []
+        for index, at in enumerate(np.cumsum([0, *sizes[:-1]]).tolist()):
+            part = slice(at, at + sizes[index])
+            filled.append(self._fill_part(given[part], locked[part], temperature, (seed, index)))
+        joined = tf.nest.map_structure(lambda *x: np.concatenate(x), *filled)
+        whole = self.model.to_rolls(joined)
+        whole[locked] = given[locked]
+        return whole
+
+    def _fill_part(
+        self, roll: np.ndarray, locked: np.ndarray, temperature: float, seed: tuple[int, int]
+    ) -> Any:
+        """Returns observations [T, ...] of a window whose other frames are new.
+
+        The latents of the first candidates come from the prior, those of the others from the
+        posterior of the best of these, which knows what is locked.
+        """
+        observed = self.model.observe(roll, strike_first_frame=True)
+        given = tf.nest.map_structure(
+            lambda x: tf.repeat(tf.constant(x)[None], _CANDIDATES, axis=0), observed
+        )
+        if locked.all():
+            return observed
+        mask = tf.constant(np.repeat(locked[None], _CANDIDATES, axis=0))
+        best, best_score = observed, -np.inf
+        for number in range(_ROUNDS if self.latent else 1):
+            noise_seed = (seed[0], _ROUNDS * seed[1] + number)
+            state = self._candidates(best if number else None, noise_seed)
+            size = (_CANDIDATES, len(roll), None, temperature, noise_seed)
+            drawn, _ = self.model.extend(state, *size, given=(given, mask))
+            log_prob = self.model.infer(drawn, state=state)[0].log_prob
+            scores = np.sum(np.where(mask, log_prob, 0.0), axis=1)
+            chosen = int(np.argmax(scores))
+            if scores[chosen] > best_score:
+                best_score = scores[chosen]
+                best = tf.nest.map_structure(lambda x, i=chosen: np.asarray(x[i]), drawn)
+        return best
+
+    def _candidates(self, like: Any | None, seed: tuple[int, int]) -> State:
+        """Returns the states of candidates before the first step."""
+        if self.latent is None:
+            return self.model.initial_state(_CANDIDATES)
+        z = tf.random.stateless_normal([_CANDIDATES, self.model.core.latent_size], seed)
+        if like is not None:
+            q = self.model.encode(tf.nest.map_structure(lambda x: x[None], like))
+            z = q.loc + q.scale * z
+        return self.model.state_from_latents(z)
+
+    def _line_by_frame(self, start: Source, end: Source, steps: int, style: Style) -> np.ndarray:
+        ends = [self._heard(source, style) for source in (start, end)]
+        drawn, _ = path_by_frame(self.model, np.stack(ends), steps, style.temperature, style.seed)
+        drawn[0], drawn[-1] = ends
+        return drawn
+
+    def _heard(self, source: Source, style: Style) -> np.ndarray:
+        if source.roll is not None:
+            return pieces.fit(source.roll, style.frames)
+        assert source.seed is not None
+        return self._draw_freely(source.seed, style)
 
     def _draw_freely(self, seed: int, style: Style) -> np.ndarray:
         drawn = sample(

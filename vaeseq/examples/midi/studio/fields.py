@@ -11,7 +11,6 @@ from vaeseq.examples.midi.studio.pieces import MAX_FRAMES, MAX_NOTES
 
 MAX_SLIDER = 3.0
 """The most standard deviations by which a slider moves an attribute."""
-MAX_BAR = MAX_FRAMES
 _MAX_PIECES = 128  # in a download
 
 Schema = Mapping[str, Any]
