@@ -1,9 +1,8 @@
 """The answers to the requests of the page."""
 
-import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -61,7 +60,7 @@ class Api:
         self._lowest, self._highest = self._pitches(train)
         self._reading = threading.Lock()  # files, one at a time
         self._measured: Measured | None = None
-        self._closing, self._warm = threading.Event(), threading.Event()
+        self._closing = threading.Event()
         self._background = threading.Thread(
             target=self._measure, args=(train, valid), name="studio", daemon=True
         )
@@ -130,11 +129,8 @@ class Api:
         self._background.join()
 
     def _measure(self, train: Corpus, valid: Corpus) -> None:
-        """Compiles the model's functions, then measures what it can do."""
+        """Measures what the model can do."""
         try:
-            with self._turns.take_in_background():
-                self._composer.warm_up()
-                self._warm.set()
             if self._composer.latent is None:
                 return
             sliders = learn(self._composer, train, self._in_background)
@@ -145,20 +141,12 @@ class Api:
             pass
         except Exception:
             logging.exception("the studio cannot measure what the model does")
-        finally:
-            self._warm.set()
 
     def _in_background(self, call: Callable[[], Result]) -> Result:
         if self._closing.is_set():
             raise _Closed
         with self._turns.take_in_background():
             return call()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Waits for a turn at the model, whose functions are compiled by then."""
-        with self._turns.take(self._warm):
-            yield
 
     def _info(self, fields: Fields) -> Response:
         form, model, measured = self._form, self._model, self._measured
@@ -195,27 +183,27 @@ class Api:
         )
 
     def _draw(self, fields: Fields) -> Response:
-        with self._turn():
+        with self._turns.take():
             rolls = self._composer.draw(int(fields["count"]), self._style(fields))
         return self._pieces(rolls)
 
     def _pad(self, fields: Fields) -> Response:
         corners = [self._source(x, f"corners[{i}]") for i, x in enumerate(fields["corners"])]
         style = self._style(fields)
-        with self._turn():
+        with self._turns.take():
             rolls = self._composer.pad(corners, style)
         return self._pieces(rolls, size=PAD_SIZE)
 
     def _line(self, fields: Fields) -> Response:
         start, end = (self._source(fields[name], name) for name in ("start", "end"))
         style = self._style(fields)
-        with self._turn():
+        with self._turns.take():
             rolls = self._composer.line(start, end, int(fields["steps"]), style)
         return self._pieces(rolls)
 
     def _shape(self, fields: Fields) -> Response:
         source, style = self._source(fields["source"], "source"), self._style(fields)
-        with self._turn():
+        with self._turns.take():
             roll = self._composer.shape(source, style)
         return _json({"piece": self._piece(roll), "attributes": measure(roll, self._form)})
 
@@ -225,13 +213,13 @@ class Api:
             raise ValueError(
                 f"frames: {len(roll)} and {frames} are more than {pieces.MAX_FRAMES} frames"
             )
-        with self._turn():
+        with self._turns.take():
             whole = self._composer.extend(roll, frames, *_drawing(fields))
         return _json({"piece": self._piece(whole)})
 
     def _like(self, fields: Fields) -> Response:
         roll, amount = self._roll(fields["piece"]), float(fields["amount"])
-        with self._turn():
+        with self._turns.take():
             rolls = self._composer.vary(roll, amount, int(fields["count"]), *_drawing(fields))
         return self._pieces(rolls)
 
@@ -239,7 +227,7 @@ class Api:
         roll = self._roll(fields["piece"])
         bars = (np.arange(len(roll)) / (BEATS_PER_BAR * frames_per_beat(self._form))).astype(int)
         locked = np.isin(bars, [int(bar) for bar in fields["locked"]])
-        with self._turn():
+        with self._turns.take():
             filled = self._composer.fill(roll, locked, *_drawing(fields))
         return _json({"piece": self._piece(filled)})
 

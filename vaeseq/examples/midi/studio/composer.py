@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from vaeseq.examples.midi.continuation import continue_roll
 from vaeseq.examples.midi.interpolate import path_by_frame
-from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.music.roll import KEYS, RollFormat
+from vaeseq.examples.midi.model import MidiModel, Observed
+from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.examples.midi.studio import pieces
 from vaeseq.examples.midi.studio.latent_music import LatentMusic, path, square
 from vaeseq.examples.midi.variations import vary_roll
+from vaeseq.model.latent_space import on_great_circle
 from vaeseq.model.sampling import sample
-from vaeseq.model.wiring import State
 
 PAD_SIZE = 11
 """The rows and the columns of a pad."""
@@ -60,22 +60,6 @@ class Composer:
         """Returns a roll as the model sees it; a melody has one voice."""
         return self.model.to_rolls(self.model.observe(roll, strike_first_frame=True))
 
-    def warm_up(self) -> None:
-        """Compiles all that requests need, so that their order changes no rounding.
-
-        TensorFlow compiles a function for the first shapes that it sees, then for all others.
-        """
-        for temperature in (1.0, 0.7):
-            for size in (1, 2):
-                style, roll = Style(size, temperature, 0), np.zeros([size, KEYS], np.uint8)
-                self.draw(size, style)
-                self.extend(roll, size, temperature, 0)
-                self.vary(roll, 0.5, size, temperature, 0)
-                if self.can_fill:
-                    self.fill(roll, np.zeros(size, bool), temperature, 0)
-                if self.can_draw_lines and self.latent is None:
-                    self.line(Source(seed=0), Source(seed=1), 1 + size, style)
-
     @property
     def can_fill(self) -> bool:
         """Whether the model tells how probable locked music is, with one z or none."""
@@ -89,8 +73,10 @@ class Composer:
     def draw(self, count: int, style: Style) -> list[np.ndarray]:
         """Draws pieces: the sources with the seeds `style.seed`, `style.seed` + 1, ..."""
         if self.latent is None:
-            return [self._draw_freely(style.seed + i, style) for i in range(count)]
-        points = [self.latent.drawn_point(style.seed + i, style.frames) for i in range(count)]
+            return [self._draw_freely((style.seed + i) % _SEEDS, style) for i in range(count)]
+        points = [
+            self.latent.drawn_point((style.seed + i) % _SEEDS, style.frames) for i in range(count)
+        ]
         return list(self._decode(tf.stack(points), style))
 
     def pad(self, corners: Sequence[Source], style: Style) -> np.ndarray:
@@ -121,21 +107,31 @@ class Composer:
 
         A model of windows reads the last window, and draws one more, again and again.
         """
-        whole = roll
-        window = self.latent.window if self.latent else len(roll) + frames
-        while len(whole) < len(roll) + frames:
-            given = whole[-window:]
-            size = min(window, len(roll) + frames - len(whole))
-            number = (seed + len(whole) - len(roll)) % _SEEDS
-            drawn = continue_roll(self.model, given, size, 1, temperature, number)[0]
-            whole = np.concatenate([whole, drawn[len(given) :]])
+        if self.latent is None:
+            whole = continue_roll(self.model, roll, frames, 1, temperature, seed)[0]
+        else:
+            whole = roll
+            for index, size in enumerate(self.latent.sizes(frames)):
+                given = whole[-self.latent.window :]
+                number = (seed + index) % _SEEDS
+                drawn = self.latent.continue_window(given, size, temperature, number)
+                whole = np.concatenate([whole, drawn[len(given) :]])
         return pieces.without_ringing(whole, len(roll), self.form)
 
     def vary(
         self, roll: np.ndarray, amount: float, count: int, temperature: float, seed: int
     ) -> np.ndarray:
-        """Returns variations of a roll, [count, T, KEYS]; see `ModelBase.vary`."""
-        return vary_roll(self.model, roll, self.form, amount, count, temperature, seed)
+        """Returns variations of a roll, [count, T, KEYS].
+
+        With one z for a window, they lie on the way from the roll's points to drawn ones, which are
+        those of `draw`; otherwise see `ModelBase.vary`.
+        """
+        if self.latent is None:
+            return vary_roll(self.model, roll, self.form, amount, count, temperature, seed)
+        ends = [self.latent.drawn_point((seed + i) % _SEEDS, len(roll)) for i in range(count)]
+        start = self.latent.point_of(roll, len(roll))
+        points = on_great_circle(start[None], tf.stack(ends), amount)
+        return self.latent.decode(points, len(roll), temperature, seed, alike=False)
 
     def fill(
         self, roll: np.ndarray, locked: np.ndarray, temperature: float, seed: int
@@ -172,35 +168,38 @@ class Composer:
         posterior of the best of these, which knows what is locked.
         """
         observed = self.model.observe(roll, strike_first_frame=True)
-        given = tf.nest.map_structure(
-            lambda x: tf.repeat(tf.constant(x)[None], _CANDIDATES, axis=0), observed
-        )
         if locked.all():
             return observed
-        mask = tf.constant(np.repeat(locked[None], _CANDIDATES, axis=0))
-        best, best_score = observed, -np.inf
+        best, best_score = None, -np.inf
         for number in range(_ROUNDS if self.latent else 1):
-            noise_seed = (seed[0], _ROUNDS * seed[1] + number)
-            state = self._candidates(best if number else None, noise_seed)
-            size = (_CANDIDATES, len(roll), None, temperature, noise_seed)
-            drawn, _ = self.model.extend(state, *size, given=(given, mask))
-            log_prob = self.model.infer(drawn, state=state)[0].log_prob
-            scores = np.sum(np.where(mask, log_prob, 0.0), axis=1)
+            noise = (seed[0], _ROUNDS * seed[1] + number)
+            if self.latent is None:
+                drawn, scores = self._fill_without_latents(observed, locked, temperature, noise)
+            else:
+                shape = [_CANDIDATES, self.model.core.latent_size]
+                z = tf.random.stateless_normal(shape, noise)
+                if best is not None:
+                    q = self.latent.encode(self.model.to_rolls(best)[None])
+                    z = q.loc + q.scale * z
+                drawn, scores = self.latent.fill(z, observed, locked, temperature, noise)
             chosen = int(np.argmax(scores))
             if scores[chosen] > best_score:
                 best_score = scores[chosen]
                 best = tf.nest.map_structure(lambda x, i=chosen: np.asarray(x[i]), drawn)
         return best
 
-    def _candidates(self, like: Any | None, seed: tuple[int, int]) -> State:
-        """Returns the states of candidates before the first step."""
-        if self.latent is None:
-            return self.model.initial_state(_CANDIDATES)
-        z = tf.random.stateless_normal([_CANDIDATES, self.model.core.latent_size], seed)
-        if like is not None:
-            q = self.model.encode(tf.nest.map_structure(lambda x: x[None], like))
-            z = q.loc + q.scale * z
-        return self.model.state_from_latents(z)
+    def _fill_without_latents(
+        self, observed: Observed, locked: np.ndarray, temperature: float, seed: tuple[int, int]
+    ) -> tuple[Any, np.ndarray]:
+        """Does what `LatentMusic.fill` does, without latents."""
+        mask = tf.repeat(tf.constant(locked)[None], _CANDIDATES, axis=0)
+        given = tf.nest.map_structure(
+            lambda x: tf.repeat(tf.constant(x)[None], _CANDIDATES, axis=0), observed
+        )
+        state, size = self.model.initial_state(_CANDIDATES), (_CANDIDATES, len(locked))
+        drawn = self.model.extend(state, *size, None, temperature, seed, given=(given, mask))[0]
+        log_prob = self.model.infer(drawn)[0].log_prob
+        return drawn, np.sum(np.where(locked, log_prob, 0.0), axis=1)
 
     def _line_by_frame(self, start: Source, end: Source, steps: int, style: Style) -> np.ndarray:
         ends = [self._heard(source, style) for source in (start, end)]

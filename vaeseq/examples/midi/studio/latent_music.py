@@ -4,24 +4,52 @@ One z describes a window. Music that is longer is several windows, one after ano
 point of its own; a melody may hold a note from one window to the next.
 """
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.model import MidiModel, Observed
 from vaeseq.model.latent_space import on_great_circle
-from vaeseq.nn.types import Seed
+from vaeseq.nn.sequences import repeat_rows
+from vaeseq.nn.types import Nest
+from vaeseq.vae.latent import Gaussian
 
 
 class LatentMusic:
     """The latent space of a model in which one z describes a whole sequence.
+
+    What is computed is compiled once, for all shapes, so that no earlier request changes how a
+    result is rounded.
 
     Shapes: R pieces, W windows, Z latent units.
     """
 
     def __init__(self, model: MidiModel):
         self.model, self.window = model, model.hparams.sequence_size
+        decoder = model.decoder
+        observed = tf.nest.map_structure(
+            lambda shape, dtype: tf.TensorSpec([None, None, *shape], dtype),
+            *(decoder.event_shape, decoder.event_dtype),
+        )
+        z = tf.TensorSpec([None, model.core.latent_size])
+        steps, seed = tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)
+        temperature, locked = tf.TensorSpec([]), tf.TensorSpec([None], tf.bool)
+
+        def compiled(function: Any, *signature: Nest) -> Any:
+            return tf.function(function, input_signature=signature, autograph=False)
+
+        self._encode = compiled(model.encode, observed)
+        self._decode = {
+            alike: compiled(
+                functools.partial(self._decode_eagerly, alike=alike), z, steps, temperature, seed
+            )
+            for alike in (False, True)
+        }
+        self._continue = compiled(self._continue_eagerly, observed, steps, temperature, seed)
+        self._fill = compiled(self._fill_eagerly, z, observed, locked, temperature, seed)
 
     def sizes(self, frames: int) -> list[int]:
         """Returns the length of each window of music of a length."""
@@ -40,31 +68,117 @@ class LatentMusic:
         sizes = self.sizes(min(len(roll), frames))
         ends = np.cumsum(sizes)
         means = [
-            self.encode(roll[None, end - size : end]) for end, size in zip(ends, sizes, strict=True)
+            self.encode(roll[None, end - size : end]).loc
+            for end, size in zip(ends, sizes, strict=True)
         ]
         missing = len(self.sizes(frames)) - len(sizes)
         return tf.concat([*means, *means[-1:] * missing], axis=0)
 
-    def encode(self, rolls: np.ndarray) -> tf.Tensor:
-        """Returns the posterior means of windows [R, T, keys], [R, Z]."""
-        return self.model.encode(self.model.observe(rolls, strike_first_frame=True)).loc
+    def encode(self, rolls: np.ndarray) -> Gaussian:
+        """Returns the posteriors of windows [R, T, keys], [R, Z]."""
+        return Gaussian(*self._encode(self.observe(rolls)))
 
-    def decode(self, points: tf.Tensor, frames: int, temperature: float, seed: int) -> np.ndarray:
-        """Returns rolls [R, frames, keys] at points [R, W, Z], all with the same noise."""
-        parts = [
-            self._decode_window(points[:, index], size, temperature, (seed, index))
-            for index, size in enumerate(self.sizes(frames))
-        ]
-        # Together, because a melody may hold a note from one window to the next.
-        return self.model.to_rolls(
-            tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1), *parts)
+    def observe(self, rolls: np.ndarray) -> Any:
+        """Returns windows [R, T, keys] as the model observes them."""
+        return tf.nest.map_structure(
+            tf.constant, self.model.observe(rolls, strike_first_frame=True)
         )
 
-    def _decode_window(self, z: tf.Tensor, size: int, temperature: float, seed: Seed) -> np.ndarray:
-        rows = int(z.shape[0])
-        state = self.model.state_from_latents(z)
-        drawn = self.model.extend(state, rows, size, None, temperature, seed, alike=True)[0]
-        return tf.nest.map_structure(np.asarray, drawn)
+    def decode(
+        self, points: tf.Tensor, frames: int, temperature: float, seed: int, alike: bool = True
+    ) -> np.ndarray:
+        """Returns music at points, rolls [R, frames, keys].
+
+        Args:
+          points: the points, [R, W, Z].
+          frames: the length of the music.
+          temperature, seed: of what is sampled.
+          alike: whether all pieces have the same noise, and differ by their points only.
+        """
+        parts = [
+            self._decode[alike](points[:, i], size, temperature, [seed, i])
+            for i, size in enumerate(self.sizes(frames))
+        ]
+        # Together, because a melody may hold a note from one window to the next.
+        joined = tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1), *parts)
+        return self.model.to_rolls(joined)
+
+    def continue_window(
+        self, roll: np.ndarray, frames: int, temperature: float, seed: int
+    ) -> np.ndarray:
+        """Returns a roll [T, keys] and frames that continue it, [T + frames, keys]."""
+        given = self.observe(roll[None])
+        drawn = self._continue(given, frames, temperature, [seed, 0])
+        joined = tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1), given, drawn)
+        whole: np.ndarray = self.model.to_rolls(joined)[0]
+        return whole
+
+    def fill(
+        self,
+        z: tf.Tensor,
+        given: Observed,
+        locked: np.ndarray,
+        temperature: float,
+        seed: tuple[int, int],
+    ) -> tuple[Any, np.ndarray]:
+        """Draws the steps of a window that are not locked.
+
+        Args:
+          z: points, [R, Z].
+          given: the observations of the window, [T, ...].
+          locked: which steps stay, bool [T].
+          temperature, seed: of what is drawn.
+
+        Returns:
+          Observations [R, T, ...], and the log-likelihood of the locked ones in nats, [R].
+        """
+        observed = tf.nest.map_structure(lambda x: tf.constant(x)[None], given)
+        drawn, scores = self._fill(z, observed, locked, temperature, seed)
+        return drawn, scores.numpy()
+
+    def _decode_eagerly(
+        self, z: tf.Tensor, steps: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor, alike: bool
+    ) -> Any:
+        return self._generate(self.model.state_from_latents(z), steps, temperature, seed, alike)[0]
+
+    def _continue_eagerly(
+        self, observed: Nest, steps: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
+    ) -> Any:
+        _, state = self.model.infer_prepared(observed, (), None, None, seed)
+        return self._generate(state, steps, temperature, seed)[0]
+
+    def _fill_eagerly(
+        self,
+        z: tf.Tensor,
+        observed: Nest,
+        locked: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[Any, tf.Tensor]:
+        rows = tf.shape(z)[0]
+        state, steps = self.model.state_from_latents(z), tf.shape(locked)[0]
+        given = repeat_rows((observed, locked[None]), rows)
+        drawn, _ = self._generate(state, steps, temperature, seed, given=given)
+        log_prob = self.model.infer_prepared(drawn, (), None, state, seed)[0].log_prob
+        return drawn, tf.reduce_sum(tf.where(locked, log_prob, 0.0), axis=1)
+
+    def _generate(
+        self,
+        state: Any,
+        steps: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+        alike: bool = False,
+        given: tuple[Nest, tf.Tensor] | None = None,
+    ) -> tuple[Any, Any]:
+        """Samples from states that have a z, as `model.extend` does."""
+        model = self.model
+        rows = tf.shape(tf.nest.flatten(state)[0])[0]
+        nothing = tf.zeros([rows, steps, model.core.latent_size])
+        _, seed = model.split_seed(seed)
+        return model.core.generate(
+            *(model.context, (), state, nothing, seed, temperature), given=given, alike=alike
+        )
 
 
 def square(corners: Sequence[tf.Tensor], size: int) -> tf.Tensor:

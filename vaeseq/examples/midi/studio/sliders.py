@@ -16,6 +16,7 @@ from vaeseq.examples.midi.corpus import Corpus
 from vaeseq.examples.midi.music.attributes import ATTRIBUTES, measure
 from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.examples.midi.studio.composer import Composer
+from vaeseq.examples.midi.studio.latent_music import LatentMusic
 from vaeseq.model.scoring import separate_windows
 
 _MAX_WINDOWS = 1024  # of the training pieces
@@ -72,7 +73,7 @@ def _directions(composer: Composer, rolls: np.ndarray, in_turns: InTurns) -> dic
     latent = composer.latent
     assert latent is not None
     batches = (rolls[at : at + _AT_ONCE] for at in range(0, len(rolls), _AT_ONCE))
-    encoded = [in_turns(functools.partial(latent.encode, batch)) for batch in batches]
+    encoded = [in_turns(functools.partial(_means, latent, batch)) for batch in batches]
     means, values = np.concatenate(encoded), _values(rolls, composer.form)
     directions = {}
     for name, column in zip(ATTRIBUTES, values.T, strict=True):
@@ -85,6 +86,10 @@ def _directions(composer: Composer, rolls: np.ndarray, in_turns: InTurns) -> dic
         if length > 0:
             directions[name] = vector / length
     return directions
+
+
+def _means(latent: LatentMusic, rolls: np.ndarray) -> np.ndarray:
+    return latent.encode(rolls).loc.numpy()
 
 
 def _try(composer: Composer, name: str, vector: np.ndarray, in_turns: InTurns) -> Slider:

@@ -21,8 +21,8 @@ class Turns:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def take(self, ready: threading.Event) -> Iterator[None]:
-        """Waits for an event and for a turn, and has the turn in this context.
+    def take(self) -> Iterator[None]:
+        """Waits for a turn, and has it in this context.
 
         Raises:
           Busy: if too many threads wait already.
@@ -30,7 +30,6 @@ class Turns:
         if not self._places.acquire(blocking=False):
             raise Busy
         try:
-            ready.wait()
             with self._lock:
                 yield
         finally:
