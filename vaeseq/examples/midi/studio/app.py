@@ -47,8 +47,6 @@ _RETRY_SECONDS = 1
 _TYPES = mimetypes.MimeTypes(filenames=())
 for _type, _suffix in (
     ("text/javascript", ".js"),
-    ("text/javascript", ".mjs"),
-    ("application/wasm", ".wasm"),
     ("application/octet-stream", ".sf2"),
     ("image/svg+xml", ".svg"),
 ):

@@ -6,12 +6,11 @@ from collections.abc import Collection
 from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Request, Response
 
-# The page loads nothing from elsewhere and cannot be shown inside another page. The instruments of
-# its sound are computed by WebAssembly.
+# The page loads nothing from elsewhere and cannot be shown inside another page.
 _POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; "
-    "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
