@@ -124,9 +124,12 @@ class Api:
         return self._answers[name](fields)
 
     def close(self) -> None:
-        """Ends what runs in the background."""
+        """Ends what runs in the background, and all use of the model: Python may end then."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._background.join()
+        self._turns.end()
 
     def _measure(self, train: Corpus, valid: Corpus) -> None:
         """Measures what the model can do."""

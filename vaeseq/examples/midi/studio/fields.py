@@ -101,6 +101,7 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 """The schema of each request that has a JSON body."""
 
+_TOO_DEEP = "the request is nested too deeply"
 _VALIDATORS = {name: jsonschema.Draft202012Validator(x) for name, x in SCHEMAS.items()}
 
 
@@ -111,16 +112,26 @@ def parse(name: str, body: bytes) -> dict[str, Any]:
       ValueError: if the body is not JSON, or a field is wrong; the message names it.
     """
     try:
-        content = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        content: dict[str, Any] = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
-        raise ValueError("the request is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     except ValueError as error:
         raise ValueError(f"the request is not JSON: {error}") from None
-    for flaw in _VALIDATORS[name].iter_errors(content):
-        where = flaw.json_path.removeprefix("$").removeprefix(".")
-        raise ValueError(f"{where or 'the request'}: {flaw.message[:200]}")
-    fields: dict[str, Any] = content
-    return fields
+    flaw = _find_flaw(name, content)
+    if flaw:
+        raise ValueError(flaw)
+    return content
+
+
+def _find_flaw(name: str, content: Any) -> str | None:
+    """Returns what is wrong with a request; None if nothing is."""
+    try:
+        for flaw in _VALIDATORS[name].iter_errors(content):
+            where = flaw.json_path.removeprefix("$").removeprefix(".")
+            return f"{where[:80] or 'the request'}: {flaw.message[:200]}"
+    except RecursionError:
+        return _TOO_DEEP
+    return None
 
 
 def _refuse_constant(name: str) -> None:

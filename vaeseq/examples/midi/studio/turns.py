@@ -35,6 +35,10 @@ class Turns:
         finally:
             self._places.release()
 
+    def end(self) -> None:
+        """Takes the last turn, when the one before ends: whoever waits, waits for ever."""
+        self._lock.acquire()
+
     @contextlib.contextmanager
     def take_in_background(self) -> Iterator[None]:
         """Waits for a turn without taking the place of a request."""
