@@ -54,7 +54,11 @@ class Result(NamedTuple):
     error: float = np.nan
 
 
-CORES = {"RNN": "", "VRNN": "vae_type=VRNN"}
+CORES = {
+    "RNN": "",
+    "VRNN": "vae_type=VRNN",
+    "VRNN-categorical": "vae_type=VRNN,latent_kind=categorical",
+}
 GAMES = {
     "CartPole-v1": Game(475.0, 5000),
     "Acrobot-v1": Game(-100.0, 20_000),
@@ -172,7 +176,8 @@ def row(name, agent, results, rng):
 
 def describe(hparams):
     """Returns the name of a player in the table."""
-    return f"vaeseq {hparams.vae_type}, sees {hparams.agent_sees}"
+    kind = "categorical " if hparams.latent_kind == "categorical" else ""
+    return f"vaeseq {kind}{hparams.vae_type}, sees {hparams.agent_sees}"
 
 
 def main():

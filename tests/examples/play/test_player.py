@@ -45,9 +45,9 @@ def test_random_episodes_differ_and_the_environment_itself_is_not_touched():
     "hparams",
     [
         LEARNING.replace(vae_type="SRNN", policy_rnn_hidden_sizes=(4,)),
-        LEARNING.replace(vae_type="VRNN", agent_sees="state"),
+        LEARNING.replace(vae_type="VRNN", agent_sees="state", latent_kind="categorical"),
     ],
-    ids=["SRNN", "VRNN, sees its state"],
+    ids=["SRNN", "categorical VRNN, sees its state"],
 )
 def test_resuming_gives_the_same_checkpoint_as_one_run(
     hparams, pool, player_for, tmp_path, without_pictures

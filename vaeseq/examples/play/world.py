@@ -199,7 +199,7 @@ class World(ModelBase):
     def believe(self, belief: Any, before: tf.Tensor, transitions: Transitions) -> Any:
         """Updates the belief about episodes by one step: the state of the core that filters.
 
-        z_t is the mean of its posterior, so that a greedy agent has no randomness.
+        z_t is the mode of its posterior, so that a greedy agent has no randomness.
 
         Args:
           belief: the state of the core before the step, [B, ...].
@@ -214,5 +214,5 @@ class World(ModelBase):
         outcome = tuple(self.outcomes(before, transitions))
         observed = tf.nest.map_structure(lambda x: x[:, None], outcome)
         given = self.condition(observed, transitions.action[:, None], None, before)
-        noise = tf.zeros([tf.shape(before)[0], 1, self.core.latent_size])
+        noise = tf.zeros([tf.shape(before)[0], 1, self.core.latent_size])  # gives the mode
         return last(self.core.unroll(given.contexts, belief, noise, given.evidence)[1])
