@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import vaeseq
+from tests.conftest import SMALL
 from tests.test_documents import python_of
 from tests.vae.test_bounds import test_shared_steps_equal_the_steps
 from tests.vae.test_cores import (
@@ -19,6 +20,7 @@ from tests.vae.test_cores import (
     test_sequences_of_a_batch_are_independent,
     test_unroll_equals_the_scanned_step,
     test_unroll_replays_what_generate_sampled,
+    vae_type,
     waves,
 )
 
@@ -37,5 +39,5 @@ def registered():
 
 
 @pytest.fixture
-def vae_type():
-    return "CAUSES"
+def small():
+    return SMALL.replace(vae_type="CAUSES")
