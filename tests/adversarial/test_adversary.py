@@ -51,10 +51,12 @@ class Snapshots(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    ("kind", "vae_type"), [("stepwise", "RNN"), ("seqgan", "SRNN"), ("prefix", "SEQVAE")]
+    ("kind", "vae_type", "segment"),
+    [("stepwise", "RNN", 0), ("seqgan", "SRNN", 0), ("prefix", "SEQVAE", 2)],
 )
-def test_training_has_three_phases(kind, vae_type, eagerly):
-    model = make(policy_gradient=kind, vae_type=vae_type, policy_baseline="critic")
+def test_training_has_three_phases(kind, vae_type, segment, eagerly):
+    changes = {"vae_type": vae_type, "seqvae_segment": segment}
+    model = make(policy_gradient=kind, policy_baseline="critic", **changes)
     batches = tf.data.Dataset.from_tensor_slices(np.tile(ALL[:12], [3, 1])).batch(6)
     snapshots = Snapshots()
     history = model.fit(batches, verbose=0, callbacks=[snapshots]).history

@@ -51,9 +51,13 @@ def assert_goes_on_as(model, loaded, data):
         assert fit(loaded, data).history == fit(model, data).history
 
 
-@pytest.mark.parametrize("vae_type", SOME_CORES)
-def test_a_loaded_model_goes_on_as_the_saved_one(vae_type, pooled, observed, path):
-    hparams = SMALL.replace(vae_type=vae_type, dropout=0.2, word_dropout=0.2, seed=5)
+@pytest.mark.parametrize(
+    ("vae_type", "segment"), [*((name, 0) for name in SOME_CORES), ("SEQVAE", 4)]
+)
+def test_a_loaded_model_goes_on_as_the_saved_one(vae_type, segment, pooled, observed, path):
+    hparams = SMALL.replace(
+        vae_type=vae_type, seqvae_segment=segment, dropout=0.2, word_dropout=0.2, seed=5
+    )
     model = pooled(Waves, hparams, run_eagerly=True)
     fit(model, observed)
     model.save(path)

@@ -15,7 +15,10 @@ CELLS = {
     "lstm": {},
     "mingru": {"rnn_cell": "mingru", "rnn_hidden_sizes": (5, 5)},
 }
-CORES = [*sorted(vaeseq.VAE_TYPES), "SRNN categorical", "VRNN categorical"]
+CATEGORICAL = {"latent_kind": "categorical", "latent_groups": 2, "latent_classes": 3}
+CORES = {name: SMALL.replace(vae_type=name) for name in sorted(vaeseq.VAE_TYPES)}
+CORES |= {f"{name} categorical": CORES[name].replace(**CATEGORICAL) for name in ("SRNN", "VRNN")}
+CORES["SEQVAE in segments"] = CORES["SEQVAE"].replace(seqvae_segment=4)
 all_cells = pytest.mark.parametrize("rnn_cell", CELLS)
 
 
@@ -28,11 +31,7 @@ def rnn_cell():
 @pytest.fixture(params=CORES)
 def small(request):
     """Hyperparameters of a small model of each core."""
-    vae_type, *categorical = request.param.split()
-    hparams = SMALL.replace(vae_type=vae_type)
-    if categorical:
-        return hparams.replace(latent_kind="categorical", latent_groups=2, latent_classes=3)
-    return hparams
+    return CORES[request.param]
 
 
 @pytest.fixture

@@ -41,9 +41,10 @@ def test_continuing_from_a_state_keeps_its_z(model, observed):
     assert np.all(again.kl == 0)
 
 
+@pytest.mark.parametrize("segment", [0, 4])
 @pytest.mark.parametrize("use_z_inputs", [True, False])
-def test_z_reaches_every_observation(use_z_inputs, observed):
-    model = Waves(SEQVAE.replace(seqvae_use_z_inputs=use_z_inputs))
+def test_z_reaches_every_observation(use_z_inputs, segment, observed):
+    model = Waves(SEQVAE.replace(seqvae_use_z_inputs=use_z_inputs, seqvae_segment=segment))
     params = []
     for z in (tf.zeros([4, 6, 3]), tf.ones([4, 6, 3])):
         state = model.initial_state(4)
@@ -51,8 +52,55 @@ def test_z_reaches_every_observation(use_z_inputs, observed):
         steps, _ = model.core.unroll(contexts, state.core, z, latents=z)
         params.append(steps.obs_params[0])
     assert np.abs(params[0] - params[1]).min(axis=(0, 2)).min() > 0
-    widths = {True: 6 + 3, False: 6}
-    assert model.core.d_rnn.layers[0].kernel.shape[0] == widths[use_z_inputs]
+    low = model.core.d_rnn.low if segment else model.core.d_rnn
+    seen = (5 if segment else 3) if use_z_inputs else 0  # the embedding, or z
+    assert low.layers[0].kernel.shape[0] == 6 + seen
+
+
+@pytest.fixture
+def in_segments(pooled):
+    """A model with segments of 4 steps."""
+    return pooled(Waves, SEQVAE.replace(seqvae_segment=4))
+
+
+def test_given_z_and_its_context_a_segment_does_not_depend_on_earlier_ones(in_segments, observed):
+    changed = observed.copy()
+    changed[:, :3] += 1  # x_4 is c_5, which the second segment sees
+    params = []
+    for x in (observed, changed):
+        state = in_segments.initial_state(4)
+        contexts, _ = in_segments.context.from_observations(tf.constant(x), (), state.context)
+        z = tf.zeros([4, 6, 3])
+        params.append(in_segments.core.unroll(contexts, state.core, z, latents=z)[0].obs_params[0])
+    differs = np.abs(params[0] - params[1]).max(axis=(0, 2)) > 1e-6
+    assert differs.tolist() == [False, True, True, True, False, False]
+
+
+def test_each_row_of_a_window_goes_on_where_its_segment_stopped(in_segments, observed):
+    """Windows of rows of different lengths are the rows, each inferred as one sequence."""
+    lengths = [6, 2, 4, 1]
+    first, state = in_segments.infer(observed, lengths=lengths)
+    assert state.core[0].place[:, 0].numpy().tolist() == [2, 2, 0, 1]
+    then = observed[:, ::-1]
+    second, _ = in_segments.infer(then, state=state)
+    for row, length in enumerate(lengths):
+        joined = np.concatenate([observed[row, :length], then[row]])[None]
+        start = in_segments.initial_state(1)
+        contexts, _ = in_segments.context.from_observations(tf.constant(joined), (), start.context)
+        z = tf.repeat(first.steps.latents[row : row + 1, :1], length + 6, axis=1)
+        whole = in_segments.core.infer(contexts, joined, start.core, z, latents=z)
+        assert_close(first.log_prob[row, :length], whole.log_prob[0, :length])
+        assert_close(second.log_prob[row], whole.log_prob[0, length:])
+
+
+def test_sequences_go_on_beyond_the_trained_size(in_segments):
+    """A new segment begins after each 4 steps, as far as one likes."""
+    z = tf.random.stateless_normal([2, 3], [1, 2])
+    samples = in_segments.decode(z, 21)
+    assert samples.shape == (2, 21, 2) and np.isfinite(samples).all()
+    np.testing.assert_array_equal(samples[:, :6], in_segments.decode(z, 6))
+    _, state = in_segments.extend(in_segments.state_from_latents(z), 2, 21)
+    assert state.core[0].place.numpy().tolist() == [[1], [1]]
 
 
 def test_batch_norm_keeps_the_kl_above_its_lower_bound(observed):

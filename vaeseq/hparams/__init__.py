@@ -215,9 +215,18 @@ class HParams(HParamsBase):
         "uniform.",
         choices=("learned", "standard"),
     )
+    seqvae_segment: int = hparam(
+        0,
+        "SEQVAE: the time steps of a segment. The decoder begins anew in each, from an embedding "
+        "by a conductor that z leads, and the posterior reads segment by segment, so that longer "
+        "sequences are reconstructed. 0 makes no segments.",
+        low=0,
+        high=1 << 20,
+    )
     seqvae_use_z_inputs: bool = hparam(
         True,
-        "SEQVAE: whether z is an input of every time step, besides the first state of the decoder.",
+        "SEQVAE: whether z (with `seqvae_segment`, the embedding) is an input of every time step, "
+        "besides the first state of the decoder.",
     )
     seqvae_batch_norm: float = hparam(
         0.0,

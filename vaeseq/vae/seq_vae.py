@@ -15,6 +15,16 @@
 x_t observed, z latent, d_t, e_t and f_t outputs of recurrent networks (f runs backward in time),
 c_t contexts (by default x_{t-1}).
 
+In segments (`seqvae_segment` = S above 0), z reaches d_t only by way of u_k, an embedding of each
+segment of S steps by a conductor, and d begins anew in each segment, so that z must carry what is
+longer. The posterior goes by segments, too: e'_k and f'_k run over what e and f say of each one.
+
+          x_1         x_S             x_S+1        x_2S
+           ^           ^               ^            ^
+          d_1 ------> d_S             d_S+1 -----> d_2S      z --> u_1 --> u_2 --> ...
+           ^           ^               ^            ^
+          c_1,u_1     c_S,u_1         c_S+1,u_2    c_2S,u_2  z <-- e'_K, f'_1
+
 Use it if you need one vector for a sequence: to encode, to reconstruct, to interpolate, or to move
 along an attribute (see `vaeseq.model.latent_space`).
 
@@ -24,6 +34,7 @@ The decoder can learn to ignore z (posterior collapse): see the hyperparameters
 
 Sources: Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio 2015, arXiv:1511.06349; Gao, Cui, Ding,
 "SeqVAE", Applied Intelligence 51, 2021. BN-VAE: Zhu, Bi, Liu, Ma, Li, Wu 2020, arXiv:2004.12750.
+The conductor: Roberts, Engel, Raffel, Hawthorne, Eck 2018, arXiv:1803.05428.
 """
 
 from collections.abc import Callable
@@ -33,11 +44,13 @@ import tensorflow as tf
 
 from vaeseq.context import core_part
 from vaeseq.hparams import HParams
+from vaeseq.nn.conducted import ConductedStack
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.recurrence import RNN_CELLS, make_stack
+from vaeseq.nn.segment_encoder import SegmentEncoder
 from vaeseq.nn.sequences import last, over_time
-from vaeseq.nn.stack import StackState
+from vaeseq.nn.stack import RecurrentStack, StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentDecoder
@@ -50,7 +63,7 @@ class SeqVAE(VAECore):
 
     The state is (d_t, z, begun). The first step samples z and sets `begun`; its KL is counted there
     and is 0 at all later steps, so sums over time are right. With `hparams.seqvae_use_z_inputs`,
-    z is also an input of every d_t.
+    z (with a conductor, u_k) is also an input of every d_t.
     """
 
     has_sequence_latent = True
@@ -64,7 +77,7 @@ class SeqVAE(VAECore):
         name: str | None = None,
     ):
         super().__init__(hparams, encoder, decoder, name=name)
-        self.d_rnn = make_stack(hparams, name="d_rnn")
+        self.d_rnn = self._make_d_rnn()
         self.e_rnn = make_stack(hparams, name="e_rnn")
         self.f_rnn = make_stack(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
@@ -72,6 +85,13 @@ class SeqVAE(VAECore):
         self.normalise = keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-8, scale=False, synchronized=True
         )
+        if hparams.seqvae_segment:
+            self.segments = SegmentEncoder(hparams, (self.e_rnn, self.f_rnn), name="segments")
+
+    def _make_d_rnn(self) -> RecurrentStack:
+        if self.hparams.seqvae_segment:
+            return ConductedStack(self.hparams, self.hparams.seqvae_use_z_inputs, name="d_rnn")
+        return make_stack(self.hparams, name="d_rnn")
 
     def initial_state(self, batch_size: Size) -> State:
         """Returns zeros for d and z, and False: the sequences have not begun."""
@@ -87,8 +107,13 @@ class SeqVAE(VAECore):
         )
 
     def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns e_T and f_t, [B, T, 2 D]; the posterior of z uses those of the first step."""
+        """Returns e_T and f_t, [B, T, 2 D]; the posterior of z uses those of the first step.
+
+        With segments, the summary of the sequence at all steps.
+        """
         inputs = concat((core_part(contexts), over_time(self.encoder, observed)))
+        if self.hparams.seqvae_segment:
+            return tf.repeat(self.segments(inputs, lengths)[:, None], tf.shape(inputs)[1], axis=1)
         e, _ = self.e_rnn.unroll(inputs, self.e_rnn.initial_state(tf.shape(inputs)[0]))
         f = self.f_rnn.unroll_backward(inputs, lengths)
         return concat((tf.broadcast_to(last(e, lengths)[:, None], tf.shape(e)), f))
@@ -163,4 +188,5 @@ class SeqVAE(VAECore):
     def _d_inputs(self, context: Nest, z: tf.Tensor) -> tf.Tensor:
         """Returns the inputs of d_t besides d_{t-1}."""
         context = core_part(context)
-        return concat((context, z) if self.hparams.seqvae_use_z_inputs else context)
+        sees_z = self.hparams.seqvae_use_z_inputs and not self.hparams.seqvae_segment
+        return concat((context, z) if sees_z else context)

@@ -141,6 +141,30 @@ def test_windows_lie_in_one_piece_and_reach_every_frame():
     assert seen == set(range(29))
 
 
+def test_windows_begin_at_multiples_of_the_window_step():
+    """Of pieces of 3, 20 and 6 frames, in windows of 6: the first of each is 0, 3, 23."""
+    corpus, hparams = corpus_of(3, 20, 6), HPARAMS.replace(window_step=4)
+    rolls = [window_batch(corpus, step, hparams, np.ones(KEYS, bool))[0] for step in range(20)]
+    first = np.concatenate(rolls)[:, 0, :8] @ (1 << np.arange(8))
+    assert set(first.tolist()) == {0, 3, 7, 11, 15, 23}
+
+
+def test_windows_have_all_lengths_from_the_shortest_on():
+    """Of pieces of 9 and 3 frames, in windows of 2, 4 or 6: also their beginnings and ends."""
+    corpus = corpus_of(9, 3)
+    hparams = HPARAMS.replace(window_step=2, shortest_window=2)
+    seen = set()
+    for step in range(40):
+        rolls, lengths = window_batch(corpus, step, hparams, np.ones(KEYS, bool))
+        first = rolls[:, 0, :8] @ (1 << np.arange(8))
+        seen |= set(zip(first.tolist(), lengths.tolist(), strict=True))
+        for row, length in zip(rolls, lengths, strict=True):
+            assert not row[length:].any()
+    of_first = {(start, 2) for start in (0, 2, 4, 6)} | {(start, 4) for start in (0, 2, 4)}
+    of_second = {(9, 2), (9, 3)}
+    assert seen == of_first | of_second | {(0, 6), (2, 6)}
+
+
 def test_a_batch_is_a_function_of_seed_and_step():
     arguments = corpus_of(30, 40), 5, HPARAMS.replace(transpose=3), np.ones(KEYS, bool)
     first, again = (window_batch(*arguments) for _ in range(2))

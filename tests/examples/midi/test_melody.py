@@ -38,6 +38,36 @@ def test_a_melody_has_the_highest_onsets_within_the_piano():
     ]
 
 
+def test_the_top_voice_leaves_out_what_starts_below_a_sounding_note():
+    """A soprano of a long note, a rest and a note; a bass that moves, and goes on after the end.
+
+    | key | 0 | 1 | 2 | 3 | 4 | 5 | 6 |
+    | 72  | s | h | h |   | s | h |   |
+    | 48  | s | s | h | h | h | s | h |
+    """
+    roll = np.zeros([7, KEYS], np.uint8)
+    roll[[0, 4], 72], roll[[1, 2, 5], 72] = STRUCK, HELD
+    roll[[0, 1, 5], 48], roll[[2, 3, 4, 6], 48] = STRUCK, HELD
+    high, low = FIRST + 72 - 21, FIRST + 48 - 21
+    top = melody.from_rolls(roll, top_voice=True)
+    np.testing.assert_array_equal(top, [high, HOLD, HOLD, REST, high, HOLD, REST])
+    every = melody.from_rolls(roll)
+    np.testing.assert_array_equal(every, [high, low, HOLD, HOLD, high, low, HOLD])
+    cut = melody.from_rolls(np.stack([roll[1:], roll[:-1]]), top_voice=True)
+    np.testing.assert_array_equal(cut, [[HOLD, HOLD, HOLD, high, HOLD, REST], top[:-1]])
+    struck = melody.from_rolls(roll[2:], strike_first_frame=True, top_voice=True)
+    np.testing.assert_array_equal(struck, [high, REST, high, HOLD, REST])
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, SYMBOLS - 1), min_size=1, max_size=30))
+def test_of_a_single_voice_the_top_voice_is_all(symbols):
+    roll = melody.to_rolls(np.array(symbols))
+    np.testing.assert_array_equal(
+        melody.from_rolls(roll, top_voice=True), melody.from_rolls(roll, top_voice=False)
+    )
+
+
 @pytest.mark.parametrize(("key", "symbol"), [(0, 3), (20, 11), (108, 87), (127, 82)])
 def test_keys_outside_the_piano_keep_their_pitch_class(key, symbol):
     roll = np.zeros([1, KEYS], np.uint8)

@@ -4,8 +4,10 @@ import io
 import json
 import shutil
 
+import numpy as np
 import pretty_midi
 import pytest
+from safetensors.numpy import load_file
 
 from tests.examples.midi.conftest import FLAGS, STEPS, TINY
 from vaeseq.examples.midi import program
@@ -42,6 +44,30 @@ def test_a_run_resumes_unless_the_user_asks_for_other_settings(
     assert code == 0 and f"from step {STEPS} to {STEPS + 2}" in stderr
     *_, last = (run / "metrics.jsonl").read_text().splitlines()
     assert json.loads(last)["step"] == STEPS + 2
+
+
+def test_a_run_from_before_a_hyperparameter_resumes_as_if_it_were_at_its_default(
+    pieces, midi_main, tmp_path
+):
+    """Melodies of runs without segments, top voice or windows on beats go on as they were."""
+    new = dict.fromkeys(("seqvae_segment", "shortest_window"), 0) | {"window_step": 1}
+    values = [f"{name}={value}" for name, value in new.items()]
+    flags = ["--encoding", "melody", "--hparams", ",".join([TINY, "top_voice=false", *values])]
+    old, run = tmp_path / "old", tmp_path / "run"
+    midi_main("train", "--log-dir", run, "--train-files", pieces, "--num-steps", 1, *flags)
+    shutil.copytree(run, old)
+    about = json.loads((old / "run.json").read_text())
+    for name in (*new, "top_voice"):
+        del about["hparams"][name]
+    (old / "run.json").write_text(json.dumps(about))
+    weights = []
+    for path in (run, old):
+        code, _, err = midi_main("train", "--log-dir", path, "--num-steps", 2)
+        assert code == 0, err
+        weights.append(load_file(path / "checkpoints/step-000000002.safetensors"))
+        del weights[-1]["run/seconds"]
+    for name, weight in weights[0].items():
+        np.testing.assert_array_equal(weight, weights[1][name], name)
 
 
 @pytest.fixture(scope="session")

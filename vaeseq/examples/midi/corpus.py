@@ -230,7 +230,7 @@ def window_batch(
       pitched: which keys are transposed, i.e. are not drums, bool [keys].
 
     Returns:
-      Rolls, uint8 [B, T, keys], with zeros after the end of a piece, and lengths, int32 [B].
+      Rolls, uint8 [B, T, keys], with zeros after the end of a window, and lengths, int32 [B].
     """
     rng = np.random.default_rng((hparams.seed, step))
     width = hparams.sequence_size
@@ -240,11 +240,23 @@ def window_batch(
     for row, at in enumerate(rng.integers(starts[-1], size=len(rolls))):
         piece = np.searchsorted(starts, at, side="right") - 1
         begin, end = corpus.spans[piece]
-        start = int(np.clip(begin + at - starts[piece] - width + 1, begin, max(begin, end - width)))
-        window = corpus.frames[start : min(start + width, end)]
+        size = _window_size(rng, hparams)
+        place = (at - starts[piece]) * (end - begin + size - 1) // (end - begin + width - 1)
+        start = int(np.clip(begin + place - size + 1, begin, max(begin, end - size)))
+        start -= (start - begin) % hparams.window_step
+        window = corpus.frames[start : min(start + size, end)]
         lengths[row] = len(window)
         rolls[row, : len(window)] = _transpose(window, rng, hparams.transpose, pitched)
     return rolls, lengths
+
+
+def _window_size(rng: np.random.Generator, hparams: MidiHParams) -> int:
+    """Returns the number of frames of a window, at random if `hparams.shortest_window` says so."""
+    most, step = hparams.sequence_size, hparams.window_step
+    if not hparams.shortest_window:
+        return most
+    size = int(rng.integers(min(hparams.shortest_window, most), most + 1))
+    return min(-(-size // step) * step, most)
 
 
 def _transpose(

@@ -51,6 +51,11 @@ class MidiHParams(HParams):
         '(VAE-Seq, 2018); "melody": one symbol for the highest voice.',
         choices=("nade", "keys", "beta_count", "melody"),
     )
+    top_voice: bool = hparam(
+        False,
+        "With decoder=melody: whether notes that start below one that sounds are left out. "
+        "Otherwise the melody jumps to each lower voice that moves while the highest holds a note.",
+    )
     nade_hidden: int = hparam(128, "The hidden units of decoder=nade.", low=1, high=1 << 16)
     interval_units: int = hparam(
         32,
@@ -83,6 +88,22 @@ class MidiHParams(HParams):
         "Training pieces are transposed at random by at most this many semitones.",
         low=0,
         high=64,
+    )
+
+    window_step: int = hparam(
+        1,
+        "Training windows begin at multiples of so many frames, counted from the beginning of "
+        "their piece.",
+        low=1,
+        high=1 << 12,
+    )
+
+    shortest_window: int = hparam(
+        0,
+        "With a number above 0, training windows have random lengths from this to "
+        "`sequence_size`, in multiples of `window_step`.",
+        low=0,
+        high=1 << 20,
     )
 
     @property

@@ -123,7 +123,7 @@ class MidiModel(ModelBase):
         if self.hparams.decoder in ("keys", "nade"):
             return rolls
         if self.hparams.decoder == "melody":
-            return melody.from_rolls(rolls, strike_first_frame)
+            return melody.from_rolls(rolls, strike_first_frame, self.hparams.top_voice)
         counts = np.minimum(rolls.sum(axis=-1, dtype=np.int32), _MAX_SOUNDING)
         return np.where(rolls, *_SCORES).astype(np.float32), counts
 

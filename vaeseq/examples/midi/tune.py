@@ -70,7 +70,7 @@ def describe_use(tune: Tune, frames: int, model: MidiModel, form: RollFormat) ->
     """Returns what the model sees of the first frames of a tune; "" if it sees all notes."""
     notes = timing.first_frames(tune.midi, form, frames).notes
     if model.hparams.decoder == "melody":
-        symbols = melody.from_rolls(tune.roll[:frames], strike_first_frame=True)
+        symbols = np.asarray(model.observe(tune.roll[:frames], strike_first_frame=True))
         used, what = int(np.sum(symbols >= melody.FIRST)), "the highest voice"
     else:
         used = int(np.sum(form.keyboards(notes.program) >= 0))

@@ -1,0 +1,40 @@
+"""The summary of sequences in segments."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import SMALL, assert_close
+from vaeseq.nn.recurrence import make_stack
+from vaeseq.nn.segment_encoder import SegmentEncoder, both_ways
+
+HPARAMS = SMALL.replace(seqvae_segment=3)
+
+
+@pytest.fixture
+def encoder():
+    return SegmentEncoder(HPARAMS, (make_stack(HPARAMS), make_stack(HPARAMS)), name="segments")
+
+
+def test_it_reads_each_segment_and_then_their_sequence(encoder):
+    """Of 8 and 4 steps: segments of 3, 3 and 2, and of 3 and 1."""
+    inputs = tf.random.stateless_normal([2, 8, 2], [1, 2])
+    summary = encoder(inputs, tf.constant([8, 4]))
+    for row, ends in enumerate(([(0, 3), (3, 6), (6, 8)], [(0, 3), (3, 4)])):
+        parts = [
+            both_ways(encoder.within, inputs[row : row + 1, a:b], tf.constant([b - a]))
+            for a, b in ends
+        ]
+        over = both_ways(encoder.over, tf.stack(parts, axis=1), tf.constant([len(ends)]))
+        assert_close(summary[row : row + 1], over)
+    assert_close(encoder(inputs[:1], None), summary[:1])
+
+
+def test_every_step_counts_and_no_padding(encoder):
+    inputs = tf.random.stateless_normal([1, 8, 2], [1, 2])
+    encoder(inputs, None)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        total = tf.reduce_sum(encoder(inputs, tf.constant([7])))
+    reached = np.abs(tape.gradient(total, inputs)).max(axis=(0, 2)) > 0
+    assert reached.tolist() == 7 * [True] + [False]
