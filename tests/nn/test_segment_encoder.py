@@ -16,6 +16,19 @@ def encoder():
     return SegmentEncoder(HPARAMS, (make_stack(HPARAMS), make_stack(HPARAMS)), name="segments")
 
 
+def test_both_ways_are_the_outputs_at_the_two_ends_of_each_row():
+    stacks = make_stack(HPARAMS), make_stack(HPARAMS)
+    inputs = tf.random.stateless_normal([2, 5, 2], [1, 2])
+    ends = both_ways(stacks, inputs, tf.constant([5, 2]))
+    for row, length in enumerate((5, 2)):
+        steps = inputs[row : row + 1, :length]
+        parts = [
+            stack.unroll(x, stack.initial_state(1))[0][:, -1]
+            for stack, x in zip(stacks, (steps, steps[:, ::-1]), strict=True)
+        ]
+        assert_close(ends[row : row + 1], tf.concat(parts, axis=-1))
+
+
 def test_it_reads_each_segment_and_then_their_sequence(encoder):
     """Of 8 and 4 steps: segments of 3, 3 and 2, and of 3 and 1."""
     inputs = tf.random.stateless_normal([2, 8, 2], [1, 2])
