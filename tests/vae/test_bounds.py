@@ -197,8 +197,13 @@ def test_an_estimator_changes_no_value():
             assert_close([x for x in other if x is not None], [x for x in plain if x is not None])
 
 
-def test_shared_steps_equal_the_steps(vae_type, pooled, observed):
-    core = pooled(Waves, SMALL.replace(vae_type=vae_type)).core
+@pytest.mark.parametrize(
+    "name", [*sorted(vaeseq.VAE_TYPES), "SRNN categorical", "VRNN categorical"]
+)
+def test_shared_steps_equal_the_steps(name, pooled, observed):
+    vae_type, *kind = name.split()
+    hparams = SMALL.replace(vae_type=vae_type, latent_kind=kind[0] if kind else "gaussian")
+    core = pooled(Waves, hparams).core
     noise = tf.random.stateless_normal([8, 6, core.latent_size], [1, 2])
     contexts = ((), tf.random.stateless_normal([4, 6, 6], [3, 4]))
     state, evidence = core.initial_state(4), core.encode(contexts, observed)

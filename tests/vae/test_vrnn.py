@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import vaeseq
@@ -25,8 +26,10 @@ def test_with_the_standard_prior_it_is_storn(pooled, observed):
         assert_close(fused, VAECore.unroll(model.core, contexts, state.core, noise, evidence))
 
 
-def test_the_gradient_of_unroll_is_that_of_the_scanned_step(pooled, observed):
-    hparams = SMALL.replace(vae_type="VRNN", rnn_hidden_sizes=(5, 4))
+@pytest.mark.parametrize("kind", ["gaussian", "categorical"])
+def test_the_gradient_of_unroll_is_that_of_the_scanned_step(pooled, observed, kind):
+    size = {"latent_kind": kind, "latent_groups": 1, "latent_classes": 3}
+    hparams = SMALL.replace(vae_type="VRNN", rnn_hidden_sizes=(5, 4), **size)
     core = (model := pooled(Waves, hparams)).core
     state = tf.nest.map_structure(lambda x: x + 0.3, model.initial_state(4))
     contexts, _ = model.context.from_observations(tf.constant(observed), (), state.context)
