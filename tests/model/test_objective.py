@@ -122,6 +122,12 @@ def test_micro_batches_are_the_same_update_as_one_batch(vae_type, objective, obs
     assert_close(weights(2, 2), weights(None, 2), 1e-4)
 
 
+def test_a_bound_takes_a_seed_of_any_kind(pooled, observed):
+    model = pooled(Waves, SMALL.replace(vae_type="SRNN", **FIVO))
+    first, second = (model(observed, seed=seed, strength=1.0).bound for seed in (7, (7, 0)))
+    assert_close(first, second)
+
+
 def test_the_seed_decides_the_weights():
     same, other = Waves(RNN.replace(seed=5)), Waves(RNN.replace(seed=6))
     keras.utils.set_random_seed(9)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vaeseq.model.wiring import State, WiredModel
 from vaeseq.nn import replicas
+from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import repeat_rows
 from vaeseq.nn.types import Nest, Seed, Size
 from vaeseq.training.private_api import seed_states
@@ -68,5 +69,5 @@ def bound(
 
 def _uniforms(rows: Size, time: Size, seed: Seed) -> tf.Tensor:
     """Returns random numbers from 0 to 1, [B, T]; each replica has the rows of its part."""
-    folded = tf.random.experimental.stateless_fold_in(seed, _RESAMPLING)
+    folded = tf.random.experimental.stateless_fold_in(stateless_seed(seed), _RESAMPLING)
     return replicas.own_rows(lambda shape: tf.random.stateless_uniform(shape, folded), [rows, time])
