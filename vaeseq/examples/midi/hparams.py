@@ -126,6 +126,7 @@ class MidiHParams(HParams):
 # likelihood.
 MELODY = MidiHParams(
     decoder="melody",
+    top_voice=True,
     vae_type="SEQVAE",
     latent_size=32,
     latent_decoder_fc_layers=(),
