@@ -222,3 +222,21 @@ def test_scores_and_midi_files_of_a_folder_are_read_and_bad_ones_named(tmp_path)
         "f.xml": "cannot be read: No such file or directory",
     }
     assert pieces[1].tempo == pytest.approx(read_file(paths[1]).tempo)
+
+
+def test_a_process_that_computes_too_long_is_ended(tmp_path):
+    """Numbers of notes below the limit take music21 a minute."""
+    path = tmp_path / "long.musicxml"
+    notes = f"<measure>{note('C', 4)}</measure>" * 40_000
+    path.write_text(SCORE.replace("</part>", f"{notes}</part>", 1))
+    with pytest.raises(Refused, match="takes more than 1 seconds to read"):
+        musicxml.parse_file_within(path, 1)
+
+
+def test_a_process_of_its_own_reads_the_same(tmp_path, tune):
+    path = tmp_path / "tune.musicxml"
+    path.write_text(SCORE)
+    assert np.array_equal(musicxml.parse_file_within(path, 60).notes.pitch, tune.notes.pitch)
+    path.write_text("<a>")
+    with pytest.raises(Refused, match="XML"):
+        musicxml.parse_file_within(path, 60)

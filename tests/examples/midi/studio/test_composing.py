@@ -139,8 +139,10 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("kind", ["melody", "nade"])
-@pytest.mark.parametrize("locked", [[0, 2], [1], [3, 1], [0, 1, 2, 3], []])
+@pytest.mark.parametrize(
+    ("kind", "locked"),
+    [*(("melody", x) for x in ([0, 2], [1], [3, 1], [0, 1, 2, 3], [])), ("nade", [0, 2])],
+)
 def test_locked_bars_stay_exactly(studio_of, kind, locked):
     visitor = studio_of(kind)
     fields = {"piece": LONG, "locked": locked, "temperature": 1, "seed": 4}

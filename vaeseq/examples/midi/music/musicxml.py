@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -82,20 +83,32 @@ def _try_to_parse(path: Path) -> MidiFile | Refused | OSError:
         return error
 
 
-def parse_file_within(path: Path, seconds: float) -> MidiFile:
-    """Reads and parses a MusicXML file in a process of its own, which has limited time.
+def parse_file_within(path: Path, seconds: int) -> MidiFile:
+    """Reads and parses a MusicXML file in a process of its own, which has limited processor time.
 
     Raises:
       OSError, Refused: as `parse_file`; also if it takes longer.
     """
-    with multiprocessing.get_context("spawn").Pool(1, _ignore_interrupts) as pool:  # ends it
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, _limit_processor, (seconds,)) as pool:
         try:
-            parsed = pool.apply_async(_try_to_parse, (path,)).get(seconds)
-        except multiprocessing.TimeoutError:
-            raise Refused(f"takes more than {seconds:g} seconds to read") from None
+            parsed = pool.submit(_try_to_parse, path).result()
+        except BrokenProcessPool:
+            raise Refused(
+                f"takes more than {seconds} seconds to read, or too much memory"
+            ) from None
     if isinstance(parsed, Exception):
         raise parsed
     return parsed
+
+
+def _limit_processor(seconds: int) -> None:
+    """Ends this process after a number of seconds of computing, where the system can do that."""
+    _ignore_interrupts()
+    if os.name == "posix":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 def parse_file(path: Path) -> MidiFile:

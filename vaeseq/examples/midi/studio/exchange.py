@@ -21,7 +21,7 @@ TYPES = {"mid": "audio/midi", "wav": "audio/wav", "png": "image/png"}
 """The MIME type of each kind of file that can be taken away."""
 
 _MIDI_SUFFIXES = (".mid", ".midi")
-_SCORE_SECONDS = 30.0  # to read a score
+_SCORE_SECONDS = 30  # of computing to read a score
 _MAX_SOUND_SECONDS = 600
 _MAX_PLOTTED = 20
 _MAX_NAME = 80
