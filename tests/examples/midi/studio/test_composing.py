@@ -5,7 +5,11 @@ import pytest
 from werkzeug.test import Client
 
 from tests.examples.midi.studio.conftest import TOKEN, Visitor, wait_until_ready
+from vaeseq.examples.midi.hparams import MELODY
+from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 from vaeseq.examples.midi.studio.app import create_app
+from vaeseq.examples.midi.studio.composer import Composer, Source, Style
 from vaeseq.examples.midi.studio.pieces import parse, to_json
 from vaeseq.model.latent_space import slerp
 
@@ -226,3 +230,21 @@ def test_the_order_of_requests_changes_nothing(studio_of, trained):
     for steps in (3, 9, 2):
         visitor.ask("line", **fields | {"steps": steps})
     assert visitor.ask("line", **fields) == first
+
+
+def test_a_model_with_a_conductor_plays_too():
+    """Lengths need not be whole segments."""
+    hparams = MELODY.replace(
+        latent_size=3, rnn_hidden_sizes=(8,), sequence_size=16, seqvae_segment=4
+    )
+    composer = Composer(MidiModel(hparams, KEYS), RollFormat(4.0, beats=True))
+    style, roll = Style(22, 0.7, 5), parse(TUNE, "piece", RollFormat(4.0, beats=True))[:18]
+    corners = [Source(seed=1), Source(roll=roll), Source(seed=2), Source(seed=3)]
+    pad = composer.pad(corners, style)
+    assert pad.shape == (121, 22, KEYS) and np.array_equal(pad[10][:18], roll)
+    assert np.array_equal(pad[0], composer.shape(Source(seed=1), style))
+    assert len(composer.extend(roll, 7, 0.7, 5)) == 25
+    assert composer.vary(roll, 0.3, 2, 0.7, 5).shape == (2, 18, KEYS)
+    locked = np.arange(18) >= 10
+    filled = composer.fill(roll, locked, 0.7, 5)
+    assert np.array_equal(filled[locked] > 0, roll[locked] > 0)
