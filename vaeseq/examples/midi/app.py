@@ -1,10 +1,13 @@
-"""Train a model of music on MIDI or MusicXML files, generate music, and score pieces."""
+"""Train a model of music on MIDI or MusicXML files, generate and score music, and play with it."""
+
+import argparse
 
 from vaeseq.cli import arguments
 from vaeseq.cli.main import run_command
 from vaeseq.examples.midi.hparams import MidiHParams
 
 _PACKAGE = "vaeseq.examples.midi"
+_LAST_PORT = 65535
 
 
 def main() -> None:
@@ -142,7 +145,34 @@ def parser() -> arguments.Parser:
         metavar="X",
         help="temperature of the --samples (default: 1)",
     )
+    studio = arguments.add_command(
+        commands,
+        f"{_PACKAGE}.studio.serve",
+        "studio",
+        "open a page in the browser on which to play with a trained model",
+    )
+    studio.add_argument(
+        "--port",
+        type=_port,
+        default=8421,
+        metavar="N",
+        help="port of this machine at which the page is served; 0 takes a free one (default: "
+        "%(default)s)",
+    )
+    studio.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="print the address of the page, but do not open it",
+    )
     return program
+
+
+def _port(text: str) -> int:
+    """Parses the number of a port."""
+    number = arguments.natural(text)
+    if number > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"must be at most {_LAST_PORT}, not {text!r}")
+    return number
 
 
 def _add_files(parser: arguments.Parser, flag: str, text: str) -> None:
