@@ -1,0 +1,113 @@
+// Opens the studio: asks what the run can do, then ties session, sound, views and address together.
+
+import { Api } from "./api.js";
+import { SoundFont } from "./soundfont.js";
+import { Sound } from "./sound.js";
+import { Studio } from "./studio.js";
+import { byId, takesDrops } from "./page.js";
+import { own } from "./state.js";
+import * as acts from "./acts.js";
+import * as dials from "./dials.js";
+import * as pad from "./pad.js";
+import * as roll from "./roll.js";
+import * as save from "./save.js";
+import * as settings from "./settings.js";
+import * as sliders from "./sliders.js";
+import * as sources from "./sources.js";
+import * as tiles from "./tiles.js";
+import * as transport from "./transport.js";
+
+const ADDRESS_MS = 200;
+const MEASURED_MS = 2000;
+const TROUBLE = {
+  gone: "The studio's server does not answer. Nothing is lost: start it again, and this page goes on.",
+  busy: "The model is busy; waiting for its turn.",
+};
+
+function connection(state) {
+  const banner = byId("banner");
+  banner.hidden = state === "here";
+  banner.textContent = TROUBLE[state] ?? "";
+}
+
+/** Fetches the SoundFont at once, so that the first note need not wait. */
+function loadFont() {
+  return fetch("/static/TimGM6mb.sf2")
+    .then((answer) => {
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      return answer.arrayBuffer();
+    })
+    .then((buffer) => new SoundFont(buffer));
+}
+
+async function open() {
+  const token = new URLSearchParams(location.search).get("token") ?? "";
+  const api = new Api(token, connection);
+  const info = await api.ask("info", {});
+  const font = loadFont().catch((error) => {
+    byId("sound-note").textContent = `No SoundFont (${error.message}): a plain synthesiser plays.`;
+    return null;
+  });
+  const makeSound = async () =>
+    new Sound(new AudioContext({ latencyHint: "interactive" }), await font, byId("volume").valueAsNumber);
+
+  const studio = new Studio(api, info, makeSound);
+  byId("run").textContent = `${info.run} · ${info.kind === "melody" ? "melodies" : "piano rolls"}`;
+  const parts = [transport, settings, sources, pad, roll, tiles, acts, save];
+  const moving = parts.map((part) => part.attach(studio)).filter((part) => part?.tick);
+  const use = (piece) => studio.act("open a file", own(studio.state, piece));
+  takesDrops(document.body, { piece: use, file: (file) => studio.upload(file, use) });
+  keepAddress(studio);
+  studio.start();
+
+  measured(studio).catch((error) => studio.fail(error.message));
+
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  const tick = () => {
+    const heard = studio.player.position;
+    const frame = heard !== null && calm.matches ? Math.floor(heard) : heard;
+    if (frame !== null || tick.last !== null) for (const part of moving) part.tick(frame);
+    tick.last = frame;
+    requestAnimationFrame(tick);
+  };
+  tick();
+  globalThis.studio = studio; // for the curious, and for tests
+}
+
+/** Waits until the server has measured attributes and usage of the latent, then shows them. */
+async function measured(studio) {
+  while (studio.info.ready === false) {
+    await new Promise((done) => setTimeout(done, MEASURED_MS));
+    studio.info = await studio.api.ask("info", {});
+  }
+  byId("measuring").remove();
+  sliders.attach(studio);
+  dials.attach(studio);
+  studio.start();
+}
+
+/** The session is in the address, and the address opens its session. */
+function keepAddress(studio) {
+  let timer;
+  let written = location.hash.slice(1);
+  if (written) studio.open(written, { first: true });
+  studio.show(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (studio.fragment === written) return;
+      written = studio.fragment;
+      history.replaceState(null, "", `#${written}`);
+    }, ADDRESS_MS);
+  });
+  addEventListener("hashchange", () => {
+    written = location.hash.slice(1);
+    studio.open(written);
+  });
+}
+
+open().catch((error) => {
+  const banner = byId("banner");
+  banner.hidden = false;
+  banner.textContent = error.message;
+  if (!error.status) throw error;
+});
