@@ -26,7 +26,7 @@ TOKEN = "secret"
 _PIECE = {"frames": 24, "notes": [[0, 4, 60], [4, 4, 64], [8, 12, 67]]}
 _SOURCE, _SEED = {"piece": _PIECE}, {"seed": 7}
 _DRAWING = {"temperature": 0.8, "seed": 3}
-_SHAPING = {"frames": 20, **_DRAWING, "sliders": {"density": 0.5}}
+_SHAPING = {"frames": 20, **_DRAWING, "sliders": {"pitch": 0.5}}
 RIGHT = {
     "info": {},
     "draw": {"count": 2, "frames": 20, **_DRAWING},
