@@ -98,7 +98,7 @@ class HParams(HParamsBase):
     rnn_cell: str = hparam(
         "lstm",
         "The layers of the core's recurrent networks: LSTM, or minGRU with residual connections, "
-        "which trains faster and needs more layers.",
+        "which trains faster and needs more layers. VRNN has LSTM alone.",
         choices=("lstm", "mingru"),
     )
     dropout: float = hparam(
