@@ -570,6 +570,48 @@ def test_a_run_of_piano_rolls_shows_what_it_can(page_of, studio_of):
     assert page.piece == expected[1]
 
 
+def test_every_button_does_something(page_of):
+    """Whatever can be pressed changes the session, the sound, what is said, or what is open."""
+    seen = (
+        "return JSON.stringify([studio.state, studio.player.playing, document.body.innerText,"
+        "document.querySelector('#help').open, document.querySelector('#file').onchange ? 1 : 0,"
+        "[...document.querySelectorAll('[aria-pressed]')].map((x) => x.ariaPressed)])"
+    )
+    shown = {"from": "own", "piece": TUNE}
+    fragment = fragment_of(path=[0, 1, 2], locked=[0], loop=[0, 1], shown=shown)
+    tune = page_of("melody", fragment)
+    tune.run("studio.set('first', {seed: 5}); studio.set('second', {seed: 6}); studio.undo()")
+    tune.wait()
+    tune.press("#roll", "\ue014")
+    pressed = set()
+    names = tune.run(
+        "return [...document.querySelectorAll('button')].filter((x) => x.checkVisibility())"
+        ".map((x) => (x.dataset.test = x.ariaLabel || x.textContent))"
+    )
+    assert len(names) == len(set(names)), "no two buttons have one name"
+    for name in names:
+        tune.run("document.querySelector('#status').textContent = ''")
+        tune.run("document.querySelector('#file').onchange = null")
+        found = tune.run(
+            "return [...document.querySelectorAll('button')].find((x) => !x.disabled && "
+            "[x.dataset.test, x.ariaLabel].includes(arguments[0]))",
+            name,
+        )
+        if not found:  # what can be undone, for example, depends on the act before
+            continue
+        before = tune.run(seen)
+        tune.run("arguments[0].scrollIntoView({block: 'center'})", found)
+        found.click()
+        tune.wait()
+        pressed.add(name)
+        if name != "Explore":  # it is chosen at first
+            tune.wait("return (" + seen.removeprefix("return ") + f") !== {json.dumps(before)}")
+        tune.run("document.querySelector('#help').close()")
+    assert set(names) - pressed <= {"Redo", "Remove note", "All", "Lock bar 2", "All to 0"}
+    for path in tune.downloads.iterdir():
+        path.unlink()
+
+
 def test_the_keyboard_reaches_everything(page):
     reachable = page.run(
         "return [...document.querySelectorAll('button, input, select, canvas[role]')]"
