@@ -2,7 +2,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tests.conftest import assert_close
+from tests.conftest import SMALL, Waves, assert_close
 from vaeseq.context import Accumulate, Chain, Context, EncodeObserved, Inputs, Nothing
 
 
@@ -45,3 +45,12 @@ def test_a_context_does_not_depend_on_the_current_or_later_observations(name):
     )
     first_steps = [tf.nest.map_structure(lambda x: x[:, :4], nest) for nest in (before, after)]
     assert_close(*first_steps)
+
+
+def test_a_context_of_inputs_needs_inputs():
+    class Driven(Waves):
+        def make_context(self):
+            return Inputs()
+
+    with pytest.raises(ValueError, match=r"inputs_spec, or use context\.Nothing"):
+        Driven(SMALL)

@@ -10,8 +10,17 @@ from vaeseq.nn.types import Nest
 
 
 def concat(features: Nest) -> tf.Tensor:
-    """Concatenates a nest of tensors [..., D_i] along the last axis."""
+    """Concatenates a nest of tensors [..., D_i] along the last axis.
+
+    Raises:
+      ValueError: if the nest is empty.
+    """
     flat = tf.nest.flatten(features)
+    if not flat:
+        raise ValueError(
+            "there are no features to concatenate; if they are those of context.Inputs, give the "
+            "model an inputs_spec, or use context.Nothing"
+        )
     return flat[0] if len(flat) == 1 else tf.concat(flat, axis=-1)
 
 
