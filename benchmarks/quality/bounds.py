@@ -10,7 +10,6 @@ DIR is that of `benchmarks.quality.polyphonic`.
 
 import argparse
 import os
-import statistics
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -25,11 +24,12 @@ from benchmarks.quality.polyphonic import (
     load,
     steps_and_hparams,
 )
+from benchmarks.quality.seeds import mean_and_range
 from benchmarks.timing import print_table
 from vaeseq.examples.midi.model import MidiModel, score_pieces
 from vaeseq.model.scoring import WindowScorer
 
-PUBLISHED = [  # Le et al. 2018 and others, as cited in docs/benchmarks/quality.md; own bounds
+PUBLISHED = [  # own bounds, as quoted in work on variational SMC with partial rejection control
     ("jsb_chorales", "8.69", "8.01", "7.51"),
     ("nottingham", "3.87", "3.12", "3.07"),
 ]
@@ -59,11 +59,6 @@ def test(args, name, objective, seed):
         nats[samples] = float(-np.sum(score.best) / held_out.num_frames)
     print(f"{name} {objective} seed {seed}: {nats}, {seconds:.0f} s", flush=True)
     return nats
-
-
-def mean_and_range(values):
-    """Returns text: the mean, and the least and the greatest value."""
-    return f"{statistics.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def main():

@@ -9,16 +9,15 @@ has two modes, and its sensors depend on each other. `exact` knows the system: i
 of the power demand of Italy by the hour. Both come with sktime, which must be installed. A quarter
 of them is held out, and elements are standardised.
 
-Nats per step of held-out sequences: for cores with latents, a bound with 256 samples. CRPS: fair,
-of forecasts of the last steps with 100 samples, mean over elements and steps; of the trained steps,
-the weights are the last ones, because no validation data choose them. All models see the previous
-observation and have the same sizes; `RNN, mixture` has 8 Gaussians for each observation instead of
-one.
+Nats per step of held-out sequences are bounds with 256 samples for cores with latents. The fair
+CRPS is that of forecasts of the last steps with 100 samples, mean over elements and steps. Weights
+are those after the last training step, because no validation data choose others. All models see the
+previous observation and have the same sizes; `RNN, mixture` has 8 Gaussians for each observation
+instead of one.
 """
 
 import argparse
 import os
-import statistics
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,19 +28,13 @@ import numpy as np
 import vaeseq
 from benchmarks.quality import gaps
 from benchmarks.quality.double_well import DoubleWell
+from benchmarks.quality.seeds import mean_and_range
 from benchmarks.timing import print_table
 from vaeseq import codec, metrics
 
 FORECASTS, PARTICLES = 100, 256
-HPARAMS = vaeseq.HParams(
-    latent_size=8,
-    rnn_hidden_sizes=(64,),
-    obs_encoder_fc_layers=(64,),
-    obs_decoder_fc_hidden_layers=(64,),
-    latent_decoder_fc_layers=(64,),
-    learning_rate=3e-3,
-    learning_rate_end=0.01,
-    batch_size=32,
+HPARAMS = gaps.HPARAMS.replace(
+    gaps=False,
     divergence_schedule="linear",
     divergence_strength_start=0.1,
     divergence_strength_half=200,
@@ -136,17 +129,12 @@ def measure(data, name, seed, args):
 
 
 def exact(data):
-    """Returns nats per step and CRPS of who knows the system."""
+    """Returns nats per step and CRPS of the exact filter."""
     rng = np.random.default_rng(1)
     nats = -np.mean(data.system.log_prob(data.test.observed)) / data.test.observed.shape[1]
     past, future = data.test.shortened(data.ahead)
     futures = data.system.forecast(rng, past.observed, data.ahead, FORECASTS)
     return nats, float(np.mean(metrics.crps(futures, future, fair=True)))
-
-
-def mean_and_range(values):
-    """Returns text: the mean, and the least and the greatest value."""
-    return f"{statistics.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def main():
