@@ -11,6 +11,17 @@ from vaeseq.nn.dropout import WordDropout
 from vaeseq.nn.sequences import over_time, scan
 from vaeseq.nn.types import Nest, Size
 
+__all__ = [
+    "Accumulate",
+    "Chain",
+    "Context",
+    "EncodeObserved",
+    "Inputs",
+    "Nothing",
+    "Split",
+    "core_part",
+]
+
 
 class Split(NamedTuple):
     """A context c_t of which the decoder sees more than the core does.

@@ -19,6 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "coverage",
+    "crps",
+    "energy_score",
+    "quantile_loss",
+    "sample_quantiles",
+]
+
 _Floats = NDArray[np.float64]
 
 

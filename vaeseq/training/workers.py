@@ -21,6 +21,13 @@ from vaeseq.errors import LostWorker, UsageError
 from vaeseq.training import private_api
 from vaeseq.training.signals import default_handlers
 
+__all__ = [
+    "is_chief",
+    "launch",
+    "share",
+    "strategy",
+]
+
 _SECONDS_TO_LEAVE = 30.0
 
 

@@ -7,6 +7,13 @@ import tensorflow as tf
 from vaeseq.hparams import HParams
 from vaeseq.vae.core import Inference
 
+__all__ = [
+    "divergence_strength",
+    "elbo",
+    "importance_weighted_bound",
+    "log_weight",
+]
+
 
 def elbo(inference: Inference) -> tf.Tensor:
     """Computes the evidence lower bound of each sequence in nats, [B].
