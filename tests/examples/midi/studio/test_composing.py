@@ -5,12 +5,14 @@ import pytest
 from werkzeug.test import Client
 
 from tests.examples.midi.studio.conftest import TOKEN, Visitor, wait_until_ready
+from vaeseq.examples.midi.corpus import Corpus
 from vaeseq.examples.midi.hparams import MELODY
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 from vaeseq.examples.midi.studio.app import create_app
 from vaeseq.examples.midi.studio.composer import Composer, Source, Style
 from vaeseq.examples.midi.studio.pieces import parse, to_json
+from vaeseq.examples.midi.studio.sliders import _windows
 from vaeseq.model.latent_space import slerp
 
 SOME = {"frames": 32, "temperature": 0.7, "seed": 5}
@@ -232,12 +234,16 @@ def test_the_order_of_requests_changes_nothing(studio_of, trained):
     assert visitor.ask("line", **fields) == first
 
 
+def conducted(**others):
+    """Returns a composer whose model has segments."""
+    small = {"latent_size": 3, "rnn_hidden_sizes": (8,), "sequence_size": 16, "seqvae_segment": 4}
+    hparams = MELODY.replace(**small | others)
+    return Composer(MidiModel(hparams, KEYS), RollFormat(4.0, beats=True))
+
+
 def test_a_model_with_a_conductor_plays_too():
     """Lengths need not be whole segments."""
-    hparams = MELODY.replace(
-        latent_size=3, rnn_hidden_sizes=(8,), sequence_size=16, seqvae_segment=4
-    )
-    composer = Composer(MidiModel(hparams, KEYS), RollFormat(4.0, beats=True))
+    composer = conducted()
     style, roll = Style(22, 0.7, 5), parse(TUNE, "piece", RollFormat(4.0, beats=True))[:18]
     corners = [Source(seed=1), Source(roll=roll), Source(seed=2), Source(seed=3)]
     pad = composer.pad(corners, style)
@@ -248,3 +254,24 @@ def test_a_model_with_a_conductor_plays_too():
     locked = np.arange(18) >= 10
     filled = composer.fill(roll, locked, 0.7, 5)
     assert np.array_equal(filled[locked] > 0, roll[locked] > 0)
+
+
+def test_what_is_continued_begins_with_a_segment():
+    latent = conducted().latent
+    assert [latent.last_window(frames) for frames in (3, 16, 17, 22, 24, 33)] == [0, 0, 4, 8, 8, 20]
+
+
+def test_sliders_come_from_the_shortest_windows_of_training():
+    """Those of the page are four bars, and most pieces are shorter than 16."""
+    form = RollFormat(4.0, beats=True)
+    composer = conducted(shortest_window=8, window_step=4)
+    rolls = np.stack([parse(TUNE, "piece", form)] * 2)
+    corpus = Corpus(rolls.reshape(64, KEYS), [(0, 32), (32, 64)])
+    assert _windows(composer, corpus).shape == (8, 8, KEYS)
+
+
+def test_what_answers_need_is_compiled_before_the_first(studio_of):
+    visitor = studio_of("melody")
+    wait_until_ready(visitor)
+    functions = visitor.studio._api._composer.latent._compiled
+    assert [x.experimental_get_tracing_count() for x in functions] == [1] * 5

@@ -545,6 +545,43 @@ def test_a_busy_model_is_waited_for(page):
 # --- every control, every size ---------------------------------------------------------------
 
 
+def test_a_usual_length_is_a_click(page):
+    assert [x.text for x in page.elements("#lengths button")] == ["2", "4", "8", "16"]
+    for number, bars in enumerate((2, 4, 8, 16), 1):
+        page.click(f"#lengths button:nth-child({number})")
+        assert page.state["bars"] == bars
+        assert page.element("#bars").get_attribute("value") == str(bars)
+        assert page.element("#lengths [aria-pressed='true']").text == str(bars)
+    page.type("#bars", "3")
+    assert page.state["bars"] == 3
+    assert not page.elements("#lengths [aria-pressed='true']")
+
+
+def test_a_new_session_has_four_bars(page):
+    body = "return values.map((window) => m.initial({...studio.info, window}).bars)"
+    assert page.module("state", body, 16, 64, 256) == [1, 4, 4]
+
+
+def test_sixteen_bars_are_read_on_a_small_screen(page):
+    page.resize(360, 800)
+    page.click("#lengths button:nth-child(4)")
+    page.drag("#pad", (0.1, 0.9))
+    page.click("#play")  # stops
+    assert page.piece["frames"] == 256
+    assert len(page.elements("#locks button")) == 16
+    wide, seen, bar = page.run(
+        "const scroll = document.querySelector('#roll-scroll');"
+        "scroll.scrollLeft = 1e6;"
+        "return [scroll.scrollWidth, scroll.clientWidth,"
+        "document.querySelector('#locks button').offsetWidth]"
+    )
+    assert bar > 70
+    assert wide > 3 * seen
+    assert page.run("return document.documentElement.scrollWidth") <= 360
+    page.click("#locks button:nth-child(16)")
+    assert page.state["locked"] == [15]
+
+
 def test_everything_has_a_name_and_fits(page):
     for width, scheme in ((360, "light"), (800, "dark"), (1400, "light"), (1920, "dark")):
         page.resize(width, 900, scheme)

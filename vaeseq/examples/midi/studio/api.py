@@ -136,6 +136,8 @@ class Api:
         try:
             if self._composer.latent is None:
                 return
+            for call in self._composer.latent.compile():
+                self._in_background(call)
             sliders = learn(self._composer, train, self._in_background)
             windows = training_windows(self._model, valid.head(_MAX_VALID_FRAMES))
             usage = self._in_background(lambda: latent_usage(self._model, windows))

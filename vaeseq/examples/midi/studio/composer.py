@@ -112,7 +112,7 @@ class Composer:
         else:
             whole = roll
             for index, size in enumerate(self.latent.sizes(frames)):
-                given = whole[-self.latent.window :]
+                given = whole[self.latent.last_window(len(whole)) :]
                 number = (seed + index) % _SEEDS
                 drawn = self.latent.continue_window(given, size, temperature, number)
                 whole = np.concatenate([whole, drawn[len(given) :]])

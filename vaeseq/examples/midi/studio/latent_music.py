@@ -5,7 +5,7 @@ point of its own; a melody may hold a note from one window to the next.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class LatentMusic:
 
     def __init__(self, model: MidiModel):
         self.model, self.window = model, model.hparams.sequence_size
+        self.shortest = model.hparams.shortest_window or self.window  # of training
         decoder = model.decoder
         observed = tf.nest.map_structure(
             lambda shape, dtype: tf.TensorSpec([None, None, *shape], dtype),
@@ -50,10 +51,20 @@ class LatentMusic:
         }
         self._continue = compiled(self._continue_eagerly, observed, steps, temperature, seed)
         self._fill = compiled(self._fill_eagerly, z, observed, locked, temperature, seed)
+        self._compiled = (self._encode, *self._decode.values(), self._continue, self._fill)
+
+    def compile(self) -> Iterator[Callable[[], object]]:
+        """Yields calls, each of which compiles something that is otherwise compiled when needed."""
+        return (function.get_concrete_function for function in self._compiled)
 
     def sizes(self, frames: int) -> list[int]:
         """Returns the length of each window of music of a length."""
         return [min(self.window, frames - at) for at in range(0, frames, self.window)]
+
+    def last_window(self, frames: int) -> int:
+        """Returns where the last window of music of a length begins: where a segment does."""
+        segment = max(1, self.model.hparams.seqvae_segment)
+        return -(-max(0, frames - self.window) // segment) * segment
 
     def drawn_point(self, seed: int, frames: int) -> tf.Tensor:
         """Returns a sample of the prior, the same for all windows, [W, Z]."""

@@ -54,7 +54,7 @@ def learn(composer: Composer, corpus: Corpus, in_turns: InTurns) -> dict[str, Sl
 def _windows(composer: Composer, corpus: Corpus) -> np.ndarray:
     """Returns whole windows of the training pieces, chosen at random, as the model sees them."""
     assert composer.latent is not None
-    width = composer.latent.window
+    width = composer.latent.shortest
     spans = [
         (at, at + width)
         for begin, end in corpus.spans
@@ -96,11 +96,11 @@ def _try(composer: Composer, name: str, vector: np.ndarray, in_turns: InTurns) -
     """Moves drawn pieces along a direction, and measures what it does to them."""
     latent = composer.latent
     assert latent is not None
-    drawn = np.stack([latent.drawn_point(_SEED + i, latent.window) for i in range(_PIECES)])
+    drawn = np.stack([latent.drawn_point(_SEED + i, latent.shortest) for i in range(_PIECES)])
     values = []
     for amount in _AMOUNTS:
         points = tf.constant(drawn + amount * vector, tf.float32)
-        decode = functools.partial(latent.decode, points, latent.window, _TEMPERATURE, _SEED)
+        decode = functools.partial(latent.decode, points, latent.shortest, _TEMPERATURE, _SEED)
         rolls = in_turns(decode)
         values.append(_values(rolls, composer.form))
     amounts = np.repeat(_AMOUNTS, _PIECES)

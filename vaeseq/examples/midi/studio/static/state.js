@@ -12,6 +12,7 @@
 
 const SEEDS = 2 ** 31;
 export const MOST_PATH_CELLS = 256;
+const USUAL_BARS = 4;
 export const CORNERS = ["upper left", "upper right", "lower left", "lower right"];
 
 /** The fields that are plain numbers, with their limits. Whole numbers have a step of 1. */
@@ -40,13 +41,13 @@ export const can = (info, name) => info.can.includes(name);
 
 /** The session that a page without an address opens. */
 export function initial(info) {
-  const bars = Math.max(1, Math.round(Math.min(info.window, info.max_frames) / framesPerBar(info)));
+  const bars = Math.min(USUAL_BARS, Math.max(1, Math.round(info.window / framesPerBar(info))));
   const middle = Math.floor(info.pad_size ** 2 / 2);
   const state = {
     seed: 1,
     temperature: 0.7,
     bars,
-    more: Math.max(1, Math.min(bars, 4)),
+    more: bars,
     amount: 0.3,
     tempo: Math.round(info.tempo),
     transpose: 0,
