@@ -3,12 +3,15 @@
 python -m scripts.reference    prints the share of names with an example
 """
 
+import ast
 import doctest
 import importlib
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import vaeseq
+from vaeseq import vae
 
 MODULES = ("codec", "context", "metrics", "objectives", "workers")
 PLAY = "vaeseq.examples.play"
@@ -55,10 +58,17 @@ def resolve(name: str) -> Any:
 
 def example(name: str) -> doctest.DocTest | None:
     """Returns the example in the docstring of a public name; None if there is none."""
-    value = resolve(name)
-    text = getattr(value, "__doc__", None) or ""
-    test = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
+    test = doctest.DocTestParser().get_doctest(docstring(name), {}, name, None, 0)
     return test if test.examples else None
+
+
+def docstring(name: str) -> str:
+    """Returns the docstring of a public name; that of a constant stands below it."""
+    if name == "vaeseq.VAE_TYPES":
+        body = ast.parse(inspect.getsource(vae)).body
+        place = next(i for i, node in enumerate(body) if isinstance(node, ast.AnnAssign))
+        return inspect.cleandoc(ast.literal_eval(body[place + 1].value))  # type: ignore[attr-defined]
+    return inspect.getdoc(resolve(name)) or ""
 
 
 def main() -> None:

@@ -28,6 +28,13 @@ class Split(NamedTuple):
 
     p(x_t | ...) has an arrow from `decoder` besides those of the graphical model. So it may be
     large, such as features of each pixel or key: no recurrent network has to take it in.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import context
+      >>> split = context.Split(core=tf.zeros([4, 8]), decoder=tf.zeros([4, 500]))
+      >>> split.core.shape
+      TensorShape([4, 8])
     """
 
     core: Nest  # nest of [..., C_i]
@@ -35,7 +42,15 @@ class Split(NamedTuple):
 
 
 def core_part(context: Nest) -> Nest:
-    """Returns what the core sees of a context, a nest of [..., C_i]."""
+    """Returns what the core sees of a context, a nest of [..., C_i].
+
+    Example:
+      >>> from vaeseq import context
+      >>> context.core_part(context.Split(core="for the core", decoder="for the decoder"))
+      'for the core'
+      >>> context.core_part("for both")
+      'for both'
+    """
     return context.core if isinstance(context, Split) else context
 
 
@@ -51,6 +66,22 @@ class Context(keras.layers.Layer, abc.ABC):
 
     You get a context for `ModelBase.make_context`. Training uses `from_observations` (teacher
     forcing); generation alternates between `call` and `observe`.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> class Clock(vaeseq.Context):
+      ...     def initial_state(self, batch_size):
+      ...         return tf.zeros([batch_size, 1])
+      ...     def call(self, inputs, state):
+      ...         return state
+      ...     def observe(self, observed, state):
+      ...         return state + 1.0
+      >>> clock = Clock()
+      >>> observed = tf.zeros([1, 3, 2])
+      >>> contexts, states = clock.from_observations(observed, (), clock.initial_state(1))
+      >>> contexts.numpy().ravel().tolist()
+      [0.0, 1.0, 2.0]
     """
 
     @abc.abstractmethod
@@ -97,7 +128,15 @@ class Context(keras.layers.Layer, abc.ABC):
 
 
 class Inputs(Context):
-    """The context is the inputs alone; x_t does not condition on earlier observations."""
+    """The context is the inputs alone; x_t does not condition on earlier observations.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import context
+      >>> contexts, _ = context.Inputs().from_observations((), tf.ones([4, 10, 2]), ())
+      >>> contexts.shape
+      TensorShape([4, 10, 2])
+    """
 
     def initial_state(self, batch_size: Size) -> tuple[()]:
         """Returns (): this context has no state."""
@@ -121,6 +160,13 @@ class Nothing(Context):
 
     A core with latents is then a state-space model: its latents must carry all that one step tells
     about another. With `context.Inputs` the same holds for a model with inputs.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import context
+      >>> nothing = context.Nothing()
+      >>> nothing((), nothing.initial_state(4)).shape
+      TensorShape([4, 1])
     """
 
     def initial_state(self, batch_size: Size) -> tf.Tensor:
@@ -154,6 +200,15 @@ class EncodeObserved(Context):
       word_dropout: the probability in training that x_{t-1} is replaced by zeros. It makes a
         model with latent variables use them (Bowman et al. 2015, arXiv:1511.06349).
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec, context
+      >>> before = context.EncodeObserved(codec.Flatten(), encoded_size=1)
+      >>> observed = tf.constant([[[1.0], [2.0], [3.0]]])  # [B, T, 1]
+      >>> (_, contexts), _ = before.from_observations(observed, (), before.initial_state(1))
+      >>> contexts.numpy().ravel().tolist()
+      [0.0, 1.0, 2.0]
     """
 
     def __init__(
@@ -201,6 +256,15 @@ class Accumulate(Context):
       history_size: the number of observations; zeros stand for those before the first.
       combiner: layer for histories [N, history_size, E], oldest first; None concatenates them.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec, context
+      >>> last_two = context.Accumulate(codec.Flatten(), encoded_size=1, history_size=2)
+      >>> observed = tf.constant([[[1.0], [2.0], [3.0]]])  # [B, T, 1]
+      >>> (_, contexts), _ = last_two.from_observations(observed, (), last_two.initial_state(1))
+      >>> contexts.numpy().tolist()
+      [[[0.0, 0.0], [0.0, 1.0], [1.0, 2.0]]]
     """
 
     def __init__(
@@ -253,6 +317,16 @@ class Chain(Context):
     Args:
       contexts: the contexts; the first gets the model's inputs, the last returns c_t.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec, context
+      >>> before = context.EncodeObserved(codec.Flatten(), encoded_size=3)
+      >>> chain = context.Chain([context.Inputs(), before])
+      >>> observed, inputs = tf.zeros([4, 10, 3]), tf.ones([4, 10, 2])
+      >>> (inputs, encoded), _ = chain.from_observations(observed, inputs, chain.initial_state(4))
+      >>> inputs.shape, encoded.shape
+      (TensorShape([4, 10, 2]), TensorShape([4, 10, 3]))
     """
 
     def __init__(self, contexts: Sequence[Context], name: str | None = None):

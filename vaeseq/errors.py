@@ -8,6 +8,14 @@ class UsageError(ValueError):
     """A mistake in the user's input. The message says what is wrong, where, and what to do.
 
     The programs print it as one line on stderr and exit with 2.
+
+    Example:
+      >>> import vaeseq
+      >>> try:
+      ...     vaeseq.HParams(latent_size=-1)
+      ... except vaeseq.UsageError as error:
+      ...     print(error)
+      hparams: latent_size...
     """
 
 
@@ -16,6 +24,14 @@ class Stopped(RuntimeError):
 
     Such as a loss that is not finite, a full disk or a lost worker. The programs print it as one
     line on stderr and exit with 1. The newest checkpoint is kept.
+
+    Example:
+      >>> import vaeseq
+      >>> try:
+      ...     raise vaeseq.Stopped("the loss is not finite at step 7")
+      ... except vaeseq.Stopped as error:
+      ...     print(error)
+      the loss is not finite at step 7
     """
 
 

@@ -23,9 +23,6 @@ def plot_fan(
 ) -> None:
     """Plots a series, and the median and central intervals of its forecast, against the time step.
 
-        figure, axes = plt.subplots()
-        vaeseq.plot_fan(axes, observed[0, :, 0], forecast[:, 0, :, 0])
-
     Args:
       axes: Matplotlib's axes to draw on.
       past: the series before the forecast, [T]; NaN where it was not observed.
@@ -35,6 +32,15 @@ def plot_fan(
 
     Raises:
       ValueError: if shapes or levels are not as expected.
+
+    Example:
+      >>> import matplotlib.pyplot as plt
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> walks = np.random.default_rng(0).normal(size=[100, 30]).cumsum(axis=1)
+      >>> figure, axes = plt.subplots()
+      >>> vaeseq.plot_fan(axes, walks[0, :20], walks[0, 19] + walks[1:, :10])
+      >>> figure.savefig("fan.png")
     """
     past, samples = np.asarray(past, np.float64), np.asarray(samples, np.float64)
     if past.ndim != 1 or samples.ndim != 2:

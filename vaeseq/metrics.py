@@ -54,6 +54,14 @@ def crps(
 
     Raises:
       ValueError: if shapes do not match, a sample is NaN, or N is too small: 2 if fair, else 1.
+
+    Example:
+      >>> from vaeseq import metrics
+      >>> samples = [[1.0], [2.0], [3.0]]  # three samples of one number
+      >>> metrics.crps(samples, [2.0]).round(3).tolist()
+      [0.0]
+      >>> metrics.crps(samples, [5.0]).round(3).tolist()
+      [2.333]
     """
     samples, observed, present = _prepare(samples, observed, mask)
     number = len(samples)
@@ -91,6 +99,12 @@ def energy_score(
 
     Raises:
       ValueError: as `crps`, or if `observed` has fewer than `event_axes` axes.
+
+    Example:
+      >>> from vaeseq import metrics
+      >>> samples = [[0.0, 0.0], [3.0, 4.0]]  # two samples of a vector
+      >>> metrics.energy_score(samples, [0.0, 0.0], event_axes=1, fair=False).item()
+      1.25
     """
     samples, observed, present = _prepare(samples, observed, mask)
     if not 1 <= event_axes <= observed.ndim:
@@ -132,6 +146,12 @@ def quantile_loss(
 
     Raises:
       ValueError: if shapes do not match, a sample is NaN, or a quantile is not between 0 and 1.
+
+    Example:
+      >>> from vaeseq import metrics
+      >>> samples = [[1.0], [2.0], [3.0]]
+      >>> metrics.quantile_loss(samples, [4.0], quantiles=[0.25, 0.75]).tolist()
+      [[0.75], [0.75]]
     """
     samples, observed, present = _prepare(samples, observed, mask)
     q = _between_0_and_1("quantiles", quantiles)
@@ -167,6 +187,14 @@ def coverage(
     Raises:
       ValueError: as `quantile_loss`, or if there are fewer samples than the interval needs, which
         is 2 / (1 - p) - 1.
+
+    Example:
+      >>> import numpy as np
+      >>> from vaeseq import metrics
+      >>> rng = np.random.default_rng(0)
+      >>> samples, observed = rng.normal(size=[99, 1000]), rng.normal(size=1000)
+      >>> metrics.coverage(samples, observed, levels=[0.5, 0.9]).round(1).tolist()
+      [0.5, 0.9]
     """
     samples, observed, present = _prepare(samples, observed, mask)
     p = _between_0_and_1("levels", levels)
@@ -190,6 +218,11 @@ def sample_quantiles(samples: ArrayLike, quantiles: ArrayLike) -> _Floats:
     The i-th smallest of N samples is the quantile i / (N + 1), the probability that another sample
     of the same distribution is below it; between them, quantiles are interpolated linearly. Those
     below 1 / (N + 1) and above N / (N + 1) are the extreme samples.
+
+    Example:
+      >>> from vaeseq import metrics
+      >>> metrics.sample_quantiles([1.0, 2.0, 3.0], [0.25, 0.5]).tolist()
+      [1.0, 2.0]
     """
     samples, quantiles = np.asarray(samples, np.float64), np.asarray(quantiles, np.float64)
     return np.asarray(np.quantile(samples, quantiles, axis=0, method="weibull"))

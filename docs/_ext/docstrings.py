@@ -16,8 +16,6 @@ def setup(app):
 
 def _convert(app, what, name, obj, options, lines):
     text = "\n".join(lines)
-    if name == "vaeseq.HParams":
-        text = text.split("\n\nCore\n")[0]  # the fields have a page of their own
     if what == "class" and obj.__doc__ == getattr(obj.__base__, "__doc__", None):
         text = ""
     lines[:] = as_rst(text).split("\n")

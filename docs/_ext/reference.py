@@ -2,15 +2,19 @@
 
 import functools
 import inspect
+import re
+import textwrap
 from pathlib import Path
 
 import keras
 import latex2mathml.converter
+from docstrings import as_rst
 from docutils.nodes import SkipNode
+from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.util.inspect import stringify_signature
 
 import vaeseq
-from scripts.reference import resolve, subjects
+from scripts.reference import docstring, resolve, subjects
 
 _HIDDEN = {  # what Keras or the library calls, and no reader
     "adversary_parts",
@@ -88,11 +92,7 @@ def _index():
 
 
 def _summary(name):
-    from docstrings import as_rst
-
-    if name == "vaeseq.VAE_TYPES":
-        return "The cores, by the value of ``HParams.vae_type``."
-    first = inspect.getdoc(resolve(name)).split("\n\n")[0]
+    first = docstring(name).split("\n\n")[0]
     return as_rst(" ".join(first.split()))
 
 
@@ -136,19 +136,24 @@ def _is_documented(value):
 
 def _cores():
     """Returns the page of the cores: the graphical model of each, from the top of its file."""
+    name = "vaeseq.VAE_TYPES"
+    text = str(GoogleDocstring(as_rst(docstring(name)), what="data"))
     parts = [
-        _title("vaeseq.VAE_TYPES"),
+        _title(name),
         ".. py:data:: vaeseq.VAE_TYPES\n   :type: dict[str, type[vaeseq.VAECore]]\n",
-        "   The cores, by the value of ``HParams.vae_type``. Add your own;",
-        "   :doc:`/cores` compares them.\n",
-        "   .. rubric:: Example\n\n   >>> import vaeseq\n   >>> sorted(vaeseq.VAE_TYPES)",
-        f"   {sorted(vaeseq.VAE_TYPES)}\n",
+        textwrap.indent(text, "   "),
     ]
     for name, core in vaeseq.VAE_TYPES.items():
-        module = inspect.getmodule(core)
-        doc = "\n".join(f"   {line}".rstrip() for line in inspect.getdoc(module).split("\n"))
-        parts += [_title(name, "-"), f".. code-block:: text\n\n{doc}\n"]
+        parts += [_title(name, "-"), *_text_and_diagrams(inspect.getdoc(inspect.getmodule(core)))]
     return "\n".join(parts)
+
+
+def _text_and_diagrams(text):
+    """Yields prose, and what is indented as it is."""
+    for part in re.split(r"((?:^    .*\n|^\n(?=    ))+)", text, flags=re.MULTILINE):
+        if part.strip():
+            is_diagram = part.lstrip("\n").startswith("    ")
+            yield f".. code-block:: text\n\n{part}" if is_diagram else as_rst(part)
 
 
 def _title(text, line="="):

@@ -23,6 +23,13 @@ class ConvObsEncoder(keras.layers.Layer):
       hparams: the hyperparameters.
       filters: the number of filters of each layer.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> encoder = vaeseq.codec.ConvObsEncoder(vaeseq.HParams(), filters=(4, 8))
+      >>> encoder(tf.zeros([2, 16, 16])).shape  # 8 filters of 4 x 4
+      TensorShape([2, 128])
     """
 
     def __init__(
@@ -62,6 +69,16 @@ class ConvDecoder(WrappedDecoder):
 
     Raises:
       ValueError: if `decoder` is none of these, or not one of images.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> pixels = codec.BernoulliDecoder([16, 16])
+      >>> decoder = codec.ConvDecoder(vaeseq.HParams(), pixels, filters=(4, 8))
+      >>> params = decoder(tf.zeros([2, 50]))
+      >>> decoder.sample(params, seed=[0, 1]).shape
+      TensorShape([2, 16, 16])
     """
 
     def __init__(

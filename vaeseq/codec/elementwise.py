@@ -99,6 +99,14 @@ class BernoulliDecoder(_LogitDecoder):
       event_shape: shape of one observation; () for one binary number.
       dtype: dtype of observations.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.BernoulliDecoder([3])
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))  # log-odds of 0: a fair coin
+      >>> decoder.log_prob(params, tf.ones([2, 3], tf.int32)).numpy().round(3)
+      array([-2.079, -2.079], dtype=float32)
     """
 
     @property
@@ -123,6 +131,14 @@ class BinomialDecoder(_LogitDecoder):
       event_shape: shape of one observation; () for one count.
       dtype: dtype of observations.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.BinomialDecoder(total_count=10)
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))
+      >>> decoder.dist(params).mean().numpy().tolist()
+      [5.0, 5.0]
     """
 
     def __init__(
@@ -159,6 +175,14 @@ class CategoricalDecoder(_LogitDecoder):
       event_shape: shape of one observation; () for one class.
       dtype: dtype of observations.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.CategoricalDecoder(num_classes=26)
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))
+      >>> decoder.log_prob(params, tf.constant([0, 25])).numpy().round(3)
+      array([-3.258, -3.258], dtype=float32)
     """
 
     def __init__(
@@ -222,6 +246,14 @@ class BetaDecoder(_PositiveDecoder):
       event_shape: shape of one observation; () for one number.
       projection: map from features to positive numbers, "softplus" or "exp".
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.BetaDecoder([3])
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))
+      >>> decoder.sample(params, seed=[0, 1]).shape
+      TensorShape([2, 3])
     """
 
     @property
@@ -261,6 +293,14 @@ class NormalDecoder(_PositiveDecoder):
         the density of elements that never vary.
       projection: map from features to positive numbers, "softplus" or "exp".
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.NormalDecoder([3])
+      >>> mean, stddev = decoder(tf.zeros([2, decoder.param_size]))
+      >>> mean.shape, stddev.shape
+      (TensorShape([2, 3]), TensorShape([2, 3]))
     """
 
     def __init__(

@@ -13,7 +13,14 @@ from vaeseq.nn.types import Nest
 
 
 class Flatten(keras.layers.Layer):
-    """An encoder that flattens: nest of observations [N, ...] of any dtype to features [N, E]."""
+    """An encoder that flattens: nest of observations [N, ...] of any dtype to features [N, E].
+
+    Example:
+      >>> import numpy as np
+      >>> from vaeseq import codec
+      >>> codec.Flatten()((np.zeros([2, 3, 4]), np.zeros([2], np.int32))).shape
+      TensorShape([2, 13])
+    """
 
     def call(self, observed: Nest) -> tf.Tensor:
         """Flattens each tensor, casts it to float32, and concatenates all."""
@@ -32,6 +39,14 @@ class EncoderSequence(keras.layers.Layer):
     Args:
       encoders: layers; the first takes observations, each other the outputs of the one before.
       name: the layer's name.
+
+    Example:
+      >>> import keras
+      >>> import numpy as np
+      >>> from vaeseq import codec
+      >>> encoder = codec.EncoderSequence([keras.layers.Embedding(26, 4), keras.layers.Dense(8)])
+      >>> encoder(np.array([0, 25])).shape
+      TensorShape([2, 8])
     """
 
     def __init__(self, encoders: Sequence[Callable[[Nest], Nest]], name: str | None = None):
@@ -52,6 +67,13 @@ class MLPObsEncoder(EncoderSequence):
       hparams: the hyperparameters.
       first: layer from observations [N, *event_shape] to features; by default `Flatten`.
       name: the layer's name.
+
+    Example:
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> encoder = vaeseq.codec.MLPObsEncoder(vaeseq.HParams(obs_encoder_fc_layers=(16, 8)))
+      >>> encoder(np.zeros([2, 3])).shape
+      TensorShape([2, 8])
     """
 
     def __init__(

@@ -19,6 +19,14 @@ class JointDecoder(DistModule):
     Args:
       decoders: the decoders of the parts; each must define `param_size`.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.JointDecoder([codec.NormalDecoder([3]), codec.CategoricalDecoder(5)])
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))
+      >>> [x.shape for x in decoder.sample(params, seed=[0, 1])]
+      [TensorShape([2, 3]), TensorShape([2])]
     """
 
     def __init__(self, decoders: Sequence[DistModule], name: str | None = None):

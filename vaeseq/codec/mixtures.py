@@ -52,6 +52,14 @@ class MixtureDecoder(_Mixture):
 
     Raises:
       ValueError: if C is below 1.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.MixtureDecoder(codec.NormalDecoder([3]), num_components=4)
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))
+      >>> decoder.log_prob(params, tf.zeros([2, 3])).shape
+      TensorShape([2])
     """
 
     def __init__(self, component: DistModule, num_components: int, name: str | None = None):
@@ -135,6 +143,14 @@ class GaussianMixtureDecoder(_Mixture):
 
     Raises:
       ValueError: if C or D is below 1.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.GaussianMixtureDecoder(size=2, num_components=4)
+      >>> params = decoder(tf.zeros([5, decoder.param_size]))
+      >>> decoder.sample(params, seed=[0, 1]).shape
+      TensorShape([5, 2])
     """
 
     def __init__(

@@ -77,6 +77,14 @@ class NADEDecoder(DistModule):
     Raises:
       ValueError: if a size is too small, if an event does not consist of whole lines, or if the
         weights do not fit into the machine's memory.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from vaeseq import codec
+      >>> decoder = codec.NADEDecoder([88], hidden=16)
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))
+      >>> decoder.sample(params, seed=[0, 1]).shape
+      TensorShape([2, 88])
     """
 
     event_shape: tf.TensorShape

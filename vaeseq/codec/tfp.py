@@ -12,10 +12,6 @@ from vaeseq.nn.support import Support
 class TFPDecoder(ElementwiseDecoder):
     """Independent elements with a distribution of TensorFlow Probability.
 
-    For example, counts:
-
-        TFPDecoder(tfd.NegativeBinomial, ["total_count", "logits"], [3], low=0, whole=True)
-
     Each parameter gets a feature for each element, mapped to its domain as the distribution's
     `parameter_properties` say, such as through a softplus for a scale.
 
@@ -36,6 +32,15 @@ class TFPDecoder(ElementwiseDecoder):
 
     Raises:
       ValueError: if a parameter is unknown, or not one number for each element.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from tensorflow_probability import distributions as tfd
+      >>> from vaeseq import codec
+      >>> decoder = codec.TFPDecoder(tfd.Poisson, ["log_rate"], [3], low=0, whole=True)
+      >>> params = decoder(tf.zeros([2, decoder.param_size]))
+      >>> decoder.log_prob(params, tf.zeros([2, 3])).numpy().tolist()  # rates of 1
+      [-3.0, -3.0]
     """
 
     def __init__(

@@ -75,6 +75,15 @@ class MLPObsDecoder(WrappedDecoder):
       hparams: the hyperparameters.
       decoder: the distribution of observations; must define `param_size`.
       name: the layer's name.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> decoder = codec.MLPObsDecoder(vaeseq.HParams(), codec.NormalDecoder([3]))
+      >>> mean, stddev = decoder(tf.zeros([2, 50]))  # features of any size
+      >>> mean.shape
+      TensorShape([2, 3])
     """
 
     def __init__(self, hparams: HParams, decoder: DistModule, name: str | None = None):

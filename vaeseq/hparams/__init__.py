@@ -39,6 +39,17 @@ class HParams(HParamsBase):
     Raises:
       UsageError: (a `ValueError`) for an unknown name, or for a value of the wrong type or out of
         its limits.
+
+    Example:
+      >>> import vaeseq
+      >>> hparams = vaeseq.HParams(vae_type="RNN", rnn_hidden_sizes=(256, 256))
+      >>> hparams.replace(batch_size=16).batch_size
+      16
+      >>> hparams.parse("learning_rate=0.01,rnn_hidden_sizes=[64]").rnn_hidden_sizes
+      (64,)
+      >>> vaeseq.HParams(batch_sise=16)
+      Traceback (most recent call last):
+      vaeseq.errors.UsageError: hparams: ...batch_sise...
     """
 
     presets = _PRESETS

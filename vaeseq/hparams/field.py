@@ -66,6 +66,19 @@ def hparam(
       high: the largest value.
       choices: the allowed words.
       heading: starts a section of the table at this field.
+
+    Example:
+      >>> import dataclasses
+      >>> import vaeseq
+      >>> @dataclasses.dataclass(frozen=True)
+      ... class MyHParams(vaeseq.HParams):
+      ...     latent_size: int = 8  # another default
+      ...     embed_size: int = vaeseq.hparam(64, "The size of the embedding.", low=1)
+      >>> MyHParams().parse("embed_size=32").embed_size
+      32
+      >>> MyHParams(embed_size=0)
+      Traceback (most recent call last):
+      vaeseq.errors.UsageError: hparams: embed_size...
     """
     declared = _Declared(Limits(low, above, high, choices), doc, heading)
     field: T = dataclasses.field(default=default, metadata={"hparam": declared})

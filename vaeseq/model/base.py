@@ -52,6 +52,26 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
       UsageError: if `hparams.vae_type` is unknown, or if the objective excludes other
         hyperparameters.
       RuntimeError: if the backend of Keras is not TensorFlow.
+
+    Example:
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> class Series(vaeseq.ModelBase):
+      ...     def make_encoder(self):
+      ...         return codec.MLPObsEncoder(self.hparams)
+      ...     def make_decoder(self):
+      ...         return codec.MLPObsDecoder(self.hparams, codec.NormalDecoder([3]))
+      >>> model = Series(vaeseq.HParams(vae_type="RNN", rnn_hidden_sizes=(8,)))
+      >>> model.compile()
+      >>> observed = np.zeros([4, 10, 3])
+      >>> history = model.fit(observed, verbose=0)
+      >>> model.log_prob(observed).shape  # nats per sequence
+      TensorShape([4])
+      >>> model.generate(batch_size=2, sequence_size=5).shape
+      TensorShape([2, 5, 3])
+      >>> model.forecast(observed, steps=6, num_samples=7).shape
+      (7, 4, 6, 3)
     """
 
     adversary: Adversary | None = None  # computes the policy gradient; `compile` creates it
@@ -485,6 +505,13 @@ def make_optimizer(hparams: HParams) -> keras.optimizers.Optimizer:
     The learning rate is a function of the step and the hyperparameters alone: it follows a cosine
     (Loshchilov and Hutter 2016, arXiv:1608.03983) from `learning_rate` at step 0 to
     `learning_rate_end` times that at step `learning_rate_decay_steps`, and is constant afterwards.
+
+    Example:
+      >>> import vaeseq
+      >>> hparams = vaeseq.HParams(learning_rate=0.01, clip_gradient_norm=5.0)
+      >>> optimizer = vaeseq.make_optimizer(hparams)
+      >>> optimizer.global_clipnorm
+      5.0
     """
     rate = hparams.learning_rate
     if hparams.learning_rate_decay_steps:

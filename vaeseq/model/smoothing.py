@@ -25,6 +25,20 @@ class Smoothing(NamedTuple):
 
     All of it estimates the true posterior p(z_1:T | x_1:T) of the model, to which it tends as N
     grows, and not the approximate posterior that proposes the samples.
+
+    Example:
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> class Series(vaeseq.ModelBase):
+      ...     def make_encoder(self):
+      ...         return codec.Flatten()
+      ...     def make_decoder(self):
+      ...         return codec.MLPObsDecoder(self.hparams, codec.NormalDecoder([3]))
+      >>> model = Series(vaeseq.HParams(vae_type="ISEQ", latent_size=2, rnn_hidden_sizes=(8,)))
+      >>> smoothing = model.smooth(np.zeros([4, 10, 3]), num_samples=5)
+      >>> smoothing.mean.shape, smoothing.latents.shape, smoothing.bound.shape
+      ((4, 10, 2), (5, 4, 10, 2), (4, 10))
     """
 
     mean: np.ndarray  # of z_t given x_1:T [B, T, Z]; probabilities, if z is categorical

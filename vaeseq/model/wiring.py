@@ -25,7 +25,22 @@ from vaeseq.vae.core import Inference
 
 
 class State(NamedTuple):
-    """The state of a model between two steps of a sequence."""
+    """The state of a model between two steps of a sequence.
+
+    Example:
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> class Bits(vaeseq.ModelBase):
+      ...     def make_encoder(self):
+      ...         return codec.Flatten()
+      ...     def make_decoder(self):
+      ...         return codec.MLPObsDecoder(self.hparams, codec.BernoulliDecoder())
+      >>> model = Bits(vaeseq.HParams(vae_type="RNN", rnn_hidden_sizes=(8,)))
+      >>> state = model.prime(np.zeros([4, 10], np.int32), num_samples=3)
+      >>> model.generate(state=state, sequence_size=5).shape  # three futures of each of four
+      TensorShape([12, 5])
+    """
 
     context: Any  # nest of [B, ...]
     core: Any  # nest of [B, ...]

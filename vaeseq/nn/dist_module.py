@@ -34,6 +34,24 @@ class DistModule(keras.layers.Layer, abc.ABC):
       event_dtype: dtype of one event: a `tf.DType`, or a nest of them like `event_shape`.
       param_size: number of features that `call` takes. A module that starts with an MLP accepts
         any number and does not set it.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> from tensorflow_probability import distributions as tfd
+      >>> import vaeseq
+      >>> class Laplace(vaeseq.DistModule):
+      ...     event_shape, event_dtype, param_size = tf.TensorShape([]), tf.float32, 2
+      ...     def call(self, features):
+      ...         loc, scale = tf.unstack(features, axis=-1)
+      ...         return loc, tf.nn.softplus(scale)
+      ...     def dist(self, params):
+      ...         return tfd.Laplace(*params)
+      >>> decoder = Laplace()
+      >>> params = decoder(tf.zeros([4, decoder.param_size]))
+      >>> decoder.log_prob(params, tf.zeros([4])).shape
+      TensorShape([4])
+      >>> decoder.sample(params, seed=[0, 1]).shape
+      TensorShape([4])
     """
 
     event_shape: Shapes

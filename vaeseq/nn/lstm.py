@@ -29,7 +29,16 @@ class LSTMState(NamedTuple):
 
 
 class LSTM(keras.layers.Layer):
-    """One LSTM layer of `units` cells."""
+    """One LSTM layer of `units` cells.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> lstm = vaeseq.LSTM(8)
+      >>> lstm.build(tf.TensorShape([None, 3]))
+      >>> lstm.project(tf.zeros([10, 4, 3])).shape
+      TensorShape([10, 4, 32])
+    """
 
     def __init__(self, units: int, name: str | None = None):
         super().__init__(name=name)
@@ -183,6 +192,14 @@ class LSTMStack(RecurrentStack):
     """A stack of LSTM layers, one for each of `hparams.rnn_hidden_sizes`.
 
     Its state is a tuple of `LSTMState`, [B, H_l] each.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> stack = vaeseq.LSTMStack(vaeseq.HParams(rnn_hidden_sizes=(8, 16)))
+      >>> outputs, states = stack.unroll(tf.zeros([4, 10, 3]), stack.initial_state(4))
+      >>> outputs.shape
+      TensorShape([4, 10, 16])
     """
 
     def __init__(self, hparams: HParams, name: str | None = None):

@@ -14,6 +14,12 @@ def concat(features: Nest) -> tf.Tensor:
 
     Raises:
       ValueError: if the nest is empty.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> vaeseq.concat((tf.zeros([4, 2]), [tf.zeros([4, 3]), tf.zeros([4, 1])])).shape
+      TensorShape([4, 6])
     """
     flat = tf.nest.flatten(features)
     if not flat:

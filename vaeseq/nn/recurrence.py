@@ -15,5 +15,14 @@ RNN_CELLS = tuple(_STACKS)
 
 
 def make_stack(hparams: HParams, name: str | None = None) -> RecurrentStack:
-    """Creates the stack that `hparams.rnn_cell` names, of `hparams.rnn_hidden_sizes` units."""
+    """Creates the stack that `hparams.rnn_cell` names, of `hparams.rnn_hidden_sizes` units.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> stack = vaeseq.make_stack(vaeseq.HParams(rnn_cell="mingru", rnn_hidden_sizes=(8, 8)))
+      >>> outputs, states = stack.unroll(tf.zeros([4, 10, 3]), stack.initial_state(4))
+      >>> outputs.shape
+      TensorShape([4, 10, 8])
+    """
     return _STACKS[hparams.rnn_cell](hparams, name=name)

@@ -68,7 +68,15 @@ def _by_step(x: tf.Tensor) -> tf.TensorArray:
 
 
 def over_time(layer: Callable[[Inputs], Outputs], sequence: Inputs) -> Outputs:
-    """Applies a layer that takes [N, ...] to a nest of [B, T, ...], with N = B * T."""
+    """Applies a layer that takes [N, ...] to a nest of [B, T, ...], with N = B * T.
+
+    Example:
+      >>> import keras
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> vaeseq.over_time(keras.layers.Dense(8), tf.zeros([4, 10, 3])).shape
+      TensorShape([4, 10, 8])
+    """
     batch, time = tf.unstack(tf.shape(tf.nest.flatten(sequence)[0])[:2])
     merged = tf.nest.map_structure(lambda x: tf.reshape(x, [batch * time, *x.shape[2:]]), sequence)
     return tf.nest.map_structure(

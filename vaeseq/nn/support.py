@@ -27,6 +27,15 @@ class Support:
       low: the lowest number.
       high: the highest number.
       whole: whether only whole numbers are allowed.
+
+    Example:
+      >>> import vaeseq
+      >>> support = vaeseq.Support("Die", low=1, high=6, whole=True)
+      >>> print(support)
+      Die allows whole numbers from 1 to 6
+      >>> import numpy as np
+      >>> support.excludes(np.array([1.0, 2.5, 7.0])).tolist()
+      [False, True, True]
     """
 
     decoder: str

@@ -95,6 +95,19 @@ class Report(keras.callbacks.Callback):
         `tf.summary`s.
       enough: returns, given the metrics of a report, whether the training ends with it; None
         trains to the last step.
+
+    Example:
+      >>> import vaeseq
+      >>> report = vaeseq.Report(
+      ...     vaeseq.Run("runs/mine", {"program": "mine", "hparams": {}}),
+      ...     num_steps=1000,
+      ...     every=100,
+      ...     validate=lambda: {"valid_loss": 0.0},
+      ...     best_metric="valid_loss",
+      ...     sample=lambda: {".txt": b"a sample"},
+      ... )
+      >>> report.is_due(100), report.is_due(150)
+      (True, False)
     """
 
     def __init__(

@@ -33,6 +33,37 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
 
     Raises:
       UsageError, Stopped, Interrupted: see `Run.training`.
+
+    Example:
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> class Series(vaeseq.ModelBase):
+      ...     def make_encoder(self):
+      ...         return codec.Flatten()
+      ...     def make_decoder(self):
+      ...         return codec.MLPObsDecoder(self.hparams, codec.NormalDecoder([3]))
+      >>> def batch(step):
+      ...     return np.random.default_rng(step).normal(size=[4, 10, 3]).astype(np.float32)
+      >>> model = Series(vaeseq.HParams(vae_type="RNN", rnn_hidden_sizes=(8,)))
+      >>> model.compile()
+      >>> run = vaeseq.Run("runs/series", {"program": "series", "hparams": {}})
+      >>> with run.beginning():
+      ...     pass  # write other files of the run here
+      >>> report = vaeseq.Report(
+      ...     run,
+      ...     num_steps=4,
+      ...     every=2,
+      ...     validate=lambda: {"valid_loss": -float(np.mean(model.log_prob(batch(10**6))))},
+      ...     best_metric="valid_loss",
+      ...     sample=lambda: {".txt": b"nothing to read"},
+      ... )
+      >>> vaeseq.train(model, batch, report)
+      True
+      >>> [metrics["step"] for metrics in run.metrics()]
+      [2, 4]
+      >>> vaeseq.train(model, batch, report)  # it is at step 4 already
+      False
     """
     run, stop, strategy = report.run, report.num_steps, model.distribute_strategy
     if not workers.is_chief(strategy):

@@ -50,6 +50,16 @@ class Run(files.Folder):
     Attributes:
       checkpoints: saves and restores the model.
       metrics_log: the metrics of all reports.
+
+    Example:
+      >>> import vaeseq
+      >>> run = vaeseq.Run("runs/mine", {"program": "mine", "hparams": {}})
+      >>> run.exists("runs/mine")
+      False
+      >>> with run.beginning():
+      ...     pass  # write other files of the run here
+      >>> run.exists("runs/mine")
+      True
     """
 
     def __init__(self, path: str | os.PathLike[str], about: dict[str, Any], keep: int = 2):

@@ -42,6 +42,12 @@ def strategy(timeout: float = 300.0) -> tf.distribute.Strategy:
     Raises:
       UsageError: if TF_CONFIG is malformed.
       LostWorker: if another worker does not start in time.
+
+    Example:
+      >>> import vaeseq
+      >>> strategy = vaeseq.workers.strategy()
+      >>> with strategy.scope():
+      ...     pass  # make and compile the model here
     """
     tf.get_logger().setLevel("WARNING")  # lower levels are for TensorFlow's developers
     if os.environ.get("TF_CONFIG"):
@@ -98,7 +104,14 @@ def wait_for_workers(addresses: Sequence[str], timeout: float) -> None:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Returns whether this process is the worker that writes."""
+    """Returns whether this process is the worker that writes.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> vaeseq.workers.is_chief(tf.distribute.get_strategy())  # a single process
+      True
+    """
     resolver = strategy.cluster_resolver
     if resolver is None or resolver.task_type is None:
         return True
@@ -111,6 +124,12 @@ def share(strategy: tf.distribute.Strategy, rows: int) -> int:
 
     Raises:
       UsageError: if the rows cannot be divided equally.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> vaeseq.workers.share(tf.distribute.get_strategy(), rows=32)
+      32
     """
     replicas: int = strategy.num_replicas_in_sync
     own, rest = divmod(rows, replicas)
@@ -167,6 +186,14 @@ def launch(number: int, main: Callable[[], object]) -> Iterator[tf.distribute.St
 
     Raises:
       LostWorker: if another worker ends early.
+
+    Example:
+      >>> import vaeseq
+      >>> def main():
+      ...     "The function of a console script."
+      >>> with vaeseq.workers.launch(1, main) as strategy:
+      ...     strategy.num_replicas_in_sync
+      1
     """
     with contextlib.ExitStack() as stack:
         if number > 1 and not os.environ.get("TF_CONFIG"):

@@ -24,6 +24,13 @@ VAE_TYPES: dict[str, type[VAECore]] = {
     "DKF": DKF,
     "SEQVAE": SeqVAE,
 }
+"""The cores, by the value of `HParams.vae_type`. Add your own under a name of its own.
+
+Example:
+  >>> import vaeseq
+  >>> list(vaeseq.VAE_TYPES)
+  ['RNN', 'ISEQ', 'SRNN', 'VRNN', 'DKF', 'SEQVAE']
+"""
 
 
 def make(hparams: HParams, encoder: Callable[[Nest], tf.Tensor], decoder: DistModule) -> VAECore:

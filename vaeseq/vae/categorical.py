@@ -38,6 +38,14 @@ class Categorical(NamedTuple):
     """Params of G independent one-hot variables with C classes; see `vaeseq.vae.latent`.
 
     z [..., G * C] has the variables one after another.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> hparams = vaeseq.HParams(latent_kind="categorical", latent_groups=2, latent_classes=3)
+      >>> params = vaeseq.LatentDecoder(hparams)(tf.zeros([4, 10]))
+      >>> params.reparameterize(tf.zeros([4, 6])).shape  # two one-hot variables
+      TensorShape([4, 6])
     """
 
     probs: tf.Tensor  # [..., G, C]

@@ -33,7 +33,16 @@ from vaeseq.vae.latent import Gaussian, LatentParams, make_kind
 
 
 class Step(NamedTuple):
-    """One time step, tensors [B, ...]; or all steps of a sequence, [B, T, ...]."""
+    """One time step, tensors [B, ...]; or all steps of a sequence, [B, T, ...].
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> prior = vaeseq.Gaussian(tf.zeros([4, 2]), tf.ones([4, 2]))
+      >>> step = vaeseq.Step(obs_params=(), latents=tf.zeros([4, 2]), prior=prior, posterior=prior)
+      >>> step.posterior.unit_kl(step.prior).numpy().max().item()  # nats
+      0.0
+    """
 
     obs_params: Nest  # of p(x_t | z_1:t, x_1:t-1, c_1:t)
     latents: tf.Tensor  # z_t, sampled from `posterior` [B, Z]
@@ -42,7 +51,22 @@ class Step(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """The result of inference; in nats, and 0 after the end of a shorter sequence."""
+    """The result of inference; in nats, and 0 after the end of a shorter sequence.
+
+    Example:
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> class Bits(vaeseq.ModelBase):
+      ...     def make_encoder(self):
+      ...         return codec.Flatten()
+      ...     def make_decoder(self):
+      ...         return codec.MLPObsDecoder(self.hparams, codec.BernoulliDecoder())
+      >>> model = Bits(vaeseq.HParams(vae_type="VRNN", latent_size=2, rnn_hidden_sizes=(8,)))
+      >>> inference, state = model.infer(np.zeros([4, 10], np.int32))
+      >>> inference.log_prob.shape, inference.kl.shape, inference.steps.latents.shape
+      (TensorShape([4, 10]), TensorShape([4, 10]), TensorShape([4, 10, 2]))
+    """
 
     log_prob: tf.Tensor  # log p(x_t | z_1:t, x_1:t-1, c_1:t) [B, T]
     kl: tf.Tensor  # KL(q(z_t | ...) || p(z_t | ...)) [B, T]
@@ -78,6 +102,30 @@ class VAECore(keras.layers.Layer, abc.ABC):
       encoder: layer from observations [N, *event_shape] to features [N, E].
       decoder: the observation distribution, given features [N, D].
       name: the layer's name.
+
+    Example:
+      >>> import numpy as np
+      >>> import vaeseq
+      >>> from vaeseq import codec
+      >>> class Memoryless(vaeseq.VAECore):
+      ...     def __init__(self, hparams, encoder, decoder, name=None):
+      ...         super().__init__(hparams, encoder, decoder, name=name)
+      ...         self.latent_size = 0
+      ...     def initial_state(self, batch_size):
+      ...         return ()
+      ...     def step(self, context, state, noise, *, evidence=None, latents=None):
+      ...         params = self.decoder(self.decoder_features(context, context))
+      ...         empty = vaeseq.Gaussian.standard_like(noise)
+      ...         return vaeseq.Step(params, noise, empty, empty), state
+      >>> vaeseq.VAE_TYPES["MEMORYLESS"] = Memoryless
+      >>> class Bits(vaeseq.ModelBase):
+      ...     def make_encoder(self):
+      ...         return codec.Flatten()
+      ...     def make_decoder(self):
+      ...         return codec.MLPObsDecoder(self.hparams, codec.BernoulliDecoder())
+      >>> model = Bits(vaeseq.HParams(vae_type="MEMORYLESS"))
+      >>> model.log_prob(np.zeros([4, 10], np.int32)).shape
+      TensorShape([4])
     """
 
     has_sequence_latent = False  # whether one z describes the whole sequence; see `begin`

@@ -11,7 +11,18 @@ from vaeseq.nn.types import Size
 
 
 class Gaussian(NamedTuple):
-    """Params of a Gaussian with diagonal covariance, [..., Z]; see `vaeseq.vae.latent`."""
+    """Params of a Gaussian with diagonal covariance, [..., Z]; see `vaeseq.vae.latent`.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> posterior = vaeseq.Gaussian(tf.ones([1, 2]), tf.ones([1, 2]))
+      >>> posterior.reparameterize(tf.zeros([1, 2])).numpy().tolist()
+      [[1.0, 1.0]]
+      >>> prior = vaeseq.Gaussian(tf.zeros([1, 2]), tf.ones([1, 2]))
+      >>> posterior.unit_kl(prior).numpy().tolist()
+      [[0.5, 0.5]]
+    """
 
     loc: tf.Tensor  # mean
     scale: tf.Tensor  # standard deviation

@@ -96,7 +96,15 @@ def make_kind(hparams: HParams) -> LatentKind:
 
 
 class LatentDecoder(DistModule):
-    """Maps features through `hparams.latent_decoder_fc_layers` to a distribution of z."""
+    """Maps features through `hparams.latent_decoder_fc_layers` to a distribution of z.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> import vaeseq
+      >>> prior = vaeseq.LatentDecoder(vaeseq.HParams(latent_size=3))
+      >>> prior(tf.zeros([4, 10])).loc.shape
+      TensorShape([4, 3])
+    """
 
     event_dtype = tf.float32
 

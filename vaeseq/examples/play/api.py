@@ -48,6 +48,17 @@ def train(
         with another environment or other hyperparameters.
       Stopped: if the environment raises, or returns values that are not finite or of the wrong
         shape.
+
+    Example:
+      >>> import gymnasium
+      >>> from vaeseq.examples import play
+      >>> hparams = play.PlayHParams(
+      ...     rnn_hidden_sizes=(8,), random_steps=40, evaluate_every=50, evaluate_games=1
+      ... )
+      >>> env = gymnasium.make("CartPole-v1")
+      >>> player = play.train(env, "runs/cartpole", num_steps=50, hparams=hparams)
+      >>> player.trained_steps
+      50
     """
     hparams, environment = hparams or PlayHParams(), Environment(env)
     keras.utils.set_random_seed(hparams.seed)
@@ -72,6 +83,14 @@ def play(player: Player, env: GymEnv, games: int = 10, seed: int = 0) -> list[Ep
       env: the environment, which stays as it is: episodes are played in copies.
       games: the number of episodes.
       seed: the random seed of the environment.
+
+    Example:
+      >>> import gymnasium
+      >>> from vaeseq.examples import play
+      >>> player = play.Player(play.PlayHParams(rnn_hidden_sizes=(8,)), 4, 2, discrete=True)
+      >>> env = gymnasium.make("CartPole-v1")
+      >>> [episode.actions.shape[1] for episode in play.play(player, env, games=2)]
+      [2, 2]
     """
     seeds = [derive_seed(seed, i) for i in range(games)]
     return episodes.play(player.actor, Environment(env), seeds, player.hparams.game_steps)

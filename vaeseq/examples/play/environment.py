@@ -74,6 +74,15 @@ class Environment:
 
     Raises:
       UsageError: if observations or actions cannot be represented as vectors.
+
+    Example:
+      >>> import gymnasium
+      >>> from vaeseq.examples import play
+      >>> environment = play.Environment(gymnasium.make("CartPole-v1"))
+      >>> environment.observation_size, environment.action_size, environment.discrete
+      (4, 2, True)
+      >>> environment.reset(seed=0).shape
+      (4,)
     """
 
     def __init__(self, env: GymEnv, name: str = ""):

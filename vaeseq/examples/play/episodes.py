@@ -13,7 +13,15 @@ _RANDOM_ACTIONS = 2  # purpose of random seeds
 
 
 class Episode(NamedTuple):
-    """An episode of n steps."""
+    """An episode of n steps.
+
+    Example:
+      >>> import numpy as np
+      >>> from vaeseq.examples import play
+      >>> episode = play.Episode(np.zeros([3, 4]), np.zeros([2, 1]), np.array([1.0, 0.5]), True)
+      >>> episode.score
+      1.5
+    """
 
     observations: np.ndarray  # [n + 1, X]
     actions: np.ndarray  # [n, A]

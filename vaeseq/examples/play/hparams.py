@@ -11,6 +11,12 @@ class PlayHParams(HParams):
     """Hyperparameters of the world model, the agent and their training.
 
     A step is one step of the real environment.
+
+    Example:
+      >>> from vaeseq.examples import play
+      >>> hparams = play.PlayHParams(random_steps=150, horizon=10)
+      >>> hparams.vae_type
+      'RNN'
     """
 
     # The world model.

@@ -50,6 +50,13 @@ class Player(keras.Model):
       actor: the compiled policy.
       replay: the newest transitions.
       progress: how far the player is in the real environment.
+
+    Example:
+      >>> from vaeseq.examples import play
+      >>> hparams = play.PlayHParams(rnn_hidden_sizes=(8,))
+      >>> player = play.Player(hparams, observation_size=4, action_size=2, discrete=True)
+      >>> player.world.hparams.vae_type
+      'RNN'
     """
 
     def __init__(
