@@ -2,19 +2,21 @@
 
     python -m benchmarks.random_requests --log-dir runs/melodies
 
-Each answer must be right or refused in a sentence, never an error of the server. There is no
-socket: the requests go to the WSGI application. The memory of the process must not grow once all
-kinds of requests have been answered.
+Each answer must be right or refused in a sentence, never an error of the server. Ten times, all
+right requests are sent again: their answers must be those of the beginning. There is no socket: the
+requests go to the WSGI application. The memory of the process must not grow once all kinds of
+requests have been answered.
 """
 
 import argparse
 import collections
 import copy
+import itertools
 import json
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -150,6 +152,26 @@ def send(client: Client, environ: dict) -> int:
     return status
 
 
+def right_answers(client: Client, names: Collection[str]) -> dict[str, bytes]:
+    """Returns the bodies of the answers to all right requests that a run supports."""
+    answers = {}
+    for name in names:
+        headers = {"X-Token": TOKEN}
+        response = client.post(f"/api/{name}", json=RIGHT[name], headers=headers)
+        assert response.status_code == 200, (name, response.get_data(as_text=True))
+        answers[name] = response.get_data()
+    return answers
+
+
+def wait_until_ready(client: Client) -> list[str]:
+    """Waits until all is measured; returns the names of the right requests of the run."""
+    while True:
+        info = client.post("/api/info", json={}, headers={"X-Token": TOKEN}).get_json()
+        if info["ready"]:
+            return [name for name in RIGHT if name in info["can"]]
+        time.sleep(0.1)
+
+
 def resident_bytes() -> int:
     """Returns the memory of this process, which only Linux tells."""
     with open("/proc/self/statm") as file:
@@ -164,16 +186,21 @@ def main():
     args = parser.parse_args()
     app = create_app(args.log_dir, TOKEN)
     client, statuses, start = Client(app), collections.Counter(), time.perf_counter()
-    for number, environ in enumerate(random_environs(args.seed), 1):
+    names = wait_until_ready(client)
+    expected = right_answers(client, names)
+
+    def report(number: int) -> None:
+        seconds = time.perf_counter() - start
+        print(f"{number} requests, {seconds:.0f} s, {resident_bytes() / 1e6:.0f} MB", flush=True)
+
+    report(0)
+    for number, environ in enumerate(itertools.islice(random_environs(args.seed), args.number), 1):
         statuses[send(client, environ)] += 1
         if number % max(1, args.number // 10) == 0:
-            seconds = time.perf_counter() - start
-            print(
-                f"{number} requests, {seconds:.0f} s, {resident_bytes() / 1e6:.0f} MB", flush=True
-            )
-        if number == args.number:
-            break
+            report(number)
+            assert right_answers(client, names) == expected, "the same request, another answer"
     print("answers by status:", dict(sorted(statuses.items())))
+    print("the right requests had the same answers before, between and after")
     app.close()
 
 

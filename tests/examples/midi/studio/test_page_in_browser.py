@@ -17,6 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from tests.examples.midi.conftest import save
 from tests.examples.midi.studio.browser import Page, as_array, open_browser
 from tests.examples.midi.studio.conftest import TOKEN
+from vaeseq.examples.midi.studio.app import LOCAL_HOSTS, Studio
 
 TUNE = {"frames": 32, "notes": [[0, 4, 60], [4, 4, 64], [8, 8, 67], [20, 12, 72]]}
 
@@ -84,7 +85,7 @@ def page_of(browser, serving, downloads):
     yield open_page
     for page in opened:
         page.resize(1400, 1300)
-        page.run("studio.player.stop()")
+        page.run("globalThis.studio?.player.stop()")
         addresses, failed = page.traffic()
         assert not page.outside(addresses), "no request leaves the machine"
         assert not failed
@@ -522,6 +523,141 @@ def test_a_server_that_is_gone_is_told_and_comes_back(page, serving):
     page.wait()
     page.errors(), page.traffic()  # those of the time without a server
     assert page.run("return studio.answers.lane('pad').answer.pieces.length") == 121
+
+
+@pytest.fixture
+def restart(browser, serving, studio_of):
+    """Starts a server again, with another token and perhaps another run."""
+    again = set()
+
+    def start(kind, token, run=None):
+        server = serving(kind)
+        server.stop()
+        server.app = Studio(studio_of(run or kind).studio._api, token, LOCAL_HOSTS)
+        server.start()
+        again.add(kind)
+        return f"http://127.0.0.1:{server.port}/?token={token}"
+
+    yield start
+    browser.get("about:blank")
+    browser.get_log("browser"), browser.get_log("performance")  # what failed was meant to
+    for kind in again:
+        server = serving(kind)
+        server.stop()
+        server.app = studio_of(kind).studio
+        server.start()
+
+
+def paste(page, text):
+    page.run(
+        "const clipboardData = new DataTransfer(); clipboardData.setData('text', arguments[0]);"
+        "document.dispatchEvent(new ClipboardEvent('paste', {clipboardData}))",
+        text,
+    )
+
+
+def goes_on(page, seed):
+    """Waits until a page that is stale goes on, without having been loaded again."""
+    page.wait("return document.querySelector('#banner').hidden")
+    page.wait()
+    assert page.run("return globalThis.same"), "the page is the same one"
+    assert page.run("return JSON.parse(studio.answers.lane('pad').key.slice(4)).seed") == seed
+    assert len(page.run("return studio.answers.lane('pad').answer.pieces")) == 121
+    page.errors(), page.traffic()  # those of the time with a wrong token
+
+
+def become_stale(page, seed):
+    page.run("globalThis.same = true; studio.set('the seed', {seed: arguments[0]})", seed)
+    page.wait("return document.querySelector('#banner').textContent.includes('started again')")
+
+
+def test_a_page_with_the_token_of_before_goes_on_with_a_pasted_address(page, restart):
+    address = restart("melody", "again")
+    become_stale(page, 77)
+    paste(page, "http://127.0.0.1/?token=")
+    assert page.element("#banner").is_displayed()
+    paste(page, address)
+    goes_on(page, 77)
+    assert page.browser.current_url.startswith(address + "#"), "to be loaded again"
+    assert page.state["seed"] == 77
+    page.click("#undo")
+    assert page.state["seed"] == 1
+
+
+def test_a_page_with_the_token_of_before_goes_on_when_the_new_one_is_open(page, restart):
+    address = restart("melody", "again")
+    become_stale(page, 78)
+    old = page.browser.current_window_handle
+    page.browser.switch_to.new_window("tab")
+    page.browser.get(address)
+    page.wait()
+    page.browser.close()
+    page.browser.switch_to.window(old)
+    goes_on(page, 78)
+
+
+def test_another_run_in_its_place_opens_the_session_anew(page_of, restart):
+    page = page_of("melody", fragment_of(run="melody run"))
+    page.run("studio.set('the seed', {seed: 79})")
+    page.wait()
+    address = restart("melody", "again", "nade")
+    page.run("studio.generate()")
+    page.wait("return document.querySelector('#banner').textContent.includes('started again')")
+    page.run("document.querySelector('#run').textContent = ''")
+    paste(page, address)
+    page.wait("return document.querySelector('#run')?.textContent.includes('piano rolls')")
+    page.wait()
+    assert page.state["seed"] == 79
+    assert page.piece
+
+
+def test_a_stale_page_that_is_loaded_again_lets_in_and_keeps_the_session(page_of, restart):
+    page = page_of("melody", fragment_of(seed=80))
+    address = restart("melody", "again")
+    page.browser.refresh()
+    assert page.element("h1").text == "The studio is closed"
+    assert page.element("#kept").is_displayed()
+    page.element("#told").send_keys("nonsense", "\ue007")
+    page.wait("return document.querySelector('#said').textContent")
+    page.element("#told").clear()
+    page.element("#told").send_keys(address, "\ue007")
+    page.wait()
+    assert page.state["seed"] == 80
+
+
+def test_the_session_of_another_run_is_told_and_shown(page_of):
+    shown = page_of("melody", fragment_of(run="other", path=[1, 2], shown={"from": "path"}))
+    assert "made with the run other" in shown.words
+    assert "trained on" in page_of("melody", fragment_of(weights="0")).words
+
+
+def test_what_a_run_cannot_show_is_not_shown(page_of):
+    for source in ("pad", "path", "line"):
+        rolls = page_of("nade", fragment_of(run="other", path=[1], shown={"from": source}))
+        assert "made with the run other" in rolls.words
+        assert rolls.piece
+        assert rolls.element("#play").is_enabled()
+
+
+def test_two_pages_at_once_have_sessions_of_their_own(page, melodies):
+    first = page.browser.current_window_handle
+    page.browser.switch_to.new_window("tab")
+    try:
+        page.open(fragment_of(seed=5))
+        page.run("for (const seed of [6, 7]) studio.set('the seed', {seed})")
+        page.browser.switch_to.window(first)
+        page.run("for (const seed of [8, 9]) studio.set('the seed', {seed})")
+        page.wait()
+        answer = "const lane = studio.answers.lane('pad'); return [lane.key.slice(4), lane.answer]"
+        for window in (first, page.browser.window_handles[-1]):
+            page.browser.switch_to.window(window)
+            page.wait()
+            request, pad = page.run(answer)
+            assert pad == melodies.ask("pad", **json.loads(request))
+            assert page.state["seed"] == (9 if window == first else 7)
+    finally:
+        page.browser.close()
+        page.browser.switch_to.window(first)
 
 
 def test_a_request_that_is_no_longer_wanted_is_aborted(page):

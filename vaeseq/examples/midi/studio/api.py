@@ -1,5 +1,6 @@
 """The answers to the requests of the page."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,7 @@ class Api:
         self._name, self._model, self._form = name, model, form
         self._composer, self._turns = Composer(model, form), Turns()
         self._lowest, self._highest = self._pitches(train)
+        self._weights = _digest(model)
         self._reading = threading.Lock()  # files, one at a time
         self._measured: Measured | None = None
         self._closing = threading.Event()
@@ -159,6 +161,7 @@ class Api:
         return _json(
             {
                 "run": self._name,
+                "weights": self._weights,
                 "version": version("vaeseq"),
                 "kind": "melody" if model.hparams.decoder == "melody" else "roll",
                 "frames_per_beat": frames_per_beat(form),
@@ -300,6 +303,14 @@ class Api:
 
 class _Closed(Exception):
     """The studio ends while it measures."""
+
+
+def _digest(model: MidiModel) -> str:
+    """Returns a short name of the weights of a model."""
+    hashed = hashlib.sha256()
+    for variable in model.variables:
+        hashed.update(np.asarray(variable).tobytes())
+    return hashed.hexdigest()[:12]
 
 
 def _drawing(fields: Fields) -> tuple[float, int]:

@@ -9,7 +9,6 @@ import json
 import mimetypes
 import secrets
 from collections.abc import Collection, Iterable
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +102,7 @@ class Studio:
     def _page(self, request: Request) -> Response:
         if self._guard.is_token(request.args.get("token")):
             return send_from_directory(_STATIC, "index.html", request.environ, mimetype="text/html")
-        return Response(_HOW_TO_GET_IN, 403, mimetype="text/html")
+        return Response((_STATIC / "closed.html").read_bytes(), 403, mimetype="text/html")
 
     def _call(self, request: Request, name: str) -> Response:
         if name not in self._api.names:
@@ -145,15 +144,6 @@ def _error(error: HTTPException) -> Response:
     headers = [x for x in error.get_headers() if x[0] not in ("Content-Type", "Content-Length")]
     body = json.dumps({"error": error.description})
     return Response(body, error.code, headers, mimetype="application/json")
-
-
-_HOW_TO_GET_IN = f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>vaeseq studio</title>
-<h1>The studio is closed</h1>
-<p>{escape("Open the whole address that `vaeseq-midi studio` told when it started.")}
-It ends with a token, without which no other program of this machine gets in.</p>
-</html>
-"""
 
 
 def create_app(

@@ -3,7 +3,7 @@
 // What is read may be anything: each field is checked, and one that does not fit becomes what a new
 // session has.
 
-import { CORNERS, MOST_PATH_CELLS, initial, limits, set, clamp } from "./state.js";
+import { CORNERS, MOST_PATH_CELLS, can, initial, limits, set, clamp } from "./state.js";
 
 const VERSION = 1;
 
@@ -13,12 +13,12 @@ export function encode(state, info) {
   const changed = Object.fromEntries(
     Object.entries(state).filter(([name, value]) => !same(value, plain[name])),
   );
-  const text = JSON.stringify({ v: VERSION, run: info.run, ...changed });
+  const text = JSON.stringify({ v: VERSION, run: info.run, weights: info.weights, ...changed });
   const bytes = Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte));
   return btoa(bytes.join("")).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** Reads a fragment. Returns {state, run}; throws an Error in words if it is no session. */
+/** Reads a fragment. Returns {state, run, weights}; throws an Error in words if it is no session. */
 export function decode(fragment, info) {
   let read;
   try {
@@ -31,7 +31,8 @@ export function decode(fragment, info) {
     throw new Error("The address holds no session of a studio.");
   }
   if (read.v > VERSION) throw new Error("The session is from a newer version of the studio.");
-  return { state: checked(read, info), run: String(read.run ?? "") };
+  const { run = "", weights = "" } = read;
+  return { state: checked(read, info), run: String(run), weights: String(weights) };
 }
 
 function checked(read, info) {
@@ -59,10 +60,11 @@ function shown(value, state, info) {
     Number.isInteger(value.index) && value.index >= 0 && value.index < most ? value.index : 0;
   switch (value?.from) {
     case "pad":
-      return { from: "pad" };
+      return can(info, "pad") ? { from: "pad" } : undefined;
     case "path":
-      return state.path.length ? { from: "path" } : undefined;
+      return can(info, "pad") && state.path.length ? { from: "path" } : undefined;
     case "line":
+      if (!can(info, "line")) return undefined;
       return { from: "line", index: value.index === null ? null : index(state.steps) };
     case "tiles":
       return { from: "tiles", index: index(16) };

@@ -15,20 +15,52 @@ import * as settings from "./settings.js";
 import * as sliders from "./sliders.js";
 import * as sources from "./sources.js";
 import * as tiles from "./tiles.js";
+import * as token from "./token.js";
 import * as transport from "./transport.js";
 
 const ADDRESS_MS = 200;
 const MEASURED_MS = 2000;
 const TROUBLE = {
   gone: "The studio's server does not answer. Nothing is lost: start it again, and this page goes on.",
+  stale:
+    "The studio was started again, and has another address now. Open the one it told, in this browser, or paste it here: this page then goes on where it is.",
   busy: "The model is busy; waiting for its turn.",
 };
 
-function connection(state) {
+function trouble(state) {
   const banner = byId("banner");
   banner.hidden = state === "here";
   banner.textContent = TROUBLE[state] ?? "";
 }
+
+/** Connects to the server: {api, pages}. When a server answers again after it was away, or another
+ * one with another token, the page goes on if it has the same run, and is loaded anew if not. */
+function connect(opened) {
+  const pages = token.join({
+    mine: () => (api.isThere ? api.token : null),
+    take: (other) => api.renew(other),
+  });
+  const tell = (state) => {
+    trouble(state);
+    if (state === "stale") pages.ask();
+  };
+  const returned = (info) => {
+    const fragment = opened.studio?.fragment ?? location.hash.slice(1);
+    history.replaceState(null, "", `/?token=${encodeURIComponent(api.token)}#${fragment}`);
+    if (!opened.studio || sameRun(info, opened.studio.info)) return;
+    location.reload();
+    return new Promise(() => {}); // nothing goes on in this page
+  };
+  const api = new Api(token.inAddress(), tell, returned);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !opened.studio) return;
+    api.wake();
+    api.ask("info", {}).catch(() => {}); // tells if the server is away
+  });
+  return { api, pages };
+}
+
+const sameRun = (a, b) => ["run", "weights", "version"].every((name) => a[name] === b[name]);
 
 /** Fetches the SoundFont at once, so that the first note need not wait. */
 function loadFont() {
@@ -41,9 +73,11 @@ function loadFont() {
 }
 
 async function open() {
-  const token = new URLSearchParams(location.search).get("token") ?? "";
-  const api = new Api(token, connection);
+  const opened = {};
+  const { api, pages } = connect(opened);
+  takePastes(api, opened);
   const info = await api.ask("info", {});
+  pages.tell();
   const font = loadFont().catch((error) => {
     byId("sound-note").textContent = `No SoundFont (${error.message}): a plain synthesiser plays.`;
     return null;
@@ -51,7 +85,7 @@ async function open() {
   const makeSound = async () =>
     new Sound(new AudioContext({ latencyHint: "interactive" }), await font, byId("volume").valueAsNumber);
 
-  const studio = new Studio(api, info, makeSound);
+  const studio = (opened.studio = new Studio(api, info, makeSound));
   byId("run").textContent = `${info.run} · ${info.kind === "melody" ? "melodies" : "piano rolls"}`;
   const parts = [transport, settings, sources, pad, roll, tiles, acts, save];
   const moving = parts.map((part) => part.attach(studio)).filter((part) => part?.tick);
@@ -84,6 +118,18 @@ async function measured(studio) {
   sliders.attach(studio);
   dials.attach(studio);
   studio.start();
+}
+
+/** Opens what a person pastes anywhere: the link of a session, or the address of the server. */
+function takePastes(api, opened) {
+  document.addEventListener("paste", (event) => {
+    const text = event.clipboardData.getData("text").trim();
+    const [, fragment] = text.split("#");
+    if (fragment) opened.studio?.open(fragment);
+    if (fragment && api.isThere) return;
+    const mine = opened.studio?.fragment ?? location.hash.slice(1);
+    token.follow(text, mine, (other) => api.renew(other));
+  });
 }
 
 /** The session is in the address, and the address opens its session. */

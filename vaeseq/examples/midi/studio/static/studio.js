@@ -64,9 +64,11 @@ export class Studio {
    * opens, where there is nothing to return to. */
   open(fragment, { first = false } = {}) {
     try {
-      const { state: opened, run } = address.decode(fragment, this.info);
+      const { state: opened, run, weights } = address.decode(fragment, this.info);
       if (run && run !== this.info.run) {
         this.say(`This session was made with the run ${run}; this run plays it differently.`);
+      } else if (weights && weights !== this.info.weights) {
+        this.say("The run was trained on since this session was made, and plays it differently.");
       } else this.say("The session of the address is open.");
       if (first) this.history = history.begin(opened);
       else this.act("open a session", opened);

@@ -52,11 +52,6 @@ export function attach(studio) {
     event.preventDefault();
   });
 
-  document.addEventListener("paste", (event) => {
-    const fragment = event.clipboardData.getData("text").split("#")[1];
-    if (fragment) studio.open(fragment.trim());
-  });
-
   studio.show(({ player, history, state }) => {
     setIcon(byId("play"), player.playing ? "stop" : "play");
     byId("play").setAttribute("aria-label", player.playing ? "Stop" : "Play");
