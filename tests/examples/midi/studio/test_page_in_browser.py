@@ -295,6 +295,10 @@ def test_locked_bars_stay(tune):
     tune.click("#fill")
     assert "Every bar is locked" in tune.words
     assert tune.piece == filled
+    tune.click("#lock-all")
+    assert tune.state["locked"] == []
+    tune.click("#lock-all")
+    assert tune.state["locked"] == [0, 1]
 
 
 def test_the_model_continues_and_varies(tune):
@@ -628,7 +632,7 @@ def test_a_stale_page_that_is_loaded_again_lets_in_and_keeps_the_session(page_of
 def test_the_session_of_another_run_is_told_and_shown(page_of):
     shown = page_of("melody", fragment_of(run="other", path=[1, 2], shown={"from": "path"}))
     assert "made with the run other" in shown.words
-    assert "trained on" in page_of("melody", fragment_of(weights="0")).words
+    assert "weights" in page_of("melody", fragment_of(weights="0")).words
 
 
 def test_what_a_run_cannot_show_is_not_shown(page_of):
@@ -791,6 +795,13 @@ def test_the_keyboard_reaches_everything(page):
         ".filter((x) => x.checkVisibility()).every((x) => x.tabIndex === 0)"
     )
     assert reachable
+    for key, name in (("r", "roll"), ("p", "pad")):
+        page.press("#generate", key)
+        assert page.run("return document.activeElement.id") == name
+    page.press("#pad", "c")
+    assert page.state["shown"]["from"] == "own"
+    page.press("#pad", "l")
+    assert page.state["tiles"]["name"] == "like"
     page.press("#pad", "?")
     assert page.run("return document.querySelector('#help').open")
     ActionChains(page.browser).send_keys("\ue00c").perform()

@@ -2,6 +2,7 @@
 
 import { barsOf } from "./piece.js";
 import { byId, field, onClick } from "./page.js";
+import { toggleLocks } from "./state.js";
 
 const REQUESTS = ["continue", "like", "fill", "shape"]; // each has a button of its name
 
@@ -12,6 +13,8 @@ export function attach(studio) {
   onClick("like", () => studio.varied());
   onClick("fill", () => studio.fill());
   onClick("shape", () => studio.shape());
+  const bars = () => barsOf(studio.piece(), studio.perBar);
+  onClick("lock-all", () => studio.act("the locks", toggleLocks(studio.state, bars())));
   const buttons = REQUESTS.map((name) => [name, byId(name)]);
   studio.show(({ state, busy, info, perBar }) => {
     const piece = studio.piece();
@@ -21,8 +24,10 @@ export function attach(studio) {
       button.disabled = !fits;
       button.setAttribute("aria-busy", String(busy?.name === name));
     }
-    const bars = piece ? barsOf(piece, perBar) : 0;
-    const locked = state.locked.filter((bar) => bar < bars).length;
-    byId("fill-note").textContent = locked ? `${locked} of ${bars} locked` : "lock bars to keep them";
+    const count = piece ? barsOf(piece, perBar) : 0;
+    const locked = state.locked.filter((bar) => bar < count).length;
+    byId("fill-note").textContent = locked ? `${locked} of ${count} locked` : "lock bars to keep them";
+    byId("lock-all").disabled = !fits;
+    byId("lock-all").textContent = count && locked === count ? "Unlock all" : "Lock all";
   });
 }

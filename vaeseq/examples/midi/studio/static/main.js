@@ -86,6 +86,8 @@ async function open() {
     new Sound(new AudioContext({ latencyHint: "interactive" }), await font, byId("volume").valueAsNumber);
 
   const studio = (opened.studio = new Studio(api, info, makeSound));
+  document.title = `${info.run} · vaeseq studio`;
+  if (info.kind !== "melody") nameMusic();
   byId("run").textContent = `${info.run} · ${info.kind === "melody" ? "melodies" : "piano rolls"}`;
   const parts = [transport, settings, sources, pad, roll, tiles, acts, save];
   const moving = parts.map((part) => part.attach(studio)).filter((part) => part?.tick);
@@ -106,6 +108,13 @@ async function open() {
   };
   tick();
   globalThis.studio = studio; // for the curious, and for tests
+}
+
+/** Calls music of several voices by its name. */
+function nameMusic() {
+  byId("roll-title").textContent = "Piece";
+  byId("tiles-title").textContent = "Four pieces";
+  byId("save-what").options[0].textContent = "The piece in the roll";
 }
 
 /** Waits until the server has measured attributes and usage of the latent, then shows them. */

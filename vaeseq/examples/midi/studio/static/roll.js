@@ -402,14 +402,14 @@ export function attach(studio) {
       case "line":
         return shown.index === null ? "the whole line" : `step ${shown.index + 1} of ${steps} of the line`;
       case "tiles":
-        return `melody ${shown.index + 1} of four`;
+        return `${studio.noun} ${shown.index + 1} of four`;
       default:
         return "your own";
     }
   }
 
   function described() {
-    if (!piece()) return "";
+    if (!piece()) return "Waiting for the model …";
     const index = selected ? indexOf(piece(), selected) : -1;
     if (index < 0) return `${piece().notes.length} notes, ${barsOf(piece(), perBar)} bars`;
     const [start, own_, pitch] = selected;
@@ -426,7 +426,7 @@ export function attach(studio) {
     const music = piece();
     byId("roll-origin").textContent = origin(studio.state);
     byId("roll-note").setAttribute("aria-live", document.activeElement === roll ? "polite" : "off");
-    if (!music) return;
+    if (!music) return tell();
     const bars = barsOf(music, perBar);
     const least = Math.min(BAR_WIDTH, MOST_WIDTH / bars);
     wide.style.width = `max(100%, ${Math.round(bars * least)}px)`;

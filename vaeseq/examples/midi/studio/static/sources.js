@@ -44,7 +44,7 @@ function attachOne(studio, element, { name, swatch, set, get, shown = "" }) {
     ...(swatch ? [make("span", { class: "swatch" })] : []),
     text,
     button("dice", "Draw another melody", () => set_("another melody", { seed: randomSeed() })),
-    button("take", "Take the melody of the roll", () => studio.piece() && usePiece(studio.piece())),
+    button("take", `Take the ${studio.noun} of the roll`, () => studio.piece() && usePiece(studio.piece())),
     button("file", "Open a file", () => chooseFile(useFile)),
   );
   takesDrops(element, { file: useFile, piece: usePiece });

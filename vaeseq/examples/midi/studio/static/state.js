@@ -118,6 +118,12 @@ export function toggleLock(state, bar) {
   return { ...state, locked };
 }
 
+/** Locks every bar of a piece, or opens all if every one is locked. */
+export function toggleLocks(state, bars) {
+  const all = Array.from({ length: bars }, (_, bar) => bar);
+  return { ...state, locked: all.every((bar) => state.locked.includes(bar)) ? [] : all };
+}
+
 /** The seed of the next draw. Draws are 16 apart, since one draw of n pieces uses n seeds. */
 export const nextSeed = (state) => (state.seed + 16 * state.count) % (SEEDS - 16);
 export const spent = (state) => ({ ...state, count: state.count + 1 });

@@ -28,6 +28,11 @@ export class Studio {
     return this.history.state;
   }
 
+  /** What the run makes, in a word. */
+  get noun() {
+    return this.info.kind === "melody" ? "melody" : "piece";
+  }
+
   can(name) {
     return state.can(this.info, name);
   }
@@ -68,7 +73,7 @@ export class Studio {
       if (run && run !== this.info.run) {
         this.say(`This session was made with the run ${run}; this run plays it differently.`);
       } else if (weights && weights !== this.info.weights) {
-        this.say("The run was trained on since this session was made, and plays it differently.");
+        this.say("The weights of the run are not those of this session; it is played differently.");
       } else this.say("The session of the address is open.");
       if (first) this.history = history.begin(opened);
       else this.act("open a session", opened);
@@ -119,7 +124,7 @@ export class Studio {
     const piece = this.piece();
     if (!piece) return;
     if (piece.frames >= this.info.max_frames) {
-      return this.fail("The melody has its greatest length; undo, or take a shorter one.");
+      return this.fail(`The ${this.noun} has its greatest length; undo, or take a shorter one.`);
     }
     return this.ask("continue", "continue", requests.goOn(this.state, this.info, piece));
   }

@@ -8,7 +8,7 @@ const COUNT = 4;
 
 export function attach(studio) {
   const choose = (from, index) => {
-    const words = index === null ? "play the line" : `show melody ${index + 1}`;
+    const words = index === null ? "play the line" : `show ${studio.noun} ${index + 1}`;
     studio.act(words, show(studio.state, { from, index }));
     studio.play(0);
   };
@@ -16,7 +16,7 @@ export function attach(studio) {
   row(studio, byId("tiles"), {
     lane: "tiles",
     count: () => COUNT,
-    name: (index) => `Melody ${index + 1}`,
+    name: (index) => `${studio.noun === "melody" ? "Melody" : "Piece"} ${index + 1}`,
     shownIndex: ({ shown }) => (shown.from === "tiles" ? shown.index : -1),
     choose: (index) => choose("tiles", index),
   });
@@ -24,7 +24,7 @@ export function attach(studio) {
   studio.show(({ state }) => {
     const { name, body } = state.tiles;
     byId("tiles-origin").textContent =
-      name === "draw" ? `seeds ${body.seed} to ${body.seed + COUNT - 1}` : "like the melody";
+      name === "draw" ? `seeds ${body.seed} to ${body.seed + COUNT - 1}` : `like the ${studio.noun}`;
   });
 
   if (!studio.can("line")) {

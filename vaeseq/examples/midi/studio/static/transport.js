@@ -3,6 +3,11 @@
 import { canRedo, canUndo } from "./history.js";
 import { byId, onClick, setIcon } from "./page.js";
 
+const PLACES = { p: "pad", r: "roll" }; // to which a key leads
+const PRESSES = { g: "generate", c: "continue", l: "like", f: "fill" }; // and which one it presses
+
+const press = (button) => button.checkVisibility() && button.click();
+
 export function attach(studio) {
   const status = byId("status");
   studio.sayings.push((text, bad) => {
@@ -42,7 +47,8 @@ export function attach(studio) {
     else if (command && !types && key === "y") studio.redo();
     else if (command || event.altKey) return;
     else if (key === " " && !types && !presses) studio.togglePlay();
-    else if (key === "g" && !types) studio.generate();
+    else if (PLACES[key] && !types) byId(PLACES[key])?.focus(); // a run may have no pad
+    else if (PRESSES[key] && !types) press(byId(PRESSES[key]));
     else if (key === "?" && !types) byId("help").showModal();
     else if (key === "escape" && studio.busy) {
       studio.cancel();
