@@ -12,8 +12,12 @@ import pytest
 import vaeseq
 from scripts.hyperparameters import page
 from vaeseq.examples.midi import app as midi_app
+from vaeseq.examples.midi.hparams import MidiHParams
 from vaeseq.examples.play import app as play_app
+from vaeseq.examples.play.hparams import PlayHParams
 from vaeseq.examples.text import app as text_app
+from vaeseq.examples.text.hparams import TextHParams
+from vaeseq.hparams.field import hyperparameters
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = {"vaeseq-text": text_app, "vaeseq-midi": midi_app, "vaeseq-play": play_app}
@@ -81,3 +85,25 @@ def test_links_point_to_existing_files():
 def test_the_page_of_hyperparameters_is_what_the_source_says():
     written = (ROOT / "docs" / "hyperparameters.md").read_text(encoding="utf-8")
     assert written == page(), "run python -m scripts.hyperparameters > docs/hyperparameters.md"
+
+
+def test_names_in_code_exist():
+    """Catches names that have been renamed, in code spans such as `codec.NormalDecoder`."""
+    span = re.compile(r"`(?:vaeseq\.)?(codec|context|metrics|objectives)\.(?!jsonl)(\w+)")
+    for document in DOCUMENTS:
+        if document.name != "migration.md":  # it has the names of 2018
+            for module, name in span.findall(document.read_text(encoding="utf-8")):
+                assert hasattr(getattr(vaeseq, module), name), f"{document.name}: {module}.{name}"
+
+
+def test_the_migration_page_names_what_exists():
+    """The second column of its tables, and the hyperparameters that it calls unchanged."""
+    text = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+    fields = {x for cls in (TextHParams, MidiHParams, PlayHParams) for x in hyperparameters(cls)}
+    unchanged = re.search(r"are unchanged: (.*?)\. Many", text, re.DOTALL)[1]
+    assert {x.strip("`") for x in re.split(r",\s|\sand\s", unchanged)} <= fields
+    for successor in re.findall(r"^\| .* \| (.*) \|$", text, re.MULTILINE):
+        for module, name in re.findall(r"`(codec|context|objectives)\.(\w+)", successor):
+            assert hasattr(getattr(vaeseq, module), name), successor
+        for name in re.findall(r"`vaeseq\.(\w+)", successor):
+            assert hasattr(vaeseq, name), successor

@@ -78,3 +78,18 @@ def test_files_that_are_not_python_are_package_data():
     listed = project["tool"]["setuptools"]["package-data"]["vaeseq"]
     found = {x for x in ROOT.rglob("*") if x.is_file() and x.suffix not in (".py", ".pyc")}
     assert found == {x for pattern in listed for x in ROOT.glob(pattern)}
+
+
+def test_the_version_comes_from_one_place():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "vaeseq.__version__"}
+    assert f"\nversion: {vaeseq.__version__}\n" in (ROOT.parent / "CITATION.cff").read_text()
+
+
+def test_version_is_one_line_for_a_bug_report():
+    command = [sys.executable, "-m", "vaeseq", "--version"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert told.count("\n") == 1 and told.startswith(f"vaeseq {vaeseq.__version__}, Python 3.")
+    for name in ("tensorflow", "keras", "tensorflow-probability", "numpy", "CPUs"):
+        assert f"{name} " in told or told.endswith(f"{name}\n")

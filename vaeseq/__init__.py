@@ -4,7 +4,6 @@ The public names resolve when they are first used, so that importing the package
 `--help` of the programs needs no TensorFlow.
 """
 
-# ruff: noqa: F401  (what type checkers see below is resolved by __getattr__)
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -44,39 +43,48 @@ _PUBLIC = {
 }
 
 __all__ = sorted(_PUBLIC)
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
-if TYPE_CHECKING:
-    from vaeseq import codec, context, metrics
-    from vaeseq.context import Context
-    from vaeseq.errors import Stopped, UsageError
-    from vaeseq.fan import plot_fan
-    from vaeseq.hparams import HParams, hparam
-    from vaeseq.model.base import ModelBase, make_optimizer
-    from vaeseq.model.smoothing import Smoothing
-    from vaeseq.model.wiring import State
-    from vaeseq.nn.dist_module import DistModule
-    from vaeseq.nn.lstm import LSTM, LSTMStack
-    from vaeseq.nn.mlp import concat
-    from vaeseq.nn.recurrence import make_stack
-    from vaeseq.nn.sequences import over_time
-    from vaeseq.nn.support import Support
-    from vaeseq.training import workers
-    from vaeseq.training.callbacks import Report
-    from vaeseq.training.loop import train
-    from vaeseq.training.run import Run
-    from vaeseq.vae import VAE_TYPES, objectives
-    from vaeseq.vae.categorical import Categorical
-    from vaeseq.vae.core import Inference, Step, VAECore
-    from vaeseq.vae.gaussian import Gaussian
-    from vaeseq.vae.latent import LatentDecoder
+if TYPE_CHECKING:  # `as` makes a name public for strict type checkers
+    from vaeseq import codec as codec
+    from vaeseq import context as context
+    from vaeseq import metrics as metrics
+    from vaeseq.context import Context as Context
+    from vaeseq.errors import Stopped as Stopped
+    from vaeseq.errors import UsageError as UsageError
+    from vaeseq.fan import plot_fan as plot_fan
+    from vaeseq.hparams import HParams as HParams
+    from vaeseq.hparams import hparam as hparam
+    from vaeseq.model.base import ModelBase as ModelBase
+    from vaeseq.model.base import make_optimizer as make_optimizer
+    from vaeseq.model.smoothing import Smoothing as Smoothing
+    from vaeseq.model.wiring import State as State
+    from vaeseq.nn.dist_module import DistModule as DistModule
+    from vaeseq.nn.lstm import LSTM as LSTM
+    from vaeseq.nn.lstm import LSTMStack as LSTMStack
+    from vaeseq.nn.mlp import concat as concat
+    from vaeseq.nn.recurrence import make_stack as make_stack
+    from vaeseq.nn.sequences import over_time as over_time
+    from vaeseq.nn.support import Support as Support
+    from vaeseq.training import workers as workers
+    from vaeseq.training.callbacks import Report as Report
+    from vaeseq.training.loop import train as train
+    from vaeseq.training.run import Run as Run
+    from vaeseq.vae import VAE_TYPES as VAE_TYPES
+    from vaeseq.vae import objectives as objectives
+    from vaeseq.vae.categorical import Categorical as Categorical
+    from vaeseq.vae.core import Inference as Inference
+    from vaeseq.vae.core import Step as Step
+    from vaeseq.vae.core import VAECore as VAECore
+    from vaeseq.vae.gaussian import Gaussian as Gaussian
+    from vaeseq.vae.latent import LatentDecoder as LatentDecoder
+else:  # type checkers would believe that every name exists
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'vaeseq' has no attribute {name!r}")
-    module = importlib.import_module(_PUBLIC[name])
-    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'vaeseq' has no attribute {name!r}")
+        module = importlib.import_module(_PUBLIC[name])
+        return module if module.__name__.endswith(f".{name}") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -153,7 +153,7 @@ def _text_and_diagrams(text):
     for part in re.split(r"((?:^    .*\n|^\n(?=    ))+)", text, flags=re.MULTILINE):
         if part.strip():
             is_diagram = part.lstrip("\n").startswith("    ")
-            yield f".. code-block:: text\n\n{part}" if is_diagram else as_rst(part)
+            yield f".. code-block:: text\n\n{part}" if is_diagram else f"{as_rst(part)}\n"
 
 
 def _title(text, line="="):
