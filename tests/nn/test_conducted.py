@@ -14,13 +14,15 @@ from tests.nn.stacks import stepwise, weighted_sum
 from vaeseq.nn.conducted import ConductedStack
 from vaeseq.nn.recurrence import RNN_CELLS
 
-FEATURES = 2
+FEATURES, PARTS, PART_SIZE = 2, 2, 2  # of z with 3 units, parts of 2
 
 
 def make(segment, places, steps, rnn_cell="lstm", embed_inputs=True):
     """Returns a stack, inputs [B, T, 2], and states at random of rows at these places."""
     keras.utils.set_random_seed(0)
-    hparams = SMALL.replace(seqvae_segment=segment, rnn_cell=rnn_cell, rnn_hidden_sizes=(3, 4))
+    hparams = SMALL.replace(
+        seqvae_segment=segment, seqvae_parts=PARTS, rnn_cell=rnn_cell, rnn_hidden_sizes=(3, 4)
+    )
     rnn = ConductedStack(hparams, embed_inputs)
     state = rnn.state_from(tf.random.normal([len(places), rnn.state_size]))
     state = tf.nest.map_structure(
@@ -33,7 +35,7 @@ def make(segment, places, steps, rnn_cell="lstm", embed_inputs=True):
 @st.composite
 def cases(draw):
     segment = draw(st.integers(1, 5))
-    places = draw(st.lists(st.integers(0, segment - 1), min_size=1, max_size=4))
+    places = draw(st.lists(st.integers(0, PARTS * segment - 1), min_size=1, max_size=4))
     cell, embed_inputs = draw(st.sampled_from(RNN_CELLS)), draw(st.booleans())
     return segment, places, draw(st.integers(1, 11)), cell, embed_inputs
 
@@ -80,7 +82,8 @@ def dependence(request):
         tape.watch(parts)
         given = state._replace(**{name: parts[name] for name in names})
         outputs = tf.unstack(tf.reduce_sum(run(parts["inputs"], given)[0], axis=2), axis=1)
-    found = {name: np.zeros([2, 7, 7 if name == "inputs" else 1], bool) for name in parts}
+    sizes = {"inputs": 7, "topic": PARTS * PART_SIZE}
+    found = {name: np.zeros([2, 7, sizes.get(name, 1)], bool) for name in parts}
     for t, output in enumerate(outputs):
         for name, gradient in tape.gradient(output, parts, unconnected_gradients="zero").items():
             for x in tf.nest.flatten(gradient):
@@ -95,28 +98,49 @@ def test_nothing_but_the_conductor_leads_from_a_segment_to_the_next(dependence):
     ongoing = np.array([[0] * 7, [1, 0, 0, 0, 0, 0, 0]], bool)[..., None]
     for name in ("low", "embedding"):
         np.testing.assert_array_equal(dependence[name], ongoing, name)
-    for name in ("conductor", "topic"):
-        np.testing.assert_array_equal(dependence[name], ~ongoing, name)
+    np.testing.assert_array_equal(dependence["conductor"], ~ongoing)
+
+
+def test_each_segment_sees_its_part_of_the_topic_and_those_before_by_the_conductor(dependence):
+    """With two parts of two units, the third segment sees the first part again."""
+    first = np.array([[1] * 7, [0, 0, 0, 0, 1, 1, 1]], bool)
+    second = np.array([[0, 0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 1]], bool)
+    expected = np.stack([first, first, second, second], axis=2)
+    np.testing.assert_array_equal(dependence["topic"], expected)
 
 
 def test_the_conductor_takes_one_step_for_each_segment():
+    """Row 0 begins with the first part of the topic, row 1 within the segment of the first."""
     rnn, inputs, state = make(3, [0, 2], 7)
     _, states = rnn.unroll(inputs, state)
-    conductor, embeddings = state.conductor, []
-    for _ in range(3):
-        embedding, conductor = rnn.conductor.step(state.topic, conductor)
-        embeddings.append(embedding)
-    first, second, third = embeddings
-    begun = state.embedding
+    parts = tf.reshape(state.topic, [2, PARTS, PART_SIZE])
+    embeddings = []
+    for row, order in ((0, [0, 1, 0]), (1, [1, 0])):
+        conductor = tf.nest.map_structure(lambda x, row=row: x[row : row + 1], state.conductor)
+        found = []
+        for part in order:
+            h, conductor = rnn.conductor.step(parts[row : row + 1, part], conductor)
+            found.append(tf.concat([h[0], parts[row, part]], axis=0))
+        embeddings.append(found)
+        after = tf.nest.map_structure(lambda x, row=row: x[row : row + 1, -1], states.conductor)
+        assert_close(after, conductor)
+    (first, second, third), (fourth, fifth) = embeddings
+    begun = state.embedding[1]
     expected = [
-        [x[0] for x in (first, first, first, second, second, second, third)],
-        [x[1] for x in (begun, first, first, first, second, second, second)],
+        [first, first, first, second, second, second, third],
+        [begun, fourth, fourth, fourth, fifth, fifth, fifth],
     ]
     assert_close(states.embedding, tf.stack([tf.stack(x) for x in expected]))
-    places = [[1, 2, 0, 1, 2, 0, 1], [0, 1, 2, 0, 1, 2, 0]]
+    places = [[1, 2, 3, 4, 5, 0, 1], [3, 4, 5, 0, 1, 2, 3]]
     assert states.place[..., 0].numpy().tolist() == places
-    after = tf.nest.map_structure(lambda x: x[:1, -1], states.conductor)
-    assert_close(after, tf.nest.map_structure(lambda x: x[:1], conductor))
+
+
+def test_each_step_of_a_segment_sees_its_own_map_of_the_embedding():
+    rnn, _, _ = make(3, [0], 1)
+    embedding = tf.random.normal([2, 4 + PART_SIZE])
+    rnn.of_steps(embedding)
+    maps = np.split(rnn.of_steps.kernel, 3, axis=1)
+    assert_close(rnn._to_steps(embedding), tf.stack([embedding @ W for W in maps], axis=1))
 
 
 def test_a_state_holds_each_feature_once_and_begins_a_segment():

@@ -8,7 +8,7 @@ from tests.conftest import SMALL, assert_close
 from vaeseq.nn.recurrence import make_stack
 from vaeseq.nn.segment_encoder import SegmentEncoder, both_ways
 
-HPARAMS = SMALL.replace(seqvae_segment=3)
+HPARAMS = SMALL.replace(seqvae_segment=3, seqvae_parts=2)
 
 
 @pytest.fixture
@@ -30,17 +30,20 @@ def test_both_ways_are_the_outputs_at_the_two_ends_of_each_row():
 
 
 def test_it_reads_each_segment_and_then_their_sequence(encoder):
-    """Of 8 and 4 steps: segments of 3, 3 and 2, and of 3 and 1."""
+    """Of 8 and 4 steps: segments of 3, 3, 2 and of 3, 1; the third adds to the first part."""
     inputs = tf.random.stateless_normal([2, 8, 2], [1, 2])
-    summary = encoder(inputs, tf.constant([8, 4]))
+    summary, parts = encoder(inputs, tf.constant([8, 4]))
     for row, ends in enumerate(([(0, 3), (3, 6), (6, 8)], [(0, 3), (3, 4)])):
-        parts = [
-            both_ways(encoder.within, inputs[row : row + 1, a:b], tf.constant([b - a]))
-            for a, b in ends
-        ]
-        over = both_ways(encoder.over, tf.stack(parts, axis=1), tf.constant([len(ends)]))
-        assert_close(summary[row : row + 1], over)
-    assert_close(encoder(inputs[:1], None), summary[:1])
+        steps = [np.zeros([3, 2], np.float32) for _ in ends]
+        for segment, (a, b) in zip(steps, ends, strict=True):
+            segment[: b - a] = inputs[row, a:b]
+        segments = encoder.of_segment(np.stack(steps).reshape(1, len(ends), 6))
+        found = both_ways(encoder.over, segments, tf.constant([len(ends)]))
+        assert_close(summary[row : row + 1], found)
+        first, second, *third = encoder.part(segments)[0]
+        assert_close(parts[row], tf.concat([tf.add_n([first, *third]), second], axis=0))
+    alone = encoder(inputs[:1], None)
+    assert_close(alone, (summary[:1], parts[:1]))
 
 
 def test_every_step_counts_and_no_padding(encoder):
@@ -48,6 +51,6 @@ def test_every_step_counts_and_no_padding(encoder):
     encoder(inputs, None)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        total = tf.reduce_sum(encoder(inputs, tf.constant([7])))
+        total = sum(map(tf.reduce_sum, encoder(inputs, tf.constant([7]))))
     reached = np.abs(tape.gradient(total, inputs)).max(axis=(0, 2)) > 0
     assert reached.tolist() == 7 * [True] + [False]

@@ -53,14 +53,14 @@ def test_z_reaches_every_observation(use_z_inputs, segment, observed):
         params.append(steps.obs_params[0])
     assert np.abs(params[0] - params[1]).min(axis=(0, 2)).min() > 0
     low = model.core.d_rnn.low if segment else model.core.d_rnn
-    seen = (5 if segment else 3) if use_z_inputs else 0  # the embedding, or z
+    seen = (5 if segment else 3) if use_z_inputs else 0  # of the embedding, or z
     assert low.layers[0].kernel.shape[0] == 6 + seen
 
 
 @pytest.fixture
 def in_segments(pooled):
-    """A model with segments of 4 steps."""
-    return pooled(Waves, SEQVAE.replace(seqvae_segment=4))
+    """A model with segments of 4 steps, of which two have parts of z."""
+    return pooled(Waves, SEQVAE.replace(seqvae_segment=4, seqvae_parts=2))
 
 
 def test_given_z_and_its_context_a_segment_does_not_depend_on_earlier_ones(in_segments, observed):
@@ -76,11 +76,23 @@ def test_given_z_and_its_context_a_segment_does_not_depend_on_earlier_ones(in_se
     assert differs.tolist() == [False, True, True, True, False, False]
 
 
+def test_what_segments_say_is_added_to_the_mean_of_z_and_seen_again_at_first(in_segments, observed):
+    core = in_segments.core
+    summary, parts = tf.random.normal([2, 10]), tf.random.normal([2, 4])
+    posterior = core.posterior(tf.concat([summary, parts], axis=1))
+    told = core.q(tf.concat([summary, parts], axis=1))
+    assert_close(posterior.loc, told.loc + parts[:, :3])
+    assert_close(posterior.scale, told.scale)
+    untrained = Waves(in_segments.hparams)
+    (d_state, _, _) = untrained.core.begin(parts[:, :3])
+    assert_close(d_state.topic, tf.concat([parts[:, :3], [[0.0], [0.0]]], axis=1))
+
+
 def test_each_row_of_a_window_goes_on_where_its_segment_stopped(in_segments, observed):
     """Windows of rows of different lengths are the rows, each inferred as one sequence."""
     lengths = [6, 2, 4, 1]
     first, state = in_segments.infer(observed, lengths=lengths)
-    assert state.core[0].place[:, 0].numpy().tolist() == [2, 2, 0, 1]
+    assert state.core[0].place[:, 0].numpy().tolist() == [6, 2, 4, 1]
     then = observed[:, ::-1]
     second, _ = in_segments.infer(then, state=state)
     for row, length in enumerate(lengths):
@@ -100,7 +112,7 @@ def test_sequences_go_on_beyond_the_trained_size(in_segments):
     assert samples.shape == (2, 21, 2) and np.isfinite(samples).all()
     np.testing.assert_array_equal(samples[:, :6], in_segments.decode(z, 6))
     _, state = in_segments.extend(in_segments.state_from_latents(z), 2, 21)
-    assert state.core[0].place.numpy().tolist() == [[1], [1]]
+    assert state.core[0].place.numpy().tolist() == [[5], [5]]
 
 
 def test_batch_norm_keeps_the_kl_above_its_lower_bound(observed):

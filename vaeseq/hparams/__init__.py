@@ -234,6 +234,14 @@ class HParams(HParamsBase):
         low=0,
         high=1 << 20,
     )
+    seqvae_parts: int = hparam(
+        16,
+        "With `seqvae_segment`: the number of segments that have a part of z of their own. A good "
+        "number is `sequence_size` / `seqvae_segment`. Longer sequences begin again with the first "
+        "part.",
+        low=1,
+        high=1 << 12,
+    )
     seqvae_use_z_inputs: bool = hparam(
         True,
         "SEQVAE: whether z (with `seqvae_segment`, the embedding) is an input of every time step, "

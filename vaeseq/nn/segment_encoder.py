@@ -1,51 +1,69 @@
-"""SegmentEncoder: a summary of sequences in two levels, the segments and then their sequence.
+"""SegmentEncoder: what each segment of a sequence says, and a summary of them all.
 
-    over segments      e'_1 <-> e'_2 <-> ... <-> e'_K      forward and backward
-                        |        |                |
-    within each one    e_1,f_1  e_S,f_S+1 ...              forward and backward over S steps
+    over segments      e_1 <-> e_2 <-> ... <-> e_N        f and e: the summary
+                        |       |               |
+    segments           s_1     s_2     ...     s_N        each a dense layer over all its steps
+                        |       |               |
+                       p_1     p_2     ...     p_N        its part
 
-A recurrence over T steps must remember what happened T steps ago. Here it is S + K steps, and all
-segments of all sequences are one batch of short sequences.
+A recurrence must remember what it read long ago, and learns slowly what to keep. So a dense layer
+reads the S steps of a segment at once, all segments by the same weights, and the recurrences have
+only N = T / S steps.
 """
 
 import keras
 import tensorflow as tf
 
 from vaeseq.hparams import HParams
-from vaeseq.nn.lstm import LSTMStack
+from vaeseq.nn.conducted import part_size
 from vaeseq.nn.sequences import last
 from vaeseq.nn.stack import RecurrentStack
 
 
 class SegmentEncoder(keras.layers.Layer):
-    """Summarises sequences that begin with a segment.
+    """Reads sequences that begin with a segment.
 
     Args:
-      hparams: the hyperparameters; `hparams.seqvae_segment` is S.
-      within: two stacks, forward and backward, over the steps of a segment.
+      hparams: the hyperparameters; `hparams.seqvae_segment` is S and `hparams.seqvae_parts` K.
+      over: two stacks, forward and backward, over segments.
       name: the layer's name.
     """
 
     def __init__(
-        self, hparams: HParams, within: tuple[RecurrentStack, RecurrentStack], name: str | None
+        self, hparams: HParams, over: tuple[RecurrentStack, RecurrentStack], name: str | None
     ):
         super().__init__(name=name)
-        self.segment, self.within = hparams.seqvae_segment, within
-        self.over = LSTMStack(hparams, name="over_e"), LSTMStack(hparams, name="over_f")
+        self.segment, self.num_parts = hparams.seqvae_segment, hparams.seqvae_parts
+        self.over = over
+        self.of_segment = keras.layers.Dense(
+            2 * hparams.rnn_hidden_sizes[-1], hparams.activation, name="of_segment"
+        )
+        self.part = keras.layers.Dense(part_size(hparams), name="part")
 
-    def call(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-        """Returns a summary [B, 2 D] of each row of inputs [B, T, X] with lengths [B], or of T."""
+    def call(self, inputs: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads inputs [B, T, X] with lengths [B], or of T steps.
+
+        Returns:
+          A summary [B, 2 D], and p_1:K [B, K P], where segments k, k + K, ... add up to p_k.
+        """
         rows, steps = tf.unstack(tf.shape(inputs)[:2])
-        segments = (steps - 1) // self.segment + 1
-        inputs = tf.pad(inputs, [[0, 0], [0, segments * self.segment - steps], [0, 0]])
         if lengths is None:
             lengths = tf.fill([rows], steps)
-        starts = tf.range(segments) * self.segment
-        left = tf.clip_by_value(lengths[:, None] - starts, 0, self.segment)  # [B, K]
-        parts = tf.reshape(inputs, [-1, self.segment, inputs.shape[-1]])
-        parts = both_ways(self.within, parts, tf.reshape(left, [-1]))
-        parts = tf.reshape(parts, [rows, segments, parts.shape[-1]])
-        return both_ways(self.over, parts, (lengths - 1) // self.segment + 1)
+        inputs *= tf.sequence_mask(lengths, steps, inputs.dtype)[..., None]
+        rounds = (steps - 1) // (self.segment * self.num_parts) + 1
+        padding = rounds * self.segment * self.num_parts - steps
+        inputs = tf.pad(inputs, [[0, 0], [0, padding], [0, 0]])
+        segments = tf.reshape(
+            inputs, [rows, rounds * self.num_parts, self.segment * inputs.shape[-1]]
+        )
+        segments = self.of_segment(segments)
+        counts = (lengths - 1) // self.segment + 1
+        parts = (
+            self.part(segments)
+            * tf.sequence_mask(counts, rounds * self.num_parts, inputs.dtype)[..., None]
+        )
+        parts = tf.reduce_sum(tf.reshape(parts, [rows, rounds, -1]), axis=1)
+        return both_ways(self.over, segments, counts), parts
 
 
 def both_ways(

@@ -17,13 +17,18 @@ c_t contexts (by default x_{t-1}).
 
 In segments (`seqvae_segment` = S above 0), z reaches d_t only by way of u_k, an embedding of each
 segment of S steps by a conductor, and d begins anew in each segment, so that z must carry what is
-longer. The posterior goes by segments, too: e'_k and f'_k run over what e and f say of each one.
+longer. The posterior goes by segments, too: s_k says what is in one, and e and f run over segments.
 
           x_1         x_S             x_S+1        x_2S
-           ^           ^               ^            ^
-          d_1 ------> d_S             d_S+1 -----> d_2S      z --> u_1 --> u_2 --> ...
-           ^           ^               ^            ^
-          c_1,u_1     c_S,u_1         c_S+1,u_2    c_2S,u_2  z <-- e'_K, f'_1
+           ^           ^               ^            ^        z --> u_1 ---> u_2 --> ...
+          d_1 ------> d_S             d_S+1 -----> d_2S
+           ^           ^               ^            ^        z <-- e_N, f_1 <-- s_1, s_2, ...
+          c_1,u_1     c_S,u_1         c_S+1,u_2    c_2S,u_2    <-- (p_1, ..., p_K)
+
+Each of K segments has a part of z: p_1(s_1), ..., p_K(s_K), one after another, are added to the
+mean of z that e_N and f_1 give, and u_k sees a part of a linear map of z that begins as z itself.
+So what is learned of one segment, in and out, is known of all of them; what goes together is
+learned afterwards.
 
 Use it if you need one vector for a sequence: to encode, to reconstruct, to interpolate, or to move
 along an attribute (see `vaeseq.model.latent_space`).
@@ -44,13 +49,13 @@ import tensorflow as tf
 
 from vaeseq.context import core_part
 from vaeseq.hparams import HParams
-from vaeseq.nn.conducted import ConductedStack
+from vaeseq.nn.conducted import ConductedStack, part_size
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.recurrence import RNN_CELLS, make_stack
 from vaeseq.nn.segment_encoder import SegmentEncoder
 from vaeseq.nn.sequences import last, over_time
-from vaeseq.nn.stack import RecurrentStack, StackState
+from vaeseq.nn.stack import StackState
 from vaeseq.nn.types import Nest, Size
 from vaeseq.vae.core import Step, VAECore
 from vaeseq.vae.latent import Gaussian, LatentDecoder
@@ -77,21 +82,20 @@ class SeqVAE(VAECore):
         name: str | None = None,
     ):
         super().__init__(hparams, encoder, decoder, name=name)
-        self.d_rnn = self._make_d_rnn()
         self.e_rnn = make_stack(hparams, name="e_rnn")
         self.f_rnn = make_stack(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
-        self.d_0 = keras.layers.Dense(self.d_rnn.state_size, "tanh", name="d_0")
         self.normalise = keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-8, scale=False, synchronized=True
         )
         if hparams.seqvae_segment:
             self.segments = SegmentEncoder(hparams, (self.e_rnn, self.f_rnn), name="segments")
-
-    def _make_d_rnn(self) -> RecurrentStack:
-        if self.hparams.seqvae_segment:
-            return ConductedStack(self.hparams, self.hparams.seqvae_use_z_inputs, name="d_rnn")
-        return make_stack(self.hparams, name="d_rnn")
+            self.d_rnn = ConductedStack(hparams, hparams.seqvae_use_z_inputs, name="d_rnn")
+            topic_size = hparams.seqvae_parts * part_size(hparams)
+            self.topic = keras.layers.Dense(topic_size, kernel_initializer="identity", name="topic")
+        else:
+            self.d_rnn, topic_size = make_stack(hparams, name="d_rnn"), 0
+        self.d_0 = keras.layers.Dense(self.d_rnn.state_size - topic_size, "tanh", name="d_0")
 
     def initial_state(self, batch_size: Size) -> State:
         """Returns zeros for d and z, and False: the sequences have not begun."""
@@ -100,20 +104,21 @@ class SeqVAE(VAECore):
 
     def begin(self, latents: tf.Tensor) -> State:
         """Returns the state before the first step of sequences that z [B, Z] describes."""
-        return (
-            self.d_rnn.state_from(self.d_0(latents)),
-            latents,
-            tf.ones([tf.shape(latents)[0], 1], tf.bool),
-        )
+        features = self.d_0(latents)
+        if self.hparams.seqvae_segment:
+            features = concat((features, self.topic(latents)))
+        begun = tf.ones([tf.shape(latents)[0], 1], tf.bool)
+        return self.d_rnn.state_from(features), latents, begun
 
     def encode(self, contexts: Nest, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Returns e_T and f_t, [B, T, 2 D]; the posterior of z uses those of the first step.
 
-        With segments, the summary of the sequence at all steps.
+        With segments, e_N, f_1 and p_1:K at all steps.
         """
         inputs = concat((core_part(contexts), over_time(self.encoder, observed)))
         if self.hparams.seqvae_segment:
-            return tf.repeat(self.segments(inputs, lengths)[:, None], tf.shape(inputs)[1], axis=1)
+            evidence = concat(self.segments(inputs, lengths))
+            return tf.repeat(evidence[:, None], tf.shape(inputs)[1], axis=1)
         e, _ = self.e_rnn.unroll(inputs, self.e_rnn.initial_state(tf.shape(inputs)[0]))
         f = self.f_rnn.unroll_backward(inputs, lengths)
         return concat((tf.broadcast_to(last(e, lengths)[:, None], tf.shape(e)), f))
@@ -183,6 +188,9 @@ class SeqVAE(VAECore):
         deviation gamma over a batch.
         """
         posterior, gamma = self.q(evidence), self.hparams.seqvae_batch_norm
+        if self.hparams.seqvae_segment:
+            parts = evidence[..., -self.topic.units :]
+            posterior = posterior._replace(loc=posterior.loc + parts[..., : self.latent_size])
         return posterior._replace(loc=gamma * self.normalise(posterior.loc)) if gamma else posterior
 
     def _d_inputs(self, context: Nest, z: tf.Tensor) -> tf.Tensor:
