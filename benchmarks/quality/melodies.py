@@ -83,12 +83,14 @@ def windows(model, rolls):
 
 def train(data, bars, segment, args):
     """Returns a trained model and the seconds of a step."""
-    hparams = MELODY.parse(args.hparams).replace(
+    hparams = MELODY.replace(
         sequence_size=bars * BAR,
+        shortest_window=min(MELODY.shortest_window, bars * BAR),
         seqvae_segment=segment,
+        seqvae_parts=bars,
         learning_rate_decay_steps=args.steps,
         seed=args.seed,
-    )
+    ).parse(args.hparams)
     keras.utils.set_random_seed(args.seed)
     model = MidiModel(hparams, data.form.num_keys)
     model.compile()
@@ -164,6 +166,8 @@ def smoothness(paths):
         whole = edit_distance(path[0], path[-1])
         if whole:  # the two ends may be decoded alike
             steps.append([edit_distance(*pair) / whole for pair in itertools.pairwise(path)])
+    if not steps:
+        return ["-", "-"]
     return [f"{np.mean(steps):.3f}", f"{np.mean(np.max(steps, axis=1)):.3f}"]
 
 

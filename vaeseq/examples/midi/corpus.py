@@ -98,6 +98,7 @@ def choose_format(
         velocity_levels=hparams.velocity_levels,
         programs=(*sorted(programs), *[DRUMS] * (DRUMS in counts)),
         apart=apart,
+        common_key=hparams.common_key,
     )
 
 
@@ -202,8 +203,9 @@ _SCHEMA = {
                     "uniqueItems": True,
                 },
                 "apart": {"type": "boolean"},
+                "common_key": {"type": "boolean"},  # not in runs of version 0.1
             },
-            "required": [field.name for field in dataclasses.fields(RollFormat)],
+            "required": ["rate", "beats", "tempo", "velocity_levels", "programs", "apart"],
             "additionalProperties": False,
         },
         "train": _PIECES,

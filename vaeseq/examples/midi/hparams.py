@@ -90,6 +90,11 @@ class MidiHParams(HParams):
         high=64,
     )
 
+    common_key: bool = hparam(
+        False,
+        "Whether all pieces are transposed to C major or A minor, by the key that fits their notes "
+        "best. What a model samples is then in one key, too.",
+    )
     window_step: int = hparam(
         1,
         "Training windows begin at multiples of so many frames, counted from the beginning of "

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from vaeseq.examples.midi.music import midi_writer, timing
+from vaeseq.examples.midi.music import midi_writer, roll, timing
 from vaeseq.examples.midi.music.midi_file import MidiFile, Notes
 from vaeseq.examples.midi.music.roll import RollFormat, to_notes_in_frames
 
@@ -28,6 +28,7 @@ class Performance:
       start: the first frame that becomes notes.
       tempo: beats per minute from `start` on; None for the tempos of `midi`. If frames are counted
         per second, the music is as much faster as this tempo is than the last one of `midi`.
+      transpose: the semitones by which the notes of the roll are moved.
     """
 
     form: RollFormat
@@ -36,6 +37,7 @@ class Performance:
     velocities: tuple[int, ...] | None = None
     start: int = 0
     tempo: float | None = None
+    transpose: int = 0
 
     @classmethod
     def of_run(cls, form: RollFormat) -> Self:
@@ -51,12 +53,14 @@ class Performance:
         frequent program and, unless the roll has velocity levels, the median velocity.
         """
         beginning = timing.first_frames(timing.refine(midi, form), form, frames)
-        return cls._as_played(beginning, form, beginning, frames)
+        performance = cls._as_played(beginning, form, beginning, frames)
+        return dataclasses.replace(performance, transpose=_back(midi, form))
 
     @classmethod
     def like(cls, midi: MidiFile, form: RollFormat) -> Self:
         """Returns the performance that takes over all but the notes of a piece; see `after`."""
-        return cls._as_played(midi, form, timing.refine(midi._replace(notes=_NO_NOTES), form))
+        silent = timing.refine(midi._replace(notes=_NO_NOTES), form)
+        return dataclasses.replace(cls._as_played(midi, form, silent), transpose=_back(midi, form))
 
     @classmethod
     def _as_played(cls, given: MidiFile, form: RollFormat, midi: MidiFile, start: int = 0) -> Self:
@@ -93,12 +97,12 @@ class Performance:
         """Returns whether each frame begins a bar, bool; never if frames are counted per second."""
         return self.form.beats & timing.on_bar_line(self.midi, self._ticks(frames))
 
-    def to_midi(self, roll: np.ndarray) -> MidiFile:
+    def to_midi(self, frames: np.ndarray) -> MidiFile:
         """Returns a roll as a piece, with times in ticks.
 
         A key that is held from the frame before `start` on holds its note of the beginning.
         """
-        notes = to_notes_in_frames(roll, self.form)
+        notes = roll.transpose(to_notes_in_frames(frames, self.form), self.transpose)
         keyboards = self.form.keyboards(notes.program)
         starts, ends = self._ticks(notes.start), self._ticks(notes.end)
         notes = notes._replace(
@@ -116,13 +120,13 @@ class Performance:
         midi = timing.set_tempo(self.midi, at, self.tempo) if self.tempo else self.midi
         return midi._replace(notes=_join(before, after))
 
-    def to_bytes(self, roll: np.ndarray) -> bytes:
+    def to_bytes(self, frames: np.ndarray) -> bytes:
         """Returns a roll as the bytes of a MIDI file."""
-        return midi_writer.to_bytes(self.to_midi(roll))
+        return midi_writer.to_bytes(self.to_midi(frames))
 
-    def to_notes(self, roll: np.ndarray) -> Notes:
+    def to_notes(self, frames: np.ndarray) -> Notes:
         """Returns a roll as notes, with times in seconds."""
-        midi = self.to_midi(roll)
+        midi = self.to_midi(frames)
         return midi.with_times(midi.seconds_at)
 
     def _ticks(self, frames: np.ndarray | float) -> np.ndarray:
@@ -143,6 +147,11 @@ class Performance:
             ends[latest] = notes.end[index]
             is_held[index] = len(latest)
         return before._replace(end=ends), is_held
+
+
+def _back(midi: MidiFile, form: RollFormat) -> int:
+    """Returns the semitones from the key of a piece's roll back to its own."""
+    return -roll.shift(timing.in_unit_of(form, midi), form)
 
 
 def _join(before: Notes, after: Notes) -> Notes:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from vaeseq.examples.midi.music.key import shift_to_c
 from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
 
 KEYS = 128
@@ -38,6 +39,7 @@ class RollFormat:
       programs: for each keyboard, the General MIDI program that plays it, or `DRUMS`.
       apart: whether a keyboard has only the notes of its program's family; otherwise it has all
         notes except drums.
+      common_key: whether pieces are transposed to C major or A minor.
     """
 
     rate: float
@@ -46,6 +48,7 @@ class RollFormat:
     velocity_levels: int = 1
     programs: tuple[int, ...] = (0,)
     apart: bool = False
+    common_key: bool = False
 
     @property
     def num_keys(self) -> int:
@@ -83,6 +86,11 @@ def family(program: int) -> int:
     return program // _PROGRAMS_IN_A_FAMILY
 
 
+def shift(notes: Notes, form: RollFormat) -> int:
+    """Returns the semitones by which `to_roll` transposes a piece."""
+    return shift_to_c(notes) if form.common_key else 0
+
+
 def num_frames(notes: Notes, form: RollFormat) -> int:
     """Returns the length of a piece in frames.
 
@@ -107,7 +115,7 @@ def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
     """Converts notes to a roll. Notes whose program has no keyboard are left out.
 
     Onsets and ends are rounded to the nearest frame, and every note lasts at least one frame. A
-    key that is struck again ends the note it played before.
+    key that is struck again ends the note it played before. See `shift` for transpositions.
 
     Args:
       notes: the notes, with times in the unit of `form`.
@@ -123,7 +131,8 @@ def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
     keyboards = form.keyboards(notes.program)
     begins, ends = (nearest_frames(x, form) for x in (notes.start, notes.end))
     ends = np.maximum(ends, begins + 1)
-    keys = keyboards * KEYS + notes.pitch
+    pitch = transpose(notes, shift(notes, form)).pitch
+    keys = keyboards * KEYS + pitch
     kept = keyboards >= 0
     begins, ends, keys = begins[kept], ends[kept], keys[kept]
     roll = np.zeros([max(length, ends.max(initial=0)), form.num_keys], np.uint8)
@@ -133,6 +142,13 @@ def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
         levels = (notes.velocity[kept] - 1) * form.velocity_levels // 127
         np.maximum.at(roll, (begins, keys), (STRUCK + levels).astype(np.uint8))
     return roll
+
+
+def transpose(notes: Notes, semitones: int) -> Notes:
+    """Returns notes in another key; drums stay. What leaves the range of MIDI goes by octaves."""
+    moved = notes.pitch + semitones * (notes.program != DRUMS)
+    moved = moved - 12 * (moved >= KEYS) + 12 * (moved < 0)
+    return notes._replace(pitch=moved.astype(np.int32))
 
 
 def to_notes(roll: np.ndarray, form: RollFormat) -> Notes:
