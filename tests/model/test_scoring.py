@@ -7,7 +7,12 @@ import tensorflow as tf
 from tests.conftest import SMALL, Waves
 from vaeseq import objectives
 from vaeseq.model import scoring
-from vaeseq.model.scoring import Score, consecutive_windows, separate_windows
+from vaeseq.model.scoring import (
+    Score,
+    consecutive_windows,
+    separate_windows,
+    validation_metrics,
+)
 from vaeseq.vae.core import Inference
 
 
@@ -158,3 +163,10 @@ def test_a_state_of_one_row_scores_one_row(waves, observed, scorer):
     state = waves.initial_state(1)
     score, _ = scorer(waves).score(in_windows(observed[:1], 4), state)
     assert np.isfinite(score.elbo).all() and score.elbo.shape == (1,)
+
+
+def test_the_validation_loss_has_the_final_weight_of_the_kl():
+    model = Waves(SMALL.replace(vae_type="SEQVAE", divergence_strength_end=0.2))
+    score = Score(*np.array([[-3.0, -5.0], [2.0, 2.0], [-3.0, -5.0]]))  # log_prob: -1, -3
+    metrics = validation_metrics(model, score, 4)
+    assert metrics == pytest.approx({"valid_loss": 1.2, "valid_elbo": -2.0, "valid_kl": 1.0})

@@ -111,10 +111,13 @@ def objective_scorer(model: SequenceModel) -> "WindowScorer":
 def validation_metrics(model: SequenceModel, score: Score, num_steps: int) -> dict[str, float]:
     """Returns the metrics of a score by `objective_scorer`, means per step in nats.
 
-    valid_loss is the negative ELBO, or the negative bound if the objective is another one; also
-    valid_elbo, valid_kl, and then valid_bound.
+    valid_loss is the negative ELBO with the KL at its final weight, which the best weights are
+    chosen by, or the negative bound if the objective is another one; also valid_elbo, valid_kl, and
+    then valid_bound.
     """
-    totals = {"valid_loss": -score.elbo, "valid_elbo": score.elbo, "valid_kl": score.kl}
+    weight = model.hparams.divergence_strength_end
+    loss = -score.elbo - (1 - weight) * score.kl
+    totals = {"valid_loss": loss, "valid_elbo": score.elbo, "valid_kl": score.kl}
     if not bounds.is_elbo(model.core):
         totals |= {"valid_loss": -score.bound, "valid_bound": score.bound}
     return {name: float(np.sum(x) / num_steps) for name, x in totals.items()}

@@ -126,22 +126,29 @@ class MidiHParams(HParams):
             raise UsageError("hparams: decoder=melody needs velocity_levels=1")
 
 
-# For melodies, in windows of four bars of 4/4. The KL has a low weight, because interpolation is
-# interesting only if z is informative (Roberts et al. 2018, arXiv:1803.05428). This costs
-# likelihood.
+# For melodies of up to 16 bars of 4/4, a segment for each bar. The KL has a low weight, because
+# interpolation is interesting only if z is informative (Roberts et al. 2018, arXiv:1803.05428).
+# This costs likelihood. Most of the time the decoder sees its last note only by way of z.
 MELODY = MidiHParams(
     decoder="melody",
     top_voice=True,
+    common_key=True,
+    transpose=0,
     vae_type="SEQVAE",
-    latent_size=32,
+    latent_size=128,
     latent_decoder_fc_layers=(),
     rnn_hidden_sizes=(128,),
     obs_encoder_fc_layers=(),
-    dropout=0.2,
-    word_dropout=0.3,
+    seqvae_segment=16,
+    seqvae_parts=16,
+    dropout=0.1,
+    word_dropout=0.7,
+    divergence_strength_start=1e-4,
     divergence_strength_end=0.2,
-    divergence_strength_half=200.0,
-    learning_rate=3e-3,
+    divergence_strength_half=400.0,
+    learning_rate=4e-3,
     batch_size=32,
-    sequence_size=64,
+    sequence_size=256,
+    window_step=16,
+    shortest_window=64,
 )
