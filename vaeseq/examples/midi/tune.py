@@ -16,11 +16,12 @@ from vaeseq.examples.midi.music.roll import RollFormat
 
 
 class Tune(NamedTuple):
-    """A file as it is, and its roll."""
+    """A file as it is, its roll, and the semitones by which the roll was transposed."""
 
     path: str
     midi: MidiFile
     roll: np.ndarray
+    shift: int
 
 
 def load_tune(path: str, form: RollFormat, flag: str) -> Tune:
@@ -47,7 +48,7 @@ def to_tune(path: str, midi: MidiFile, form: RollFormat) -> Tune:
     notes = timing.in_unit_of(form, midi)
     if not (form.keyboards(notes.program) >= 0).any():
         raise Refused(f"has no notes for the run's keyboards: {describe_programs(form.programs)}")
-    return Tune(path, midi, roll.to_roll(notes, form))
+    return Tune(path, midi, roll.to_roll(notes, form), roll.shift(notes, form))
 
 
 def first_seconds(tune: Tune, form: RollFormat, seconds: float | None) -> np.ndarray:

@@ -39,7 +39,8 @@ SCORE = """<score-partwise version="4.0"><part-list><score-part id="P1"><part-na
 
 def test_a_score_becomes_a_piece(melodies):
     answer = upload(melodies, SCORE.encode(), "score.musicxml").get_json()
-    assert answer["piece"] == {"frames": 8, "notes": [[0, 8, 67]]}, answer
+    assert answer["piece"] == {"frames": 8, "notes": [[0, 8, 72]]}, answer
+    assert answer["message"] == "transposed to C major or A minor, by +5 semitones"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def read(body: bytes, name: str, model: MidiModel, form: RollFormat) -> Upload:
     if not tune.roll[:frames].any():
         raise Refused(f"{shown} has no notes in its first {frames} frames")
     told = [describe_use(tune, frames, model, form)]
+    if tune.shift:
+        told.append(f"transposed to C major or A minor, by {tune.shift:+d} semitones")
     if frames < len(tune.roll):
         told.append(f"used the first {frames} of {len(tune.roll)} frames")
     return Upload(tune.roll[:frames], timing.last_tempo(tune.midi), "; ".join(filter(None, told)))
