@@ -742,6 +742,13 @@ def test_a_run_of_piano_rolls_shows_what_it_can(page_of, studio_of):
     assert "pad" not in can
     assert not page.elements("#pad")
     assert "no latent variable" in page.element("#pad-section").text
+    assert page.element("#tiles-title").text == "Four pieces"
+    for width in (720, 800, 1920):
+        page.resize(width, 900)
+        assert page.run("return document.documentElement.scrollWidth") <= width
+        assert page.element("#pad-section").size["height"] < 200, "no empty box"
+        right = "return document.querySelector(arguments[0]).getBoundingClientRect().right"
+        assert page.run(right, ".middle") == page.run(right, "main"), "no empty column"
     page.click("#tiles .tile:nth-child(2)")
     expected = studio_of("nade").ask("draw", **page.state["tiles"]["body"])["pieces"]
     assert page.piece == expected[1]
@@ -784,7 +791,7 @@ def test_every_button_does_something(page_of):
         if name != "Explore":  # it is chosen at first
             tune.wait("return (" + seen.removeprefix("return ") + f") !== {json.dumps(before)}")
         tune.run("document.querySelector('#help').close()")
-    assert set(names) - pressed <= {"Redo", "Remove note", "All", "Lock bar 2", "All to 0"}
+    assert set(names) - pressed <= {"Redo", "Remove note", "Loop all", "Lock bar 2", "All to 0"}
     for path in tune.downloads.iterdir():
         path.unlink()
 

@@ -88,6 +88,7 @@ async function open() {
   const studio = (opened.studio = new Studio(api, info, makeSound));
   document.title = `${info.run} · vaeseq studio`;
   if (info.kind !== "melody") nameMusic();
+  document.body.classList.toggle("no-pad", !studio.can("pad"));
   byId("run").textContent = `${info.run} · ${info.kind === "melody" ? "melodies" : "piano rolls"}`;
   const parts = [transport, settings, sources, pad, roll, tiles, acts, save];
   const moving = parts.map((part) => part.attach(studio)).filter((part) => part?.tick);

@@ -15,8 +15,9 @@ export function attach(studio) {
     const { name, label } = attribute;
     const id = `slider-${name}`;
     const output = make("output", { for: id });
-    const now = make("span", { class: "faint note" });
+    const now = make("span", { class: "faint note", id: `${id}-now` });
     const input = make("input", { type: "range", id, min: -3, max: 3, step: 0.1 });
+    input.setAttribute("aria-describedby", now.id);
     input.addEventListener("input", () =>
       studio.act(label, setSlider(studio.state, name, input.valueAsNumber), id),
     );

@@ -151,6 +151,7 @@ export class Studio {
 
   generate() {
     this.act("generate four", state.drawn(this.state, this.info, "draw"));
+    this.say("Four new ones.");
   }
 
   /** Draws four melodies like that of the roll, which stays there. */
@@ -159,6 +160,7 @@ export class Studio {
     if (!piece) return;
     const kept = this.state.shown.from === "tiles" ? state.own(this.state, piece) : this.state;
     this.act("more like this", state.drawn(kept, this.info, "like", piece));
+    this.say(`Four like the ${this.noun} in the roll, which stays there.`);
   }
 
   /** Reads a file and hands the piece on. */
