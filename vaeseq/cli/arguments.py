@@ -95,13 +95,19 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def add_training(parser: Parser, num_steps: int, hparams: type[HParams]) -> None:
+def add_training(
+    parser: Parser,
+    num_steps: int | None,
+    hparams: type[HParams],
+    default_steps: str = "%(default)s",
+) -> None:
     """Adds the flags of every `train` command.
 
     Args:
       parser: the command's parser.
-      num_steps: the default of `--num-steps`.
+      num_steps: the default of `--num-steps`; None if the program chooses it.
       hparams: the class of hyperparameters, which `--hparams help` describes.
+      default_steps: the default of `--num-steps` in words.
     """
 
     def changes(text: str) -> str:
@@ -114,7 +120,7 @@ def add_training(parser: Parser, num_steps: int, hparams: type[HParams]) -> None
         type=positive,
         default=num_steps,
         metavar="N",
-        help="train until this step (default: %(default)s)",
+        help=f"train until this step (default: {default_steps})",
     )
     parser.add_argument(
         "--seed",

@@ -68,7 +68,7 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
 
     @abc.abstractmethod
     def plan(self, run: Run, model: Model, args: argparse.Namespace) -> tuple[loop.Batch, Report]:
-        """Returns the batches and the reports of a training to `args.num_steps`."""
+        """Returns the batches and the reports of a training to `last_step`."""
 
     @abc.abstractmethod
     def finish(self, run: Run, model: Model) -> None:
@@ -81,6 +81,11 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
     def defaults_for(self, args: argparse.Namespace) -> Params:
         """Returns the hyperparameters of a new run, before `--hparams` changes them."""
         return self.defaults
+
+    def last_step(self, args: argparse.Namespace, hparams: Params) -> int:
+        """Returns the step at which training ends."""
+        steps: int = args.num_steps
+        return steps
 
     def train(self, args: argparse.Namespace) -> None:
         """Starts a run, or resumes it if `args.log_dir` has one, and trains its model."""
@@ -119,7 +124,7 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
         workers.share(strategy, hparams.batch_size)
         domain, content = self.prepare(args, hparams)
         self._check_memory(hparams, domain, strategy)
-        _warn_of_decay(hparams, args.num_steps)
+        _warn_of_decay(hparams, self.last_step(args, hparams))
         about = {"program": self.name, "hparams": dataclasses.asdict(hparams)}
         about |= {name: getattr(args, name) for name in self.flags}
         run = Run(args.log_dir, about, args.keep)

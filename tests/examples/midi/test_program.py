@@ -10,10 +10,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.examples.midi.conftest import FLAGS, STEPS, TINY
-from vaeseq.examples.midi import program
-from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi import app, program
+from vaeseq.examples.midi.hparams import MELODY, MidiHParams
 from vaeseq.examples.midi.model import MidiModel
 from vaeseq.examples.midi.music.roll import KEYS, RollFormat
+from vaeseq.examples.midi.program import MidiProgram
 
 
 def test_training_reports_statistics_samples_and_refused_files(trained, pieces):
@@ -135,3 +136,12 @@ def test_the_sample_of_a_report_has_no_more_frames_than_a_piece(pooled, monkeypa
     monkeypatch.setattr(program, "MAX_ENTRIES", 5 * KEYS)
     model = pooled(MidiModel, MidiHParams().parse(TINY), KEYS)
     assert len(program.sample_roll(model, RollFormat(8.0), seconds=3.0)) == 5
+
+
+@pytest.mark.parametrize(
+    ("flags", "hparams", "steps"),
+    [([], MidiHParams(), 1500), ([], MELODY, 3000), (["--num-steps", "7"], MELODY, 7)],
+)
+def test_melodies_train_longer_unless_told_otherwise(flags, hparams, steps):
+    args = app.parser().parse_args(["train", "--log-dir", "x", *flags])
+    assert MidiProgram().last_step(args, hparams) == steps

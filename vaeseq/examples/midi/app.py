@@ -21,7 +21,9 @@ def parser() -> arguments.Parser:
     train = arguments.add_command(
         commands, f"{_PACKAGE}.program", "train", "start or resume a training run"
     )
-    arguments.add_training(train, num_steps=1500, hparams=MidiHParams)
+    arguments.add_training(
+        train, num_steps=None, hparams=MidiHParams, default_steps="1500, for melodies 3000"
+    )
     arguments.add_workers(train, main)
     _add_files(
         train,

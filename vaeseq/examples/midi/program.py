@@ -84,6 +84,12 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
         """Returns the default hyperparameters of the encoding."""
         return MELODY if args.encoding == "melody" else self.defaults
 
+    def last_step(self, args: argparse.Namespace, hparams: MidiHParams) -> int:
+        """Returns `--num-steps`, or the default of the encoding."""
+        by_default = MELODY if hparams.decoder == "melody" else self.defaults
+        steps: int = args.num_steps or by_default.learning_rate_decay_steps
+        return steps
+
     def prepare(self, args: argparse.Namespace, hparams: MidiHParams) -> tuple[RollFormat, Content]:
         """Returns the roll format and the pieces of a new run.
 
@@ -140,7 +146,8 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
             return _summarize_sample(sample_roll(model, form, self.sample_seconds), form)
 
         best = best_metric(model.hparams)
-        report = Report(run, args.num_steps, _STEPS_BETWEEN_REPORTS, validate, best, sample)
+        steps = self.last_step(args, model.hparams)
+        report = Report(run, steps, _STEPS_BETWEEN_REPORTS, validate, best, sample)
         return batch, report
 
     def finish(self, run: Run, model: MidiModel) -> None:
