@@ -51,17 +51,12 @@ class SegmentEncoder(keras.layers.Layer):
             lengths = tf.fill([rows], steps)
         inputs *= tf.sequence_mask(lengths, steps, inputs.dtype)[..., None]
         rounds = (steps - 1) // (self.segment * self.num_parts) + 1
-        padding = rounds * self.segment * self.num_parts - steps
-        inputs = tf.pad(inputs, [[0, 0], [0, padding], [0, 0]])
-        segments = tf.reshape(
-            inputs, [rows, rounds * self.num_parts, self.segment * inputs.shape[-1]]
-        )
-        segments = self.of_segment(segments)
+        most = rounds * self.num_parts
+        inputs = tf.pad(inputs, [[0, 0], [0, most * self.segment - steps], [0, 0]])
+        inputs = tf.reshape(inputs, [rows, most, self.segment * inputs.shape[-1]])
+        segments = self.of_segment(inputs)
         counts = (lengths - 1) // self.segment + 1
-        parts = (
-            self.part(segments)
-            * tf.sequence_mask(counts, rounds * self.num_parts, inputs.dtype)[..., None]
-        )
+        parts = self.part(segments) * tf.sequence_mask(counts, most, inputs.dtype)[..., None]
         parts = tf.reduce_sum(tf.reshape(parts, [rows, rounds, -1]), axis=1)
         return both_ways(self.over, segments, counts), parts
 
