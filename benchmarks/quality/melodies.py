@@ -30,7 +30,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.timing import print_table
-from vaeseq.examples.midi.collect import collect, embedded_chorales
+from vaeseq.examples.midi.collect import collect, embedded_melodies
 from vaeseq.examples.midi.corpus import (
     Corpus,
     choose_format,
@@ -58,7 +58,7 @@ class Data(NamedTuple):
 
 def load(paths, split):
     """Returns the data, with the pieces of a split held out."""
-    pieces = collect(paths, "--data", True, False) if paths else embedded_chorales(True)
+    pieces = collect(paths, "--data", True, False) if paths else embedded_melodies()
     rest, test = hold_out(pieces.pieces, 0)
     train, valid = hold_out(rest, 0)
     form = choose_format(train, MELODY, BAR / 4, False)

@@ -1,12 +1,19 @@
 """Pieces are found, parsed, and refused with a reason."""
 
 import music21
+import numpy as np
 import pytest
 
 from tests.examples.midi.conftest import save
 from vaeseq import UsageError
-from vaeseq.examples.midi.collect import find_files, parse_files, select_fitting, warn_refused
-from vaeseq.examples.midi.music import chorales
+from vaeseq.examples.midi.collect import (
+    embedded_melodies,
+    find_files,
+    parse_files,
+    select_fitting,
+    warn_refused,
+)
+from vaeseq.examples.midi.music import chorales, tunes
 from vaeseq.examples.midi.music.midi_file import DRUMS
 from vaeseq.examples.midi.music.roll import RollFormat
 
@@ -32,7 +39,7 @@ def test_files_folders_and_globs_are_found_once(folder):
     assert len(find_files([folder, str(folder / "a.mid")], "-")) == 6
     assert len(find_files([f"{folder}/**/*.mid"], "-")) == 5
     with pytest.raises(
-        UsageError, match=r"--train-files: no MIDI or MusicXML file matches .*missing"
+        UsageError, match=r"--train-files: no MIDI, MusicXML or ABC file matches .*missing"
     ):
         find_files([folder, str(folder / "missing")], "--train-files")
 
@@ -78,3 +85,55 @@ def test_notes_of_chorales_are_those_of_music21():
         for pitch in note.pitches
     )
     assert list(zip(*notes[1][:3], strict=True)) == expected
+
+
+BOOK = """X:1
+M:C|
+L:1/8
+K:D
+A,-|A,2D2 F2A2|d7:|
+
+X:2
+T:The first in another key
+M:C|
+L:1/8
+K:G
+D-|D2G2 B2d2|g7D-|D2G2 B2d2|g7|
+
+X:3
+M:6/8
+L:1/8
+K:D
+d3 f3|
+
+X:4
+M:4/4
+L:1/8
+K:D
+A|d8|d8:|
+"""
+
+
+def test_melodies_are_chorales_and_tunes_from_their_first_full_bar(tmp_path, monkeypatch, caplog):
+    scores = [x for x in chorales.find_scores() if x.name in ("bwv66.6.mxl", "bwv1.6.mxl")]
+    book = tmp_path / "book.abc"
+    book.write_text(BOOK)
+    monkeypatch.setattr(chorales, "find_scores", lambda: scores)
+    monkeypatch.setattr(tunes, "find_books", lambda: [book])
+    with caplog.at_level("INFO"):
+        pieces, refused = embedded_melodies()
+    assert [piece.name for piece in pieces] == ["bwv1.6.mxl", "bwv66.6.mxl", "book.abc: 1"]
+    assert not refused and "2 chorales and 1 tunes; left out: " in caplog.text
+    for reason in ("1 in other meters", "1 whose bars do not add up", "1 that repeat another"):
+        assert reason in caplog.text
+    whole = next(chorales.parse_scores(scores[1:]))  # with an upbeat of a beat
+    np.testing.assert_allclose(pieces[1].notes.end[-4:], whole.end[-4:] - 1)
+    notes = pieces[2].notes
+    np.testing.assert_allclose(notes.start, [0, 1, 2, 3, 4, 7.5, 9, 10, 11, 12])
+    assert list(notes.pitch[:5]) == [57, 62, 66, 69, 74] and notes.length == 15.5
+
+
+def test_without_music21_melodies_are_asked_for(monkeypatch):
+    monkeypatch.setattr(chorales, "find_scores", list)
+    with pytest.raises(UsageError, match="pip install 'vaeseq"):
+        embedded_melodies()

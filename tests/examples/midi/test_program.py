@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.examples.midi.conftest import FLAGS, STEPS, TINY
+from vaeseq import UsageError
 from vaeseq.examples.midi import app, program
 from vaeseq.examples.midi.hparams import MELODY, MidiHParams
 from vaeseq.examples.midi.model import MidiModel
@@ -31,6 +32,19 @@ def test_a_run_stores_its_encoding_and_the_unit_of_time(trained):
     for kind in FLAGS:
         index = json.loads((trained(kind).path / "corpus/pieces.json").read_text())
         assert index["format"]["beats"] == (kind != "keys")
+
+
+@pytest.mark.parametrize(
+    ("decoder", "source"), [("melody", "embedded_melodies"), ("nade", "embedded_chorales")]
+)
+def test_without_files_the_pieces_are_those_for_the_encoding(decoder, source, monkeypatch):
+    def found(*_):
+        raise UsageError(source)
+
+    monkeypatch.setattr(program, source, found)
+    args = app.parser().parse_args(["train", "--log-dir", "run"])
+    with pytest.raises(UsageError, match=source):
+        program.MidiProgram().prepare(args, MidiHParams(decoder=decoder))
 
 
 @pytest.mark.parametrize("kind", ["beta_count", "nade"])
@@ -89,7 +103,7 @@ def long_pieces(tmp_path_factory):
     [
         (
             ["--train-files", "missing.mid"],
-            "--train-files: no MIDI or MusicXML file matches missing.mid",
+            "--train-files: no MIDI, MusicXML or ABC file matches missing.mid",
         ),
         (["--train-files", "{pieces}/bad.mid"], "all pieces were refused: {pieces}/bad.mid is not"),
         (["--train-files", "{pieces}/1.mid"], "needs at least two pieces"),

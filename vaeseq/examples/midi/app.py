@@ -1,4 +1,4 @@
-"""Train a model of music on MIDI or MusicXML files, generate and score music, and play with it."""
+"""Train a model of music on MIDI, MusicXML or ABC files, generate and score music, and play."""
 
 import argparse
 
@@ -28,13 +28,13 @@ def parser() -> arguments.Parser:
     _add_files(
         train,
         "--train-files",
-        "MIDI or MusicXML files, folders or glob patterns to train on (default: the Bach chorales, "
-        "if installed)",
+        "MIDI, MusicXML or ABC files, folders or glob patterns to train on (default: the Bach "
+        "chorales, and for melodies also dance tunes, if installed)",
     )
     _add_files(
         train,
         "--valid-files",
-        "MIDI or MusicXML files to validate on (default: a random tenth of --train-files)",
+        "MIDI, MusicXML or ABC files to validate on (default: a random tenth of --train-files)",
     )
     train.add_argument(
         "--frames-per-beat",
@@ -72,7 +72,7 @@ def parser() -> arguments.Parser:
         help="open the page that shows and plays the samples in the browser",
     )
     generate.add_argument(
-        "--prime", metavar="FILE", help="MIDI or MusicXML file that each sample continues"
+        "--prime", metavar="FILE", help="MIDI, MusicXML or ABC file that each sample continues"
     )
     generate.add_argument(
         "--prime-seconds",
@@ -125,8 +125,8 @@ def parser() -> arguments.Parser:
     _add_files(
         evaluate,
         "--eval-files",
-        "MIDI or MusicXML files, folders or glob patterns to score (default: the run's held-out "
-        "pieces)",
+        "MIDI, MusicXML or ABC files, folders or glob patterns to score (default: the run's "
+        "held-out pieces)",
     )
     evaluate.add_argument(
         "--samples",

@@ -1,7 +1,8 @@
-"""Finds MIDI files, MusicXML files and chorales, and parses them into pieces."""
+"""Finds MIDI, MusicXML and ABC files, chorales and tunes, and parses them into pieces."""
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +11,20 @@ import numpy as np
 from absl import logging
 
 from vaeseq.errors import UsageError
-from vaeseq.examples.midi.music import chorales, midi_file, musicxml, roll
+from vaeseq.examples.midi.music import (
+    abc_file,
+    chorales,
+    midi_file,
+    musicxml,
+    roll,
+    tunes,
+    upbeat,
+)
 from vaeseq.examples.midi.music.midi_file import DRUMS, MAX_BYTES, MidiFile, Notes, Refused
 from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.training.progress import bar
 
-_SUFFIXES = (".mid", ".midi", *musicxml.SUFFIXES)
+_SUFFIXES = (".mid", ".midi", *musicxml.SUFFIXES, *abc_file.SUFFIXES)
 _REASONS_SHOWN = 3
 
 
@@ -50,7 +59,7 @@ def collect(patterns: Sequence[str], flag: str, beats: bool, drums: bool) -> Col
 
 
 def find_files(patterns: Iterable[str], flag: str) -> list[Path]:
-    """Returns the MIDI and MusicXML files that match files, folders and glob patterns, each once.
+    """Returns the files of music that match files, folders and glob patterns, each once.
 
     Raises:
       UsageError: if a pattern matches no file.
@@ -66,7 +75,7 @@ def find_files(patterns: Iterable[str], flag: str) -> list[Path]:
             paths = [Path(x) for x in glob.glob(pattern, recursive=True) if os.path.isfile(x)]
         if not paths:
             raise UsageError(
-                f"{flag}: no MIDI or MusicXML file matches {pattern}; "
+                f"{flag}: no MIDI, MusicXML or ABC file matches {pattern}; "
                 f"give a file, a folder with {', '.join(_SUFFIXES)} files, or a glob pattern"
             )
         found |= dict.fromkeys(sorted(paths))
@@ -76,20 +85,33 @@ def find_files(patterns: Iterable[str], flag: str) -> list[Path]:
 def parse_files(
     paths: Sequence[Path], beats: bool, drums: bool, progress: bool = True
 ) -> Collection:
-    """Parses MIDI and MusicXML files. Files with the same notes count as one piece."""
+    """Parses MIDI, MusicXML and ABC files. Each tune of an ABC file is a piece.
+
+    Pieces with the same notes count once.
+    """
 
     def pieces() -> Iterator[Piece | tuple[str, str]]:
         scores = musicxml.parse_files([path for path in paths if musicxml.is_score(path)])
         for path in paths:
             try:
-                midi = next(scores) if musicxml.is_score(path) else read_file(path)
-                if isinstance(midi, Exception):
-                    raise midi
-                yield _to_piece(path, midi, beats, drums)
+                if abc_file.is_abc(path):
+                    for tune in abc_file.parse_file(path):
+                        yield to_piece(f"{path}: {tune.name}", tune.midi)
+                else:
+                    midi = next(scores) if musicxml.is_score(path) else read_file(path)
+                    yield to_piece(str(path), midi)
             except Refused as error:
                 yield str(path), str(error)
             except OSError as error:
                 yield str(path), f"cannot be read: {error.strerror}"
+
+    def to_piece(name: str, midi: MidiFile | Refused | OSError) -> Piece | tuple[str, str]:
+        try:
+            if isinstance(midi, Exception):
+                raise midi
+            return _to_piece(name, midi, beats, drums)
+        except Refused as error:
+            return name, str(error)
 
     return _collect_distinct(pieces(), len(paths), progress)
 
@@ -100,12 +122,7 @@ def embedded_chorales(beats: bool) -> Collection:
     Raises:
       UsageError: if music21 is not installed.
     """
-    paths = chorales.find_scores()
-    if not paths:
-        raise UsageError(
-            "--train-files: not given, and the default, the Bach chorales, is not installed; "
-            "give MIDI files, or pip install 'vaeseq[demo]'"
-        )
+    paths = _find_chorales()
     unit = 1.0 if beats else 60 / chorales.TEMPO
 
     def pieces() -> Iterator[Piece]:
@@ -115,6 +132,68 @@ def embedded_chorales(beats: bool) -> Collection:
             yield Piece(path.name, scaled, chorales.TEMPO)
 
     return _collect_distinct(pieces(), len(paths), progress=True)
+
+
+def embedded_melodies() -> Collection:
+    """Returns music of which to learn melodies, from the package `music21`, with times in beats.
+
+    These are the chorales of Bach, whose highest voices are melodies, and the tunes in duple meter
+    whose bars add up. All begin with their first full bar. Tunes that are the same in another key
+    count once. A line of the log says how many there are.
+
+    Raises:
+      UsageError: if music21 is not installed.
+    """
+    scores = _find_chorales()
+
+    def sung() -> Iterator[Piece]:
+        for path, notes in zip(scores, chorales.parse_scores(scores, True), strict=True):
+            yield Piece(path.name, notes, chorales.TEMPO)
+
+    pieces, _ = _collect_distinct(sung(), len(scores), progress=True)
+    left_out: Counter[str] = Counter()
+    played, seen = list[Piece](), set[bytes]()
+    for path in tunes.find_books():
+        for tune in abc_file.parse_file(path):
+            reason = _unfit(tune, seen)
+            if reason:
+                left_out[reason] += 1
+            elif isinstance(tune.midi, MidiFile):
+                notes = upbeat.skip(tune.midi)
+                played.append(Piece(f"{path.name}: {tune.name}", notes, tune.midi.tempo))
+    logging.info(
+        "melodies: %d chorales and %d tunes; left out: %s",
+        len(pieces),
+        len(played),
+        ", ".join(f"{number} {reason}" for reason, number in left_out.most_common()) or "none",
+    )
+    return Collection([*pieces, *played], {})
+
+
+def _unfit(tune: abc_file.Tune, seen: set[bytes]) -> str:
+    """Returns why a tune is left out; "" if it is not, and then adds it to those seen."""
+    if isinstance(tune.midi, Refused):
+        return "that cannot be read"
+    if not tunes.is_duple(tune):
+        return "in other meters"
+    if not tunes.bars_add_up(tune):
+        return "whose bars do not add up"
+    start, end, pitch, *_ = upbeat.skip(tune.midi)
+    content = b"".join(x.tobytes() for x in (start, end, pitch - pitch[:1]))
+    if content in seen:
+        return "that repeat another"
+    seen.add(content)
+    return ""
+
+
+def _find_chorales() -> list[Path]:
+    paths = chorales.find_scores()
+    if not paths:
+        raise UsageError(
+            "--train-files: not given, and the default, the Bach chorales, is not installed; "
+            "give MIDI files, or pip install 'vaeseq[demo]'"
+        )
+    return paths
 
 
 def _collect_distinct(
@@ -135,7 +214,7 @@ def _collect_distinct(
 
 
 def read_file(path: Path) -> MidiFile:
-    """Reads and parses a MIDI or MusicXML file.
+    """Reads and parses a MIDI or MusicXML file, or the first tune of an ABC file.
 
     Raises:
       OSError: if it cannot be read.
@@ -145,17 +224,22 @@ def read_file(path: Path) -> MidiFile:
         return musicxml.parse_file(path)
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES + 1)
-    return midi_file.parse(data)
+    if not abc_file.is_abc(path):
+        return midi_file.parse(data)
+    midi, number = abc_file.first_tune(data)
+    if number > 1:
+        logging.warning("%s has %d tunes; the first is used", path, number)
+    return midi
 
 
-def _to_piece(path: Path, midi: MidiFile, beats: bool, drums: bool) -> Piece:
+def _to_piece(name: str, midi: MidiFile, beats: bool, drums: bool) -> Piece:
     seconds = midi.in_seconds()
     notes = midi.in_beats() if beats else seconds
     if not drums:
         notes = notes.select(notes.program != DRUMS)
     if not len(notes.start):
         raise Refused("has no notes" + ("" if drums else " except drums"))
-    return Piece(str(path), notes, midi.tempo)
+    return Piece(name, notes, midi.tempo)
 
 
 def select_fitting(pieces: Iterable[Piece], form: RollFormat) -> Collection:

@@ -13,6 +13,7 @@ from vaeseq.examples.midi.collect import (
     Piece,
     collect,
     embedded_chorales,
+    embedded_melodies,
     select_fitting,
     warn_refused,
 )
@@ -100,6 +101,8 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
         beats = frames_per_beat is not None
         if args.train_files:
             pieces, refused = collect(args.train_files, "--train-files", beats, args.drums)
+        elif hparams.decoder == "melody":
+            pieces, refused = embedded_melodies()
         else:
             pieces, refused = embedded_chorales(beats)
         if args.valid_files:

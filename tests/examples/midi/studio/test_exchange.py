@@ -43,9 +43,16 @@ def test_a_score_becomes_a_piece(melodies):
     assert answer["message"] == "transposed to C major or A minor, by +5 semitones"
 
 
+def test_the_first_of_some_tunes_becomes_a_piece(melodies):
+    answer = upload(melodies, b"X:1\nL:1/4\nK:C\nG2|\n\nX:2\nK:C\nC|", "tunes.abc").get_json()
+    assert answer["piece"] == {"frames": 8, "notes": [[0, 8, 67]]}, answer
+    assert answer["message"] == "used the first of 2 tunes"
+
+
 @pytest.mark.parametrize(
     ("body", "name", "words"),
     [
+        (b"X:1", "bad.abc", "bad.abc is not an ABC file"),
         (b"MThd, not", "bad.mid", "bad.mid"),
         (b"", "empty.mid", "empty.mid"),
         (DUET, "duet.txt", "suffixes"),

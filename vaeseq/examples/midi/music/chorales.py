@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaeseq.examples.midi.music import musicxml
+from vaeseq.examples.midi.music import musicxml, upbeat
 from vaeseq.examples.midi.music.midi_file import Notes
 
 TEMPO = 80.0  # beats per minute; most scores do not give a tempo
@@ -25,11 +25,14 @@ def find_scores() -> list[Path]:
     return sorted(path for path in scores if path.name != _NOT_A_CHORALE)
 
 
-def parse_scores(paths: list[Path]) -> Iterator[Notes]:
-    """Yields the notes of each score, with times in beats, all played by one instrument."""
+def parse_scores(paths: list[Path], skip_upbeats: bool = False) -> Iterator[Notes]:
+    """Yields the notes of each score, with times in beats, all played by one instrument.
+
+    With `skip_upbeats`, they begin with the first full bar.
+    """
     for parsed in musicxml.parse_files(paths):
         if isinstance(parsed, Exception):
             raise parsed
-        notes = parsed.in_beats()
+        notes = upbeat.skip(parsed) if skip_upbeats else parsed.in_beats()
         velocity, program = (np.full(len(notes.pitch), x, np.int32) for x in (_VELOCITY, _PROGRAM))
         yield notes._replace(velocity=velocity, program=program)

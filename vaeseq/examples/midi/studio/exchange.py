@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.music import midi_file, musicxml, render, timing
+from vaeseq.examples.midi.music import abc_file, midi_file, musicxml, render, timing
 from vaeseq.examples.midi.music.midi_file import MidiFile, Notes, Refused
 from vaeseq.examples.midi.music.performance import Performance
 from vaeseq.examples.midi.music.roll import KEYS, RollFormat
@@ -50,13 +50,14 @@ def read(body: bytes, name: str, model: MidiModel, form: RollFormat) -> Upload:
     shown = Path(urllib.parse.unquote(name, errors="replace")).name[-_MAX_NAME:]
     suffix = Path(shown).suffix.lower()
     try:
-        tune = to_tune(shown, _parse(body, suffix), form)
+        midi, not_used = _parse(body, suffix)
+        tune = to_tune(shown, midi, form)
     except Refused as error:
         raise Refused(f"{shown or 'the file'} {error}") from error
     frames = min(len(tune.roll), MAX_FRAMES)
     if not tune.roll[:frames].any():
         raise Refused(f"{shown} has no notes in its first {frames} frames")
-    told = [describe_use(tune, frames, model, form)]
+    told = [not_used, describe_use(tune, frames, model, form)]
     if tune.shift:
         told.append(f"transposed to C major or A minor, by {tune.shift:+d} semitones")
     if frames < len(tune.roll):
@@ -64,16 +65,20 @@ def read(body: bytes, name: str, model: MidiModel, form: RollFormat) -> Upload:
     return Upload(tune.roll[:frames], timing.last_tempo(tune.midi), "; ".join(filter(None, told)))
 
 
-def _parse(body: bytes, suffix: str) -> MidiFile:
+def _parse(body: bytes, suffix: str) -> tuple[MidiFile, str]:
+    """Returns the music of a file, and what is not used of it, in words."""
     if suffix in _MIDI_SUFFIXES:
-        return midi_file.parse(body)
+        return midi_file.parse(body), ""
+    if suffix in abc_file.SUFFIXES:
+        midi, number = abc_file.first_tune(body)
+        return midi, f"used the first of {number} tunes" if number > 1 else ""
     if suffix not in musicxml.SUFFIXES:
-        known = ", ".join((*_MIDI_SUFFIXES, *musicxml.SUFFIXES))
+        known = ", ".join((*_MIDI_SUFFIXES, *musicxml.SUFFIXES, *abc_file.SUFFIXES))
         raise Refused(f"has none of the suffixes {known}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "score" + suffix)
         path.write_bytes(body)
-        return musicxml.parse_file_within(path, _SCORE_SECONDS)
+        return musicxml.parse_file_within(path, _SCORE_SECONDS), ""
 
 
 def write(
