@@ -60,6 +60,21 @@ def test_scoring_pieces_together_equals_scoring_each_alone(small_model):
         assert score.bound[index] == pytest.approx(alone, rel=1e-5)
 
 
+def test_a_piece_has_a_z_for_every_window_if_one_describes_a_sequence(small_model):
+    model = small_model(vae_type="SEQVAE", sequence_size=8)
+    frames, lengths = random_rolls(3, (30,)), [5, 17, 8]
+    corpus = Corpus(frames, consecutive_spans(lengths))
+    score = score_pieces(WindowScorer(model, 1), model, corpus)
+    begin_state = model.initial_state(1)
+    for index, (begin, end) in enumerate(corpus.spans):
+        state, kl = begin_state, 0.0
+        for at in range(begin, end, 8):
+            state = state._replace(core=begin_state.core)
+            inference, state = model.infer(frames[None, at : min(at + 8, end)], state=state)
+            kl += np.sum(inference.kl)
+        assert score.kl[index] == pytest.approx(kl, rel=1e-4)
+
+
 def test_rolls_come_back_from_betas_and_a_count(small_model):
     model = small_model(velocity_levels=0, decoder="beta_count")
     rolls = (random_rolls(40) == 0).astype(np.uint8)

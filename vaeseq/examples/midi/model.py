@@ -1,6 +1,6 @@
 """Models of piano rolls, frame by frame."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -175,6 +175,9 @@ def score_pieces(
 ) -> Score:
     """Scores every frame of every piece once. Pieces of similar length share a batch.
 
+    If one z describes a sequence, a piece has one for every `hparams.sequence_size` frames: longer
+    sequences are not what the model was trained on.
+
     Args:
       scorer: a scorer for `model`.
       model: the model.
@@ -188,6 +191,8 @@ def score_pieces(
     """
     order = sorted(range(len(corpus.spans)), key=lambda i: np.diff(corpus.spans[i])[0])
     rows = model.hparams.batch_size
+    if model.has_sequence_latent:
+        window_frames = model.hparams.sequence_size
     scores = np.zeros([len(Score._fields), len(order)])
     starts = range(0, len(order), rows)
     for at in bar(starts, "scoring", unit="batch", disable=not progress):
@@ -196,8 +201,28 @@ def score_pieces(
         longest = max(end - begin for begin, end in spans)
         parts = consecutive_windows(corpus.frames, spans, min(longest, window_frames))
         observed = ((model.observe(rolls), lengths) for rolls, lengths in parts)
-        scores[:, pieces] = scorer.score(observed, seed=seed)[0]
+        if model.has_sequence_latent:
+            scores[:, pieces] = _score_separately(scorer, model, observed, len(pieces), seed)
+        else:
+            scores[:, pieces] = scorer.score(observed, seed=seed)[0]
     return Score(*scores)
+
+
+def _score_separately(
+    scorer: WindowScorer,
+    model: MidiModel,
+    windows: Iterable[tuple[Observed, Any]],
+    rows: int,
+    seed: int,
+) -> np.ndarray:
+    """Scores consecutive windows that have nothing in common but the last observation."""
+    total = np.zeros([len(Score._fields), rows])
+    state = begin = model.initial_state(rows * scorer.num_samples)
+    for index, window in enumerate(windows):
+        score, state = scorer.score([window], state, seed=seed + index)
+        total += score
+        state = state._replace(core=begin.core)
+    return total
 
 
 def training_windows(model: MidiModel, corpus: Corpus) -> Iterator[tuple[Observed, list[int]]]:
