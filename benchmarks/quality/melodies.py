@@ -2,11 +2,11 @@
 
     python -m benchmarks.quality.melodies --steps 1000
 
-The melodies are those of the `demo` extra, dance tunes and the highest voices of chorales, or those
-of `--data`. A tenth of the pieces is held out for the test, and a tenth of the others for validation
-(`--split valid`). A model for each number of bars is trained on windows of at most so many bars,
-once with a flat decoder and once with a conductor over bars; all else is that of `vaeseq-midi train
---encoding melody`.
+The melodies are those of the `demo` extra, dance tunes and the highest voices of chorales, or
+those of `--data`. A tenth of the pieces is held out for the test, and a tenth of the others for
+validation (`--split valid`). A model for each number of bars is trained on windows of at most so
+many bars, once with a flat decoder and once with a conductor over bars; all else is that of
+`vaeseq-midi train --encoding melody`.
 
 Reconstruction is the share of the symbols of sixteenth notes that are right, given the mean of q(z
 given x): `forced` sees the true symbols before each step; `greedy` its own most probable ones, and
