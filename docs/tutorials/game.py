@@ -11,7 +11,7 @@
 #
 # An agent plays a little, a model learns the game from what it saw, and the agent practises inside
 # the model. [vaeseq-play](../games.md) does this for CartPole and other environments; here is a
-# game of our own, in a minute.
+# game of our own.
 #
 # ## The game
 #
@@ -123,6 +123,10 @@ axes.set(xlabel="step", ylabel="place")
 _ = axes.legend()
 
 # %% [markdown]
+# The prediction drifts away: with given actions, small errors of the speed add up, and so does what
+# the river did by chance. The dream does not drift, because its agent corrects what it dreams. That
+# is why an agent can learn in a model that is not exact.
+#
 # ## Next
 #
 # * [vaeseq-play](../games.md): environments of Gymnasium, continuous actions, world models with

@@ -108,7 +108,8 @@ for axes, values, names in (
     axes.legend()
 
 # %% [markdown]
-# The shape is what z knows first, because it decides most notes. Other directions have the rest.
+# z has to know the shape first, because it decides most notes. The scale changes three notes of
+# seven, so it is harder to see, and the key only moves all of them.
 #
 # ## From one to another
 #

@@ -135,9 +135,9 @@ panels[0].set(ylabel="nats per step")
 _ = panels[0].legend()
 
 # %% [markdown]
-# With one sample both are the ELBO, up to noise. More samples raise both: that of whole sequences
-# slowly, because one of $K$ weights soon decides; that of the particle filter fast. What is left of
-# the gap to the truth is the model's own error.
+# With one sample both are the ELBO, up to noise. More samples raise both, on average. That of whole
+# sequences needs many, because one of $K$ weights soon decides; that of the particle filter needs
+# few. What then is left of the gap to the truth is the model's own error.
 #
 # ## What to conclude
 #

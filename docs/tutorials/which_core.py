@@ -150,8 +150,10 @@ for axes, name in zip(panels, shown, strict=True):
 # ## What to conclude
 #
 # * With a distribution that fits, an `RNN` is enough, exact and fastest.
-# * Where it does not fit, a core with a latent variable at each step closes most of the gap.
-# * `SEQVAE` has one latent for the sequence: here nothing stays the same, so it brings nothing.
+# * Where it does not fit, a latent variable at each step can decide which corner it is. Such models
+#   need more steps than this page takes: [cores](../cores.md#which-one) has a comparison of the
+#   same kind, trained to the end.
+# * `SEQVAE` has one latent for the sequence. Here nothing stays the same, so it has little to say.
 #
 # [When latents pay](when_latents_pay.py) shows images, and data that does have something that
 # stays.
