@@ -107,3 +107,12 @@ def test_the_migration_page_names_what_exists():
             assert hasattr(getattr(vaeseq, module), name), successor
         for name in re.findall(r"`vaeseq\.(\w+)", successor):
             assert hasattr(vaeseq, name), successor
+
+
+def test_every_page_is_in_the_menu_of_the_site():
+    """Sphinx refuses a page that no menu has; this says so sooner."""
+    menu = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+    pages = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("docs/tutorials/*.py")]
+    names = {str(page.relative_to(ROOT / "docs").with_suffix("")) for page in pages}
+    built = {name for name in names if name.startswith(("_", "api/"))}
+    assert names - built - {"index"} <= set(menu)
