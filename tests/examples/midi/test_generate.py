@@ -8,6 +8,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from tests.examples.midi.conftest import save
 from tests.examples.midi.test_midi_file import file, key, meter, off, on, program, tempo
 from vaeseq.cli import desktop
 from vaeseq.errors import UsageError
@@ -184,6 +185,15 @@ def test_interpolation_writes_samples_and_one_picture_of_all(
     about_frames = stderr.count("the latent variables carry little information")
     about_pieces = stderr.count("z hardly tells the two apart")
     assert (about_frames, about_pieces) == ((1, 0) if kind == "keys" else (0, 1))
+
+
+def test_between_melodies_is_as_long_as_both(trained, midi_main, pieces, tmp_path):
+    short = save(tmp_path / "in" / "short.mid", count=2)  # a beat
+    ends = ["--interpolate", short, pieces / "0.mid", "--steps", 2]
+    code, _, stderr = midi_main(*flags(trained, "melody", tmp_path / "out"), *ends)
+    assert code == 0, stderr
+    length = midi_file.parse((tmp_path / "out/sample-01.mid").read_bytes()).in_beats().length
+    assert length <= 1
 
 
 def test_a_core_without_latent_variables_generates_but_does_not_interpolate(

@@ -43,11 +43,14 @@ def interpolate(model: MidiModel, performance: Performance, args: argparse.Names
 def _interpolate_by_sequence(
     model: MidiModel, performance: Performance, args: argparse.Namespace, ends: list[np.ndarray]
 ) -> np.ndarray:
-    """Interpolates between the z of the first window of each piece."""
+    """Interpolates between the z of the first window of each piece, by default as far as both go.
+
+    What lies beyond the end of a piece, its z does not tell.
+    """
     window = model.hparams.sequence_size
     start, end = (model.observe(x[:window], strike_first_frame=True) for x in ends)
     states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
-    length = performance.num_frames(args.length) if args.length else window
+    length = performance.num_frames(args.length) if args.length else min(window, *map(len, ends))
     temperature = args.temperature * BETWEEN_TEMPERATURE
     rolls = _draw_path(model, states, length, temperature, args)
     if not warn_of_sequence_latents(model, (start, end)):
