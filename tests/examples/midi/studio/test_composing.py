@@ -12,7 +12,7 @@ from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 from vaeseq.examples.midi.studio.app import create_app
 from vaeseq.examples.midi.studio.composer import Composer, Source, Style
 from vaeseq.examples.midi.studio.pieces import parse, to_json
-from vaeseq.examples.midi.studio.sliders import _windows
+from vaeseq.examples.midi.studio.sliders import _for_all_segments, _windows, learn
 from vaeseq.model.latent_space import slerp
 
 SOME = {"frames": 32, "temperature": 0.7, "seed": 5}
@@ -256,9 +256,29 @@ def test_a_model_with_a_conductor_plays_too():
     assert np.array_equal(filled[locked] > 0, roll[locked] > 0)
 
 
-def test_what_is_continued_begins_with_a_segment():
+@pytest.mark.parametrize("frames", [1, 3, 8, 12, 13, 16, 17, 22, 64])
+@pytest.mark.parametrize("more", [1, 4, 8])
+def test_what_is_continued_begins_with_a_segment_and_has_one_window(frames, more):
+    """Behind its window, z would say again what is at its beginning."""
     latent = conducted().latent
-    assert [latent.last_window(frames) for frames in (3, 16, 17, 22, 24, 33)] == [0, 0, 4, 8, 8, 20]
+    start = latent.last_window(frames, more)
+    assert start % 4 == 0 and frames - start + more <= 16
+    assert start == 0 or frames - (start - 4) + more > 16, "as much as has room is read"
+    assert more <= latent.most_continued
+
+
+def test_the_last_segment_is_always_read():
+    assert conducted(sequence_size=4).latent.last_window(12, 2) == 8
+
+
+def test_a_slider_moves_all_segments_alike():
+    latent = conducted(latent_size=8, seqvae_parts=4, shortest_window=8, window_step=4).latent
+    vector = np.array([3, 1, 1, 3, 0.1, 0, 0, -0.1])  # of windows with two segments
+    direction = _for_all_segments(vector, latent)
+    np.testing.assert_allclose(direction, [0.5] * 8)
+    assert np.linalg.norm(direction[:4]) == pytest.approx(1)
+    flat = Composer(MidiModel(MELODY.replace(seqvae_segment=0, seqvae_parts=1), KEYS), None).latent
+    np.testing.assert_allclose(_for_all_segments(np.array([3.0, 4.0]), flat), [0.6, 0.8])
 
 
 def test_sliders_come_from_the_shortest_windows_of_training():
@@ -268,6 +288,10 @@ def test_sliders_come_from_the_shortest_windows_of_training():
     rolls = np.stack([parse(TUNE, "piece", form)] * 2)
     corpus = Corpus(rolls.reshape(64, KEYS), [(0, 32), (32, 64)])
     assert _windows(composer, corpus).shape == (8, 8, KEYS)
+    sliders = learn(composer, corpus, lambda call: call())
+    assert sliders
+    for slider in sliders.values():
+        assert slider.vector.shape == (3,) and np.isfinite(slider.vector).all()
 
 
 def test_what_answers_need_is_compiled_before_the_first(studio_of):

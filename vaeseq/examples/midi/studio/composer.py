@@ -105,14 +105,15 @@ class Composer:
     def extend(self, roll: np.ndarray, frames: int, temperature: float, seed: int) -> np.ndarray:
         """Returns a roll, as it is, and frames that continue it.
 
-        A model of windows reads the last window, and draws one more, again and again.
+        A model of windows reads the last one, and continues it, again and again.
         """
         if self.latent is None:
             whole = continue_roll(self.model, roll, frames, 1, temperature, seed)[0]
         else:
-            whole = roll
-            for index, size in enumerate(self.latent.sizes(frames)):
-                given = whole[self.latent.last_window(len(whole)) :]
+            whole, most = roll, self.latent.most_continued
+            for index, at in enumerate(range(0, frames, most)):
+                size = min(most, frames - at)
+                given = whole[self.latent.last_window(len(whole), size) :]
                 number = (seed + index) % _SEEDS
                 drawn = self.latent.continue_window(given, size, temperature, number)
                 whole = np.concatenate([whole, drawn[len(given) :]])

@@ -29,7 +29,10 @@ class LatentMusic:
 
     def __init__(self, model: MidiModel):
         self.model, self.window = model, model.hparams.sequence_size
-        self.shortest = model.hparams.shortest_window or self.window  # of training
+        self.shortest = min(model.hparams.shortest_window or self.window, self.window)
+        self.segment = model.hparams.seqvae_segment
+        # In segments, parts of z say what is in which: what continues a piece must have its own.
+        self.most_continued = self.window // 2 if self.segment else self.window
         decoder = model.decoder
         observed = tf.nest.map_structure(
             lambda shape, dtype: tf.TensorSpec([None, None, *shape], dtype),
@@ -61,10 +64,16 @@ class LatentMusic:
         """Returns the length of each window of music of a length."""
         return [min(self.window, frames - at) for at in range(0, frames, self.window)]
 
-    def last_window(self, frames: int) -> int:
-        """Returns where the last window of music of a length begins: where a segment does."""
-        segment = max(1, self.model.hparams.seqvae_segment)
-        return -(-max(0, frames - self.window) // segment) * segment
+    def last_window(self, frames: int, more: int) -> int:
+        """Returns where that begins which is read of music of a length, to continue it by `more`.
+
+        In segments, it begins with one, and is in one window with what continues it; but the last
+        segment is always read.
+        """
+        if not self.segment:
+            return max(0, frames - self.window)
+        segments = -(-max(0, frames + more - self.window) // self.segment)
+        return min(segments, (frames - 1) // self.segment) * self.segment
 
     def drawn_point(self, seed: int, frames: int) -> tf.Tensor:
         """Returns a sample of the prior, the same for all windows, [W, Z]."""

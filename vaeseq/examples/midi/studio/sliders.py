@@ -18,6 +18,7 @@ from vaeseq.examples.midi.music.roll import RollFormat
 from vaeseq.examples.midi.studio.composer import Composer
 from vaeseq.examples.midi.studio.latent_music import LatentMusic
 from vaeseq.model.scoring import separate_windows
+from vaeseq.nn.conducted import part_size
 
 _MAX_WINDOWS = 1024  # of the training pieces
 _AT_ONCE = 128
@@ -82,10 +83,25 @@ def _directions(composer: Composer, rolls: np.ndarray, in_turns: InTurns) -> dic
             continue
         centred = means[known] - means[known].mean(axis=0)
         vector = centred.T @ (column[known] - column[known].mean())
-        length = np.linalg.norm(vector)
-        if length > 0:
-            directions[name] = vector / length
+        if vector.any() and (direction := _for_all_segments(vector, latent)).any():
+            directions[name] = direction
     return directions
+
+
+def _for_all_segments(vector: np.ndarray, latent: LatentMusic) -> np.ndarray:
+    """Returns a direction [Z] of length 1.
+
+    If each segment has a part of z, all parts have the direction that those of short windows have
+    on average, because longer music has them all. The length is that of what short windows have.
+    """
+    if not latent.segment:
+        return vector / np.linalg.norm(vector)
+    size = part_size(latent.model.hparams)
+    parts = latent.model.hparams.seqvae_parts
+    used = min(parts, -(-latent.shortest // latent.segment))
+    own = np.resize(vector, used * size).reshape(used, size).mean(axis=0)
+    length = np.linalg.norm(own) * np.sqrt(used)
+    return np.tile(own, parts)[: len(vector)] / length if length else vector * 0
 
 
 def _means(latent: LatentMusic, rolls: np.ndarray) -> np.ndarray:
