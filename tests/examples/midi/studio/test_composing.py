@@ -195,6 +195,7 @@ def test_sliders_move_what_is_heard_and_are_measured(melodies):
         assert attribute["name"] not in attribute["others"]
     usage = info["usage"]
     assert 0 <= usage["active_units"] <= usage["units"] == 3 and usage["kl"] >= 0
+    assert usage["mutual_information"] <= np.log(usage["windows"]) + 1e-6
     fields = {"source": {"piece": TUNE}, **SOME}
     still = melodies.ask("shape", **fields, sliders={names[0]: 0})
     assert still["piece"] == TUNE

@@ -42,6 +42,7 @@ class Measured(NamedTuple):
 
     sliders: Mapping[str, Slider]
     usage: LatentUsage | None
+    windows: int  # by which the usage is measured
 
 
 class Api:
@@ -141,9 +142,9 @@ class Api:
             for call in self._composer.latent.compile():
                 self._in_background(call)
             sliders = learn(self._composer, train, self._in_background)
-            windows = training_windows(self._model, valid.head(_MAX_VALID_FRAMES))
+            windows = list(training_windows(self._model, valid.head(_MAX_VALID_FRAMES)))
             usage = self._in_background(lambda: latent_usage(self._model, windows))
-            self._measured = Measured(sliders, usage)
+            self._measured = Measured(sliders, usage, sum(len(lengths) for _, lengths in windows))
         except _Closed:
             pass
         except Exception:
@@ -184,7 +185,7 @@ class Api:
                     }
                     for name, slider in sliders.items()
                 ],
-                "usage": _usage(measured.usage, model) if measured and measured.usage else None,
+                "usage": _usage(measured, model) if measured else None,
                 "ready": self.is_ready,
                 "can": self.names,
             }
@@ -318,10 +319,12 @@ def _drawing(fields: Fields) -> tuple[float, int]:
     return float(fields["temperature"]), int(fields["seed"])
 
 
-def _usage(usage: LatentUsage, model: MidiModel) -> dict[str, float]:
-    return {
+def _usage(measured: Measured, model: MidiModel) -> dict[str, float] | None:
+    usage = measured.usage
+    return usage and {
         "kl": usage.sequence_kl,
         "mutual_information": usage.mutual_information,
+        "windows": measured.windows,
         "active_units": usage.active_units,
         "units": model.core.latent_size,
     }

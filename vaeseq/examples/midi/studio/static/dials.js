@@ -6,13 +6,13 @@ export function attach({ info }) {
   const { usage } = info;
   if (!usage) return;
   byId("dials-section").hidden = false;
-  const { kl, mutual_information: information, active_units: active, units } = usage;
+  const { kl, mutual_information: information, windows, active_units: active, units } = usage;
   dial("Active units", `${active} of ${units}`, active, units,
     "coordinates of the latent whose posterior mean differs between melodies");
-  dial("KL", nats(kl), kl, Math.max(kl, information, 1),
-    "what the latent of a melody costs, on average");
-  dial("Mutual information", nats(information), information, Math.max(kl, information, 1),
-    "what it tells about which melody it was; the rest of the KL is wasted");
+  dial("KL", nats(kl), kl, Math.max(kl, 1), "what the latent of a melody costs, on average");
+  // It is estimated among so many windows, and is at most the logarithm of their number.
+  dial("Mutual information", nats(information), information, Math.max(Math.log(windows), 0.1),
+    `how well it tells ${windows} held-out melodies apart; full if it never mistakes one`);
 }
 
 /** An estimate may be a little below 0. */
