@@ -150,9 +150,9 @@ for axes, name in zip(panels, shown, strict=True):
 # ## What to conclude
 #
 # * With a distribution that fits, an `RNN` is enough, exact and fastest.
-# * Where it does not fit, a latent variable at each step can decide which corner it is. Such models
-#   need more steps than this page takes: [cores](../cores.md#which-one) has a comparison of the
-#   same kind, trained to the end.
+# * Where it does not fit, a latent variable at each step decides which corner it is, and closes
+#   most of the gap. [Cores](../cores.md#which-one) has a comparison of the same kind, trained to
+#   the end.
 # * `SEQVAE` has one latent for the sequence. Here nothing stays the same, so it has little to say.
 #
 # [When latents pay](when_latents_pay.py) shows images, and data that does have something that
