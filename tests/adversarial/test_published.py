@@ -179,8 +179,9 @@ def _unrolled(model, samples, noise):
     return steps, (context_states, core_states)
 
 
-# The clipping of an ELBO with an embedding is not the same on several replicas.
-REPLICATED = PUBLISHED | {"batch_size": 8, "discriminator_samples": 16, "clip_gradient_norm": 0.0}
+# Without a step of the ELBO: a single replica leaves the gradient of an embedding sparse there, of
+# which Adam squares each row before it adds up those of equal symbols.
+REPLICATED = PUBLISHED | {"batch_size": 8, "discriminator_samples": 16, "policy_elbo_steps": 0}
 
 
 @pytest.mark.parametrize("changes", [REPLICATED, {"policy_baseline": "batch", "vae_type": "SRNN"}])
@@ -215,4 +216,6 @@ def train(changes):
         return np.random.default_rng(step).integers(3, size=[rows, TIME]).astype(np.int32)
 
     model.fit(batches_by_step(observed, 0, 11), shuffle=False, verbose=0)
-    return [*model.weights, *model.optimizer.variables, *model.adversary.variables]
+    found = [*model.weights, *model.optimizer.variables, *model.adversary.variables]
+    # Several replicas draw new seeds of dropout before they see that there is no further batch.
+    return [x for x in found if "seed_generator" not in x.path]
