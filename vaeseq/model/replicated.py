@@ -65,8 +65,13 @@ class ReplicatedModel(NoSymbolicBuild, keras.Model):
         def first(result: tf.Tensor) -> tf.Tensor:
             return strategy.experimental_local_results(result)[0]
 
+        def step_with(batch: Nest) -> Metrics:
+            # Nothing of a step may happen if there is no further batch, not even a new seed.
+            with tf.control_dependencies(tf.nest.flatten(batch)):
+                return step(batch)
+
         def run(iterator: Iterator[Nest]) -> Metrics:
-            results = strategy.run(step, args=(next(iterator),))
+            results = strategy.run(step_with, args=(next(iterator),))
             metrics: Metrics = tf.nest.map_structure(first, results)
             return metrics
 
