@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from vaeseq.cli.usefulness import (
     warn_of_sequence_latents,
@@ -51,6 +52,10 @@ def _interpolate_by_sequence(
     start, end = (model.observe(x[:window], strike_first_frame=True) for x in ends)
     states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
     length = performance.num_frames(args.length) if args.length else min(window, *map(len, ends))
+    logging.info(
+        "--interpolate: between the first %d frames of both%s",
+        *(length, ", in C major or A minor" if performance.form.common_key else ""),
+    )
     temperature = args.temperature * BETWEEN_TEMPERATURE
     rolls = _draw_path(model, states, length, temperature, args)
     if not warn_of_sequence_latents(model, (start, end)):

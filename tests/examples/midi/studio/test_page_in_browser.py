@@ -401,9 +401,18 @@ def test_own_files_become_corners_and_stay_what_they_are(page, tmp_path):
     page.choose("[data-corner='2'] [title='Open a file']", path)
     page.wait("return !!studio.state.corners[2].piece")
     page.wait()
+    assert page.words == "scale.mid is read."
     page.drag("#pad", (0.01, 0.99))
     assert [note[2] for note in page.piece["notes"]] == [57, 58, 59, 60]
-    assert "scale.mid" in page.words
+    assert page.words == "", "what was said is over"
+
+
+def test_a_long_file_says_how_much_of_it_a_corner_uses(page, tmp_path):
+    path = save(tmp_path / "own" / "long.mid", key=57, count=40)  # 20 beats
+    page.run("studio.set('bars', {bars: 4})")
+    page.choose("[data-corner='2'] [title='Open a file']", path)
+    page.wait("return !!studio.state.corners[2].piece")
+    assert "the first 4 of 5 bars are used" in page.words
 
 
 def test_a_dropped_file_becomes_the_melody(page, tmp_path):
@@ -426,7 +435,7 @@ def test_a_file_that_is_refused_is_told_in_words(page, tmp_path):
     before = page.state
     page.choose("#roll-file", path)
     page.wait("return document.querySelector('#status').classList.contains('bad')")
-    assert page.words.startswith("broken.mid: ")
+    assert page.words.startswith("broken.mid is not a MIDI file")
     assert page.state == before
     assert "400" in page.errors()[0], "the browser itself logs the refusal"
     page.traffic()

@@ -30,7 +30,7 @@ export function attach(studio) {
 function attachOne(studio, element, { name, swatch, set, get, shown = "" }) {
   const set_ = (label, source) => studio.act(`${label} for ${name}`, set(source));
   const usePiece = (piece) => set_("a melody", { piece: fit(piece, piece.frames) });
-  const useFile = (file) => studio.upload(file, usePiece);
+  const useFile = (file) => studio.upload(file, usePiece, studio.state.bars);
   const text = make("span", { class: "name" });
   const button = (icon, does, act) => {
     const made = make("button", { type: "button", class: "icon", icon, title: does });

@@ -41,6 +41,7 @@ export class Studio {
 
   /** Makes the session another one. `merge` joins the acts of one drag for undo. */
   act(label, next, merge = null) {
+    this.say(""); // what was said before is over
     this.#go(history.commit(this.history, next, label, merge));
   }
 
@@ -70,13 +71,13 @@ export class Studio {
   open(fragment, { first = false } = {}) {
     try {
       const { state: opened, run, weights } = address.decode(fragment, this.info);
+      if (first) this.history = history.begin(opened);
+      else this.act("open a session", opened);
       if (run && run !== this.info.run) {
         this.say(`This session was made with the run ${run}; this run plays it differently.`);
       } else if (weights && weights !== this.info.weights) {
         this.say("The weights of the run are not those of this session; it is played differently.");
       } else this.say("The session of the address is open.");
-      if (first) this.history = history.begin(opened);
-      else this.act("open a session", opened);
     } catch (error) {
       this.fail(error.message);
     }
@@ -99,6 +100,7 @@ export class Studio {
   async ask(name, label, body) {
     this.cancel();
     const mine = (this.busy = { name, controller: new AbortController() });
+    this.say(`Waiting for the model: ${label} ...`);
     this.render();
     try {
       const answer = await this.api.ask(name, body, mine.controller.signal);
@@ -163,15 +165,18 @@ export class Studio {
     this.say(`Four like the ${this.noun} in the roll, which stays there.`);
   }
 
-  /** Reads a file and hands the piece on. */
-  async upload(file, use) {
+  /** Reads a file and hands the piece on, of which `most` bars are used. */
+  async upload(file, use, most = Infinity) {
     this.say(`Reading ${file.name} ...`);
     try {
       const { piece, message } = await this.api.upload(file);
       use(piece);
-      this.say(message ? `${file.name}: ${message}` : `${file.name} is read.`);
-    } catch (error) {
-      this.fail(`${file.name}: ${error.message}`);
+      const bars = barsOf(piece, this.perBar);
+      const used = bars > most ? `the first ${most} of ${bars} bars are used; see Bars` : "";
+      const told = [message, used].filter(Boolean).join("; ");
+      this.say(told ? `${file.name}: ${told}` : `${file.name} is read.`);
+    } catch ({ message }) {
+      this.fail(message.startsWith(file.name) ? message : `${file.name}: ${message}`);
     }
   }
 
