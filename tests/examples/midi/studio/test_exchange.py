@@ -44,8 +44,8 @@ def test_a_score_becomes_a_piece(melodies):
 
 
 def test_the_first_of_some_tunes_becomes_a_piece(melodies):
-    answer = upload(melodies, b"X:1\nL:1/4\nK:C\nG2|\n\nX:2\nK:C\nC|", "tunes.abc").get_json()
-    assert answer["piece"] == {"frames": 8, "notes": [[0, 8, 67]]}, answer
+    answer = upload(melodies, b"X:1\nL:1/4\nK:C\nC2|\n\nX:2\nK:C\nC|", "tunes.abc").get_json()
+    assert answer["piece"] == {"frames": 8, "notes": [[0, 8, 60]]}, answer
     assert answer["message"] == "used the first of 2 tunes"
 
 

@@ -23,7 +23,6 @@ _SECONDS = 60  # for a connection that sends nothing
 def studio(args: argparse.Namespace) -> None:
     """Serves the studio of a run until Ctrl-C."""
     with _bind(args.port) as listening:
-        logging.info("opening %s", args.log_dir)
         app = create_app(args.log_dir)
         address = f"http://{_HOST}:{listening.getsockname()[1]}/?token={app.token}"
         server = _Server(listening, app)
