@@ -244,8 +244,8 @@ class HParams(HParamsBase):
     )
     seqvae_use_z_inputs: bool = hparam(
         True,
-        "SEQVAE: whether z (with `seqvae_segment`, the embedding) is an input of every time step, "
-        "besides the first state of the decoder.",
+        "SEQVAE: whether z (with `seqvae_segment`, a map of the embedding) is an input of every "
+        "time step, besides the first state of the decoder.",
     )
     seqvae_batch_norm: float = hparam(
         0.0,

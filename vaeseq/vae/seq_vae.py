@@ -68,7 +68,7 @@ class SeqVAE(VAECore):
 
     The state is (d_t, z, begun). The first step samples z and sets `begun`; its KL is counted there
     and is 0 at all later steps, so sums over time are right. With `hparams.seqvae_use_z_inputs`,
-    z (with a conductor, u_k) is also an input of every d_t.
+    z (with a conductor, W_s u_k) is also an input of every d_t.
     """
 
     has_sequence_latent = True

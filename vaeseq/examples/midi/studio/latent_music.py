@@ -65,10 +65,10 @@ class LatentMusic:
         return [min(self.window, frames - at) for at in range(0, frames, self.window)]
 
     def last_window(self, frames: int, more: int) -> int:
-        """Returns where that begins which is read of music of a length, to continue it by `more`.
+        """Returns the first frame to read of music of a length, to continue it by `more` frames.
 
-        In segments, it begins with one, and is in one window with what continues it; but the last
-        segment is always read.
+        In segments, a segment begins there, and one window holds what is read and what continues
+        it. The last segment is always read.
         """
         if not self.segment:
             return max(0, frames - self.window)
