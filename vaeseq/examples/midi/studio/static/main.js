@@ -23,7 +23,7 @@ const MEASURED_MS = 2000;
 const TROUBLE = {
   gone: "The studio's server does not answer. Nothing is lost: start it again, and this page goes on.",
   stale:
-    "The studio was started again, and has another address now. Open the one it told, in this browser, or paste it here: this page then goes on where it is.",
+    "The studio was started again, and has another address now. Open the address that it printed in this browser, or paste it here: then this page goes on where it is.",
   busy: "The model is busy; waiting for its turn.",
 };
 
