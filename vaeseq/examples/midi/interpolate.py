@@ -53,7 +53,7 @@ def _interpolate_by_sequence(
     states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
     length = performance.num_frames(args.length) if args.length else min(window, *map(len, ends))
     logging.info(
-        "--interpolate: between the first %d frames of both%s",
+        "--interpolate: %d frames%s",
         *(length, ", in C major or A minor" if performance.form.common_key else ""),
     )
     temperature = args.temperature * BETWEEN_TEMPERATURE
