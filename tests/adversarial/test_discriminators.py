@@ -1,9 +1,12 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import vaeseq
+from benchmarks.speed.plain_cnn import PlainCNN
 from tests.adversarial.words import ADVERSARIAL, SYMBOLS
 from tests.conftest import assert_close
 from vaeseq.adversarial import discriminators
@@ -50,3 +53,35 @@ def test_objectives_of_prefixes_need_a_discriminator_of_prefixes():
         hparams = ADVERSARIAL.replace(discriminator="cnn", **changes)
         with pytest.raises(vaeseq.UsageError, match="needs discriminator=causal, not cnn"):
             discriminators.make(hparams, keras.layers.Embedding(SYMBOLS, 3))
+
+
+def test_the_cnn_computes_what_that_of_0_1_did(sequences):
+    observed, lengths = sequences[0], tf.constant([7, 1, 4, 7, 3])
+    fast = make("cnn")
+    fast(observed)
+    plain = PlainCNN(ADVERSARIAL.replace(discriminator="cnn"), fast.encoder)
+    plain(observed)
+    plain.set_weights(fast.get_weights())
+    names = [[re.sub(r"_\d+", "", x.path) for x in part.weights] for part in (plain, fast)]
+    assert names[0] == names[1], "or checkpoints of 0.1 could not be loaded"
+    for given in (None, lengths):
+        logits, gradients = [], []
+        for discriminator in (fast, plain):
+            with tf.GradientTape() as tape:
+                logits.append(discriminator(observed, given))
+                loss = tf.reduce_sum(tf.sin(logits[-1]))
+            found = tape.gradient(loss, discriminator.trainable_variables)
+            gradients.append([tf.convert_to_tensor(x) for x in found])
+        assert_close(*logits, 1e-5)
+        for x, y in zip(*gradients, strict=True):
+            assert_close(x, y, 1e-5)
+
+
+def test_filters_are_given_for_each_width():
+    hparams = ADVERSARIAL.replace(discriminator="cnn", discriminator_widths=(1, 3))
+    chosen = hparams.replace(discriminator_filters=(5, 2))
+    discriminator = discriminators.make(chosen, keras.layers.Embedding(SYMBOLS, 3))
+    discriminator(np.zeros([2, 4], np.int32))
+    assert [x.kernel.shape for x in discriminator.filters] == [(3, 5), (9, 2)]
+    with pytest.raises(vaeseq.UsageError, match=r"_filters has 1 items, but .*_widths has 2; give"):
+        discriminators.make(hparams.replace(discriminator_filters=(5,)), None)

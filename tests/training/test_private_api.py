@@ -34,6 +34,17 @@ def test_the_variables_of_an_optimizer_are_named_after_the_variable_they_belong_
         assert private_api.slot_owner(optimizer.iterations, model.weights) is None
 
 
+def test_adam_keeps_the_means_of_each_variables_gradient_and_of_its_square():
+    variables = [keras.Variable([1.0]), keras.Variable([1.0, 2.0])]
+    optimizer = keras.optimizers.Adam(0.1, beta_1=0.5, beta_2=0.75)
+    optimizer.build(variables)
+    optimizer.apply([tf.constant([2.0]), tf.constant([4.0, -8.0])], variables)
+    for variable, first, second in zip(variables, ([1], [2, -4]), ([1], [4, 16]), strict=True):
+        moments = private_api.adam_moments(optimizer, variable)
+        np.testing.assert_allclose(moments[0], first)
+        np.testing.assert_allclose(moments[1], second)
+
+
 def test_a_worker_waits_for_the_chief_no_longer_than_the_limit():
     (port,) = workers.free_ports(1)
     cluster = {"worker": [f"localhost:{port}", "localhost:1"]}

@@ -15,6 +15,7 @@ from vaeseq.adversarial.policy_gradient import masked_mean, step_mask
 from vaeseq.adversarial.rollouts import Batch, Policy, Samples
 from vaeseq.errors import UsageError
 from vaeseq.nn import finite
+from vaeseq.nn.fused_adam import FusedAdam
 from vaeseq.nn.types import Nest, Seed
 
 Aux = TypeVar("Aux")
@@ -64,7 +65,7 @@ class Adversary:
         self.policy, self.hparams = policy, policy.hparams
         self.discriminator = discriminators.make(self.hparams, policy.make_encoder())
         self.discriminator(tf.nest.map_structure(lambda x: x[:, None], policy.neutral_observations))
-        self.optimizer = keras.optimizers.Adam(self.hparams.discriminator_learning_rate)
+        self.optimizer = FusedAdam(self.hparams.discriminator_learning_rate)
         self.optimizer.build(self.discriminator.trainable_variables)
         names = ("reward", "discriminator_loss", "critic_loss", "generated_nats")
         self._means = {name: keras.metrics.Mean(name) for name in names}
@@ -120,14 +121,14 @@ class Adversary:
 
         generated, weights = self.policy.update(data, objective)
         returns = weights if self.hparams.policy_baseline == "critic" else None
-        self._update_discriminator(batch, generated, returns)
+        self.update_discriminator(batch, generated, returns)
         self._train_on_fresh_samples(batch, range(1, self.hparams.discriminator_updates))
         return self.policy.get_metrics_result()
 
     def _train_on_fresh_samples(self, batch: Batch, purposes: range) -> None:
         for purpose in purposes:
             samples = rollouts.sample(self.policy, batch, self._seed(purpose))
-            self._update_discriminator(batch, samples.observed)
+            self.update_discriminator(batch, samples.observed)
 
     def _seed(self, purpose: int) -> tf.Tensor:
         """Returns a seed that depends on (seed, step, purpose), and differs from the ELBO's."""
@@ -164,7 +165,7 @@ class Adversary:
         mask = step_mask(samples.log_prob, lengths)
         return policy_gradient.loss(self.hparams, samples.log_prob, weights, mask, critic)
 
-    def _update_discriminator(
+    def update_discriminator(
         self, batch: Batch, generated: Nest, returns: tf.Tensor | None = None
     ) -> None:
         """Makes an update on observed and generated sequences.
@@ -176,7 +177,7 @@ class Adversary:
         """
         variables = self.discriminator.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self._discriminator_loss(batch, generated)
+            loss = self.discriminator_loss(batch, generated)
             if returns is not None:
                 loss += self._critic_loss(generated, returns, batch.lengths)
         # The critic has no gradient if it is not trained. `unconnected_gradients` would make it
@@ -193,7 +194,7 @@ class Adversary:
         with tf.control_dependencies(checks):
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
-    def _discriminator_loss(self, batch: Batch, generated: Nest) -> tf.Tensor:
+    def discriminator_loss(self, batch: Batch, generated: Nest) -> tf.Tensor:
         """Returns the cross-entropy of observed and generated sequences."""
         lengths = batch.lengths
         both = tf.nest.map_structure(lambda *x: tf.concat(x, 0), batch.observed, generated)

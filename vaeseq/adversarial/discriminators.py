@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from vaeseq.adversarial.convolution import window_maxima
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.nn.dropout import Dropout
@@ -18,7 +19,6 @@ from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import last, over_time
 from vaeseq.nn.types import Nest
 
-_FILTER_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)
 _CNN_DROPOUT = 0.25
 
 
@@ -58,35 +58,37 @@ class CNN(Discriminator):
 
     def __init__(self, hparams: HParams, encoder: keras.layers.Layer):
         super().__init__(encoder, name="cnn")
-        size = hparams.discriminator_size
+        self.widths, self.whole = hparams.discriminator_widths, hparams.discriminator_whole_windows
+        sizes = hparams.discriminator_filters or (hparams.discriminator_size,) * len(self.widths)
+        if len(sizes) != len(self.widths):
+            raise UsageError(
+                f"hparams: discriminator_filters has {len(sizes)} items, but discriminator_widths "
+                f"has {len(self.widths)}; give one number of filters for each width, or none"
+            )
         # Dense layers of windows: the gradient of TensorFlow's convolution on CPU varies from
         # call to call.
-        self.filters = tuple(keras.layers.Dense(size, "relu") for _ in _FILTER_WIDTHS)
-        features = size * len(_FILTER_WIDTHS)
-        self.transform = keras.layers.Dense(features, "relu")
-        self.gate = keras.layers.Dense(features, "sigmoid", bias_initializer=_carry_bias)
+        self.filters = tuple(keras.layers.Dense(size, "relu") for size in sizes)
+        self.transform = keras.layers.Dense(sum(sizes), "relu")
+        self.gate = keras.layers.Dense(sum(sizes), "sigmoid", bias_initializer=_carry_bias)
         self.dropout = Dropout(_CNN_DROPOUT)
         self.logit = keras.layers.Dense(1)
 
     def call(self, observed: Nest, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Returns logits [B, 1] of sequences, a nest of [B, T, *event_shape]."""
         features = over_time(self.encoder, observed)
-        mask = tf.ones_like(features[..., :1])
         if lengths is not None:
-            mask = tf.sequence_mask(lengths, tf.shape(features)[1], features.dtype)[..., None]
-        # Padding is masked to zero, which never exceeds the maximum of rectified features.
-        pairs = zip(self.filters, _FILTER_WIDTHS, strict=True)
-        maps = [filter(_windows(features * mask, width)) * mask for filter, width in pairs]
-        x = concat([tf.reduce_max(f, axis=1) for f in maps])
+            mask = tf.sequence_mask(lengths, tf.shape(features)[1], features.dtype)
+            features *= mask[..., None]
+        for layer, width in zip(self.filters, self.widths, strict=True):
+            if not layer.built:
+                layer.build([None, width * features.shape[-1]])
+        kernels = [tf.convert_to_tensor(layer.kernel) for layer in self.filters]
+        maxima = window_maxima(features, kernels, lengths, self.whole)
+        # The maximum of the rectified outputs, because rectifying preserves the order.
+        pairs = zip(self.filters, maxima, strict=True)
+        x = concat([tf.nn.relu(maximum + layer.bias) for layer, maximum in pairs])
         gate = self.gate(x)
         return self.logit(self.dropout(gate * self.transform(x) + (1 - gate) * x))
-
-
-def _windows(features: tf.Tensor, width: int) -> tf.Tensor:
-    """Returns the `width` steps from each t on: [B, T, E] to [B, T, width E], padded with zeros."""
-    time = tf.shape(features)[1]
-    padded = tf.pad(features, [[0, 0], [0, width - 1], [0, 0]])
-    return tf.concat([padded[:, first : first + time] for first in range(width)], axis=-1)
 
 
 def _carry_bias(shape: Sequence[int], dtype: str | None = None) -> tf.Tensor:

@@ -309,6 +309,23 @@ class HParams(HParamsBase):
         low=1,
         high=MOST_UNITS,
     )
+    discriminator_widths: tuple[int, ...] = hparam(
+        (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20),
+        '"cnn": the numbers of steps that the filters see.',
+        low=1,
+        high=1 << 10,
+    )
+    discriminator_filters: tuple[int, ...] = hparam(
+        (),
+        '"cnn": the number of filters of each width. () means `discriminator_size` of each.',
+        low=1,
+        high=MOST_UNITS,
+    )
+    discriminator_whole_windows: bool = hparam(
+        False,
+        '"cnn": whether a filter sees only windows that end within the sequence, as in SeqGAN, '
+        "which is faster. Otherwise it also sees those that run over the end, padded with zeros.",
+    )
     discriminator_updates: int = hparam(
         1,
         "The number of updates of the discriminator for each update of the model.",

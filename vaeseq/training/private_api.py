@@ -30,6 +30,17 @@ def slot_owner(slot: Variable, variables: Iterable[Variable]) -> keras.Variable 
     return max(owners, key=_path_length, default=None)
 
 
+def adam_moments(
+    optimizer: keras.optimizers.Adam, variable: Variable
+) -> tuple[keras.Variable, keras.Variable]:
+    """Returns the means of a variable's gradient and of its square that Adam keeps.
+
+    Assumption: `_momentums` and `_velocities` have them at the index of the variable.
+    """
+    index = optimizer._get_variable_index(variable)
+    return optimizer._momentums[index], optimizer._velocities[index]
+
+
 def _path_length(variable: keras.Variable) -> int:
     return len(variable.path)
 
