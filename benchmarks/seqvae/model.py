@@ -21,6 +21,14 @@ class TokenHParams(HParams):
     obs_decoder_fc_hidden_layers: tuple[int, ...] = ()
     latent_decoder_fc_layers: tuple[int, ...] = ()
     embed_size: int = hparam(32, "The size of the embedding of a symbol.", low=1)
+    initial_deviation: float = hparam(
+        0.0, "The standard deviation of normal initial weights; 0 keeps those of Keras.", low=0
+    )
+    batches: str = hparam(
+        "random",
+        "Batches of `benchmarks.seqvae.published`: the same in every epoch, shuffled, or random.",
+        choices=("same", "shuffled", "random"),
+    )
     learning_rate: float = 4e-3
     batch_size: int = 64
     policy_elbo_steps: int = 0
@@ -35,6 +43,10 @@ class Tokens(ModelBase):
     def __init__(self, hparams: TokenHParams, vocabulary: int):
         self.vocabulary = vocabulary
         super().__init__(hparams, name="tokens")
+        if hparams.initial_deviation:
+            rng = np.random.default_rng((hparams.seed, 1))
+            deviation = hparams.initial_deviation
+            self.set_weights([rng.normal(0, deviation, x.shape) for x in self.get_weights()])
 
     def log_probs(self, symbols: np.ndarray, num_samples: int | None = None) -> np.ndarray:
         """Returns `log_prob` of any number of sequences, [N], batch by batch."""

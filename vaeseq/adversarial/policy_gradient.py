@@ -19,6 +19,7 @@ A baseline is subtracted from W_t, which changes only the variance of the gradie
 import tensorflow as tf
 
 from vaeseq.hparams import HParams
+from vaeseq.nn import replicas
 from vaeseq.nn.types import Size
 
 _LARGEST_ADVANTAGE = 5.0  # in standard deviations
@@ -33,6 +34,8 @@ def loss(
 ) -> tf.Tensor:
     """Returns - sum_t (W_t - baseline) log p(x_t | x_<t, z), as a mean over time steps.
 
+    Several replicas return shares that add up to the mean.
+
     Args:
       hparams: the hyperparameters.
       log_prob: log p(x_t | x_<t, z), [B, T].
@@ -42,8 +45,9 @@ def loss(
     """
     advantage = weights
     if hparams.policy_baseline == "batch":
-        totals = tf.reduce_sum(weights * mask, axis=0, keepdims=True)
-        advantage -= totals / tf.maximum(tf.reduce_sum(mask, axis=0, keepdims=True), 1.0)
+        sums = [tf.reduce_sum(x, axis=0, keepdims=True) for x in (weights * mask, mask)]
+        totals, counts = replicas.total(sums)
+        advantage -= totals / tf.maximum(counts, 1.0)
     elif hparams.policy_baseline == "critic":
         advantage -= critic
     if hparams.policy_gradient == "stepwise":
@@ -53,7 +57,7 @@ def loss(
     if hparams.policy_entropy_bonus:  # the gradient of E[-log p] is that of a reward of -log p
         surprise = reward_to_go(-log_prob * mask, 1.0)
         advantage += hparams.policy_entropy_bonus * surprise
-    return -masked_mean(tf.stop_gradient(advantage) * log_prob, mask)
+    return -share_of_mean(tf.stop_gradient(advantage) * log_prob, mask)
 
 
 def rewards(hparams: HParams, logits: tf.Tensor) -> tf.Tensor:
@@ -92,5 +96,12 @@ def step_mask(like: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
 
 
 def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Returns the mean of the elements whose mask is 1; 0 if there are none."""
-    return tf.reduce_sum(x * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
+    """Returns the mean of the elements of all replicas whose mask is 1; 0 if there are none."""
+    total, count = replicas.total([tf.reduce_sum(x * mask), tf.reduce_sum(mask)])
+    return total / tf.maximum(count, 1.0)
+
+
+def share_of_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Returns this replica's share of `masked_mean`, which has a gradient; the shares add up."""
+    (count,) = replicas.total([tf.reduce_sum(mask)])
+    return tf.reduce_sum(x * mask) / tf.maximum(count, 1.0)

@@ -5,8 +5,11 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
+from vaeseq.adversarial.delayed_weights import DelayedWeights
 from vaeseq.context import Context
+from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
+from vaeseq.nn import replicas
 from vaeseq.nn.convert import unpack_batch
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.types import Nest, Seed, Size
@@ -77,7 +80,8 @@ class Samples(NamedTuple):
 
     observed: Nest  # nest of [B, T, *event_shape]
     log_prob: tf.Tensor  # log p(x_t | x_<t, z) [B, T], with its gradient
-    states: tuple[Nest, Nest]  # of context and core after each step, nests of [B, T, ...]
+    latents: Nest = ()  # z that they were sampled with, [B, T, Z]; () if there are none
+    states: Any = ()  # of context and core after each step, nests of [B, T, ...]
 
 
 def batch_of(policy: Policy, data: Nest) -> Batch:
@@ -91,18 +95,30 @@ def batch_of(policy: Policy, data: Nest) -> Batch:
 def sample(policy: Policy, batch: Batch, seed: Seed) -> Samples:
     """Samples as many sequences as a batch has, with the same inputs and lengths.
 
-    If the policy has latents, those of the first half of the rows come from the prior, and those
-    of the second half from the posterior of the observed rows. The latents are reparameterized,
-    so the gradient of `log_prob` reaches the parts of the model that they come from.
+    If the policy has latents, those of every second row come from the prior, and with
+    `policy_latents=both` those of the others from the posterior of the observed row. The latents
+    are reparameterized, so the gradient of `log_prob` reaches the parts of the model that they
+    come from. With `policy_log_prob=encoded`, `log_prob` belongs to other latents: a sample of the
+    posterior of the generated sequence.
+
+    Raises:
+      UsageError: if several replicas cannot share the batch in pairs of rows.
     """
-    if policy.core.latent_size == 0:
+    if policy.core.latent_size == 0 or policy.hparams.policy_latents == "prior":
         return _sample(policy, batch, seed, from_posterior=False)
-    half = batch.shape[0] // 2
+    rows = tf.nest.flatten(batch.observed)[0].shape[0]
+    if replicas.num_parts() > 1 and (rows is None or rows % 2):
+        raise UsageError(
+            f"a batch of {rows} rows of each replica cannot be sampled half from the prior: make "
+            "batch_size a multiple of twice the number of replicas, or use policy_latents=prior"
+        )
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed))
-    from_prior = _sample(policy, _rows(batch, slice(None, half)), seeds[0], from_posterior=False)
-    inferred = _sample(policy, _rows(batch, slice(half, None)), seeds[1], from_posterior=True)
+    from_prior = _sample(policy, rows_of(batch, slice(0, None, 2)), seeds[0], from_posterior=False)
+    inferred = _sample(policy, rows_of(batch, slice(1, None, 2)), seeds[1], from_posterior=True)
+    numbers = tf.range(batch.shape[0])
+    places = tf.math.invert_permutation(tf.concat([numbers[::2], numbers[1::2]], 0))
     joined: Samples = tf.nest.map_structure(
-        lambda *parts: tf.concat(parts, axis=0), from_prior, inferred
+        lambda *parts: tf.gather(tf.concat(parts, axis=0), places), from_prior, inferred
     )
     return joined
 
@@ -110,23 +126,42 @@ def sample(policy: Policy, batch: Batch, seed: Seed) -> Samples:
 def _sample(policy: Policy, batch: Batch, seed: Seed, from_posterior: bool) -> Samples:
     noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
     noise = policy.noise(*batch.shape, noise_seed)
-    context_state, core_state = policy.initial_state(batch.shape[0])
     latents = None
     if from_posterior:
         inference, _ = policy.infer(*batch, seed=noise_seed)
         latents = inference.steps.latents
     constant = None if latents is None else tf.stop_gradient(latents)
-    states = context_state, core_state
+    initial = tuple(policy.initial_state(batch.shape[0]))
     generated, _ = policy.core.generate(
-        policy.context, batch.inputs, states, noise, seed, latents=constant
+        policy.context, batch.inputs, initial, noise, seed, latents=constant
     )
     generated = tf.nest.map_structure(tf.stop_gradient, generated)
+    steps, states = _unroll(policy, generated, batch, noise, latents)
+    if policy.hparams.policy_log_prob == "encoded":
+        again, _ = policy.infer(generated, batch.inputs, batch.lengths, seed=seed)
+        return Samples(generated, again.log_prob, steps.latents, states)
+    log_prob = policy.decoder.log_prob(steps.obs_params, generated)
+    return Samples(generated, log_prob, steps.latents, states)
+
+
+def _unroll(
+    policy: Policy, generated: Nest, batch: Batch, noise: tf.Tensor, latents: tf.Tensor | None
+) -> tuple[Any, tuple[Nest, Nest]]:
+    """Returns the steps of generated sequences, and the states after each."""
+    context_state, core_state = policy.initial_state(batch.shape[0])
     contexts, context_states = policy.context.from_observations(
         generated, batch.inputs, context_state
     )
     steps, core_states = policy.core.unroll(contexts, core_state, noise, latents=latents)
-    log_prob = policy.decoder.log_prob(steps.obs_params, generated)
-    return Samples(generated, log_prob, (context_states, core_states))
+    return steps, (context_states, core_states)
+
+
+def states_of(policy: Policy, samples: Samples, batch: Batch) -> tuple[Nest, Nest]:
+    """Returns the states after each step of samples, with the weights of the policy now."""
+    size = policy.core.latent_size
+    noise = tf.zeros([*batch.shape, size])  # has no influence, because the latents are given
+    _, states = _unroll(policy, samples.observed, batch, noise, samples.latents if size else None)
+    return states
 
 
 def action_values(
@@ -136,6 +171,7 @@ def action_values(
     batch: Batch,
     seed: Seed,
     rows_at_once: int = _ROWS_AT_ONCE,
+    delayed: DelayedWeights | None = None,
 ) -> tf.Tensor:
     """Returns estimates of Q_k = Q(x_1:t_k) for every t_k of the grid, [B, K].
 
@@ -150,12 +186,19 @@ def action_values(
       seed: of the rollouts.
       rows_at_once: about the largest number of sequences that are rolled out together, which
         bounds the memory.
+      delayed: the weights of the rollouts; None are those of the policy.
     """
+    if delayed is not None:
+        with delayed.scope():
+            samples = samples._replace(states=states_of(policy, samples, batch))
+            return action_values(policy, score, samples, batch, seed, rows_at_once)
     count, stride = policy.hparams.policy_rollouts, policy.hparams.policy_reward_step
     rows, steps = batch.shape
     ends = tf.range(stride, tf.maximum(steps, stride), stride)  # all t_k < T
     prefixes = tf.shape(ends)[0]
-    at_once = tf.maximum(rows_at_once // tf.maximum(rows * prefixes, 1), 1)
+    # Of the whole batch: the number of rounds must not depend on the number of replicas.
+    sequences_of_a_rollout = rows * prefixes * replicas.num_parts()
+    at_once = tf.maximum(rows_at_once // tf.maximum(sequences_of_a_rollout, 1), 1)
 
     def roll_out(done: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         now = tf.minimum(at_once, count - done)
@@ -210,6 +253,7 @@ def _repeat(x: tf.Tensor | None, times: Size) -> tf.Tensor | None:
     return None if x is None else tf.repeat(x, times, axis=0)
 
 
-def _rows(batch: Batch, rows: slice) -> Batch:
+def rows_of(batch: Batch, rows: slice) -> Batch:
+    """Returns some rows of a batch."""
     part: Batch = tf.nest.map_structure(lambda x: None if x is None else x[rows], batch)
     return part

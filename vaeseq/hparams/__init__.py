@@ -27,6 +27,52 @@ _PRESETS: dict[str, Mapping[str, object]] = {
         "discriminator": "cnn",
     },
 }
+_PUBLISHED = {  # as the authors of both trained; the losses are sums, with clipped gradients
+    "rnn_hidden_sizes": (32,),
+    "policy_rollouts": 16,
+    "policy_reward_step": 1,
+    "policy_baseline": "none",
+    "learning_rate": 0.01,
+    "adam_beta_2": 0.999,
+    "clip_gradient_norm": 5.0,
+    "discriminator": "cnn",
+    "discriminator_whole_windows": True,
+    "discriminator_l2": 0.2,
+    "discriminator_learning_rate": 1e-4,
+    "discriminator_samples": 9984,
+    "discriminator_epochs": 3,
+    "discriminator_rounds": 5,
+}
+_PRESETS["seqgan_published"] = _PUBLISHED | {  # 120 epochs of the likelihood, then 50 x 3
+    "vae_type": "RNN",
+    "embed_size": 32,
+    "sequence_size": 20,
+    "batch_size": 64,
+    "policy_gradient": "seqgan",
+    "policy_gradient_weight": 64 * 20.0,
+    "policy_elbo": "none",
+    "policy_elbo_steps": 120 * 156,
+    "policy_judge_steps": 50 * 3 * 156,
+    "discriminator_updates": 2,
+    "discriminator_filters": (100, 200, 200, 200, 200, 100, 100, 100, 100, 100, 160, 160),
+}
+_PRESETS["seqvae_published"] = _PUBLISHED | {  # 40 epochs of the ELBO, then 40 x 3
+    "vae_type": "SEQVAE",
+    "embed_size": 64,
+    "latent_size": 64,
+    "seqvae_use_z_inputs": False,
+    "sequence_size": 8,
+    "batch_size": 32,
+    "policy_gradient": "prefix",
+    "policy_gradient_weight": 32 * 8.0,
+    "policy_elbo": "kl",
+    "policy_latents": "prior",
+    "policy_log_prob": "encoded",
+    "policy_elbo_steps": 40 * 312,
+    "policy_judge_steps": 40 * 3 * 312,
+    "discriminator_widths": (1, 2, 3, 4, 6, 8),
+    "discriminator_filters": (100, 200, 100, 200, 200, 100),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,6 +316,25 @@ class HParams(HParamsBase):
     policy_judge_steps: int = hparam(
         200, "The number of steps after these that train the discriminator alone.", low=0
     )
+    policy_elbo: str = hparam(
+        "all",
+        "What updates of the policy train besides its gradient: all of the ELBO, its KL alone (an "
+        "update of the posterior before that of the policy), or none. Without all of it, the "
+        "policy gradient has an optimizer of its own, of the same kind as the model's.",
+        choices=("all", "kl", "none"),
+    )
+    policy_latents: str = hparam(
+        "both",
+        "Where the latents of generated sequences come from: half from the prior and half from the "
+        "posterior of observed sequences, or all from the prior.",
+        choices=("both", "prior"),
+    )
+    policy_log_prob: str = hparam(
+        "sampled",
+        "The latents z of log p(x_t | ..., z) in the policy gradient: those that x was sampled "
+        "with, or latents encoded again from x.",
+        choices=("sampled", "encoded"),
+    )
     policy_rollouts: int = hparam(
         4, '"seqgan", "prefix": the number of rollouts of each prefix.', low=1, high=1 << 12
     )
@@ -278,6 +343,13 @@ class HParams(HParamsBase):
         '"seqgan", "prefix": the number of time steps between prefixes that are rolled out.',
         low=1,
         high=1 << 20,
+    )
+    policy_rollout_average: float = hparam(
+        0.0,
+        '"seqgan", "prefix": rollouts have a moving average of the weights of the policy, of which '
+        "this share stays at each update. 0 rolls out with the weights themselves.",
+        low=0,
+        high=0.9999,
     )
     policy_reward: str = hparam(
         "log_sigmoid",
@@ -328,9 +400,34 @@ class HParams(HParamsBase):
     )
     discriminator_updates: int = hparam(
         1,
-        "The number of updates of the discriminator for each update of the model.",
+        "The number of updates of the discriminator for each update of the model. With "
+        "`discriminator_samples`, the number of parts of a batch, each with an update.",
         low=1,
         high=1 << 10,
+    )
+    discriminator_samples: int = hparam(
+        0,
+        "The number of generated sequences in a set that the discriminator learns from in several "
+        "epochs, one batch a step; a multiple of `batch_size`. With 0 it learns from each once.",
+        low=0,
+        high=1 << 20,
+    )
+    discriminator_epochs: int = hparam(
+        1,
+        "`discriminator_samples`: how often the discriminator sees a set before the next.",
+        low=1,
+        high=1 << 10,
+    )
+    discriminator_rounds: int = hparam(
+        1,
+        "`discriminator_samples`: the number of sets between two updates of the policy.",
+        low=1,
+        high=1 << 10,
+    )
+    discriminator_l2: float = hparam(
+        0.0,
+        "The weight of half the squared norm of the discriminator's last layer in its loss.",
+        low=0,
     )
     discriminator_learning_rate: float = hparam(
         1e-3, "The learning rate of the discriminator's optimizer, Adam.", above=0

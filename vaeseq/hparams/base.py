@@ -46,8 +46,10 @@ class HParamsBase:
     def parse(self, text: str) -> Self:
         """Returns a copy changed by `text`, such as `latent_size=8,rnn_hidden_sizes=[256,256]`.
 
-        `preset=paper` sets the model of the SeqVAE paper, `preset=seqgan` that of SeqGAN; other
-        values in `text` override the preset's. A field that may be None becomes so by `name=none`.
+        `preset=paper` sets the model of the SeqVAE paper, `preset=seqgan` that of SeqGAN;
+        `preset=seqvae_published` and `preset=seqgan_published` also set how they were trained.
+        Other values in `text` override the preset's. A field that may be None becomes so by
+        `name=none`.
 
         Raises:
           UsageError: if `text` is malformed, or has an unknown name or a value that is not allowed.

@@ -11,12 +11,13 @@ from vaeseq.adversarial.adversary import Adversary
 from vaeseq.hparams import HParams
 from vaeseq.model import objective
 from vaeseq.model.exporting import ExportableModel
-from vaeseq.model.replicated import Metrics, ReplicatedMean, ReplicatedModel
+from vaeseq.model.replicated import Metrics, ReplicatedModel
 from vaeseq.model.variation import VariationModel
 from vaeseq.model.wiring import State
 from vaeseq.nn import finite, replicas, support
 from vaeseq.nn.convert import Batch, as_lengths, has_structure, stateless_seed, unpack_batch
 from vaeseq.nn.initial_seed import initial_seed
+from vaeseq.nn.replicated_mean import ReplicatedMean
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.training.private_api import micro_batch, seed_states
 from vaeseq.vae import bounds, objectives
@@ -128,11 +129,11 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
 
     @property
     def adversary_parts(self) -> tuple[Any, ...]:
-        """The discriminator of a policy gradient and its optimizer; () if there is none.
+        """What the policy gradient keeps besides the model's weights; () if there is none.
 
         Keras saves what it finds in attributes of a model. These are not the model's own layers.
         """
-        return (self.adversary.discriminator, self.adversary.optimizer) if self.adversary else ()
+        return self.adversary.parts if self.adversary else ()
 
     def fit(
         self,

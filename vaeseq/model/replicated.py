@@ -45,16 +45,16 @@ class ReplicatedModel(NoSymbolicBuild, keras.Model):
         if not self.is_replicated:
             super().make_train_function(force)
         elif self.train_function is None or force:
-            self.train_function = self._replicate(self.train_step)
+            self.train_function = self.replicate(self.train_step)
 
     def make_test_function(self, force: bool = False) -> None:
         """Sets `test_function`, which runs `test_step` on the next batch."""
         if not self.is_replicated:
             super().make_test_function(force)
         elif self.test_function is None or force:
-            self.test_function = self._replicate(self.test_step)
+            self.test_function = self.replicate(self.test_step)
 
-    def _replicate(self, step: Callable[[Nest], Metrics]) -> TrainFunction:
+    def replicate(self, step: Callable[[Nest], Metrics]) -> TrainFunction:
         """Returns a function that runs a step on the next batch of a distributed iterator.
 
         It returns the results of the first local replica: all replicas have the same ones. Keras
@@ -77,18 +77,3 @@ class ReplicatedModel(NoSymbolicBuild, keras.Model):
 
         function: TrainFunction = tf.function(run, reduce_retracing=True, autograph=False)
         return function
-
-
-class ReplicatedMean(keras.metrics.Mean):
-    """A mean of values that are equal on all replicas, each of which keeps its own copy."""
-
-    def add_variable(
-        self,
-        shape: tuple[int, ...],
-        initializer: keras.initializers.Initializer | str,
-        dtype: str | None = None,
-        aggregation: str = "only_first_replica",
-        name: str | None = None,
-    ) -> keras.Variable:
-        """Adds a variable as Keras does, but never sums it over the replicas."""
-        return super().add_variable(shape, initializer, dtype, "only_first_replica", name)

@@ -23,7 +23,7 @@ import tensorflow as tf
 from vaeseq.context import Context, Split, core_part
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
-from vaeseq.nn import finite, masked
+from vaeseq.nn import finite, masked, replicas
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.mlp import concat
 from vaeseq.nn.sequences import over_time, repeat_rows, scan, where_row
@@ -404,7 +404,8 @@ class VAECore(keras.layers.Layer, abc.ABC):
             params = step.obs_params
             if temperature is not None:
                 params = self.decoder.temper(params, temperature)
-            observed = sample(finite.assert_samplable(params), seed[0])
+            params = finite.assert_samplable(params)
+            observed = replicas.own_samples(lambda x: sample(x, seed[0]), params)
             if given is not None:
                 observed = where_row(given[1], given[0], observed)
             return observed, (context.observe(observed, context_state), state)

@@ -1,0 +1,313 @@
+"""SeqVAE and SeqGAN as they were published: the curve of each method over its training.
+
+    python -m benchmarks.seqvae.published --experiment authors --out RUNS
+    python -m benchmarks.seqvae.published --experiment seqgan --out RUNS --data DIR
+    python -m benchmarks.seqvae.published --experiment mle --out RUNS --data DIR
+
+authors   Gao, Cui, Ding 2021: an oracle with standard normal weights, 5000 symbols, sequences of 8,
+          9,984 of them; VAE, SeqGAN, SeqVAE_1 (seqgan) and SeqVAE_2 (prefix)
+seqgan    Yu et al. 2016: the oracle released with SeqGAN, sequences of 20
+mle       the pretraining of SeqGAN alone, as published, and with one thing changed at a time
+
+A run is a directory in --out. A command that is stopped resumes it, and a longer --rounds goes on
+from it. A round is one update of the policy and what the discriminator learns after it. Reports are
+made every 10 epochs of the pretraining, and every 5 rounds; in nats per symbol:
+
+    NLL_oracle   of samples under the oracle; below its entropy they are too sharp
+    NLL_test     of test sequences under the model, for latents the importance-weighted bound
+    entropy      the NLL of the model's own samples
+
+the shares of distinct sequences, 2-grams and 3-grams among those of the samples, the number of
+distinct symbols, and the KL per sequence. Before the first update of a policy and after the last
+step, the first two for several factors of the logits, too: the temperature curve.
+
+--table prints what is in --out, and --picture plots it.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.seqvae.data import Suite, random_oracle, released_oracle, sample_suite
+from benchmarks.seqvae.measures import measure_samples, sharpened
+from benchmarks.seqvae.model import TokenHParams, Tokens
+from benchmarks.timing import print_table
+from vaeseq.adversarial import schedule
+from vaeseq.hparams.table import changed
+from vaeseq.model.sampling import sample
+from vaeseq.training.callbacks import Report
+from vaeseq.training.loop import train
+from vaeseq.training.run import Run
+
+_SIZES = {"train": 9984, "valid": 250, "test": 2000}
+_SAMPLES = 2000
+_FACTORS = (1.1, 1.27, 1.5, 1.82)
+_SEQGAN_OF_8 = (
+    "preset=seqgan_published,sequence_size=8,batch_size=32,embed_size=64,discriminator_updates=1,"
+    "policy_gradient_weight=256,policy_elbo_steps=37440,policy_judge_steps=46800,"
+    "discriminator_widths=[1,2,3,4,6,8],discriminator_filters=[100,200,100,200,200,100]"
+)
+_MLE = "preset=seqgan_published,policy_gradient=none,initial_deviation=0.1"
+ARMS = {  # of each experiment: hyperparameters
+    "authors": {
+        "VAE": "preset=seqvae_published,policy_gradient=none",
+        "SeqGAN": _SEQGAN_OF_8,
+        "SeqVAE_1": "preset=seqvae_published,policy_gradient=seqgan",
+        "SeqVAE_2": "preset=seqvae_published",
+    },
+    "seqgan": {"SeqGAN": "preset=seqgan_published,initial_deviation=0.1"},
+    "mle": {
+        "MLE": _MLE,
+        "beta_2 0.99": f"{_MLE},adam_beta_2=0.99",
+        "clip 1": f"{_MLE},clip_gradient_norm=1",
+        "weights of Keras": _MLE.replace("0.1", "0"),
+        "shuffled batches": f"{_MLE},batches=shuffled",
+        "random batches": f"{_MLE},batches=random",
+        "all four": "preset=seqgan_published,policy_gradient=none,adam_beta_2=0.99,"
+        "clip_gradient_norm=1,batches=random",
+    },
+}
+
+
+def make_suite(args: argparse.Namespace, steps: int) -> Suite:
+    """Returns the data of the experiment."""
+    if args.experiment == "authors":
+        return sample_suite([random_oracle(5000, 1)], 5000, steps, _SIZES)
+    return sample_suite([released_oracle(args.data / "seqgan_oracle.npz")], 5000, steps, _SIZES)
+
+
+def batch_of(suite: Suite, hparams: TokenHParams, step: int) -> np.ndarray:
+    """Returns the training batch of a step.
+
+    In every epoch, the batches are the same (as SeqGAN's), shuffled, or random sequences.
+    """
+    rows, number = hparams.batch_size, len(suite.train)
+    if hparams.batches == "random":
+        chosen = np.random.default_rng((hparams.seed, step)).integers(number, size=rows)
+        return suite.train[chosen]
+    epoch, index = divmod(step, number // rows)
+    if hparams.batches == "same":
+        epoch = 0
+    order = np.random.default_rng((hparams.seed, epoch)).permutation(number)
+    return suite.train[order[index * rows : (index + 1) * rows]]
+
+
+def measure(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
+    """Returns the columns of a report."""
+    steps, seed = suite.test.shape[1], model.hparams.seed
+    row = measure_samples(model, suite, seed, particles)
+    drawn = sample(model, model.initial_state(_SAMPLES), _SAMPLES, steps, seed=seed)
+    row["sequences"] = len(np.unique(drawn, axis=0)) / len(drawn)
+    for n in (2, 3):
+        grams = np.lib.stride_tricks.sliding_window_view(drawn, n, axis=1).reshape(-1, n)
+        row[f"grams_{n}"] = len(np.unique(grams, axis=0)) / len(grams)
+    if model.core.latent_size:
+        inference = model.infer(suite.test[:1000])[0]
+        row["kl_sequence"] = float(np.sum(inference.kl, axis=1).mean())
+    return {name.lower(): float(value) for name, value in row.items()}
+
+
+def temperatures(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
+    """Returns NLL_oracle and NLL_test for several factors of the logits."""
+    found = {}
+    for factor in _FACTORS:
+        with sharpened(model, factor):
+            row = measure_samples(model, suite, model.hparams.seed, particles)
+        found |= {sharp(name, factor): float(row[name]) for name in ("NLL_oracle", "NLL_test")}
+    return found
+
+
+def sharp(name: str, factor: float) -> str:
+    """Returns the name of a column for a factor of the logits."""
+    return f"{name}_x{factor:.2f}".replace(".", "_").lower()
+
+
+class CurveReport(Report):
+    """Reports every 10 epochs of the pretraining, and every 5 rounds."""
+
+    def __init__(self, run: Run, model: Tokens, suite: Suite, num_steps: int, particles: int):
+        self.hparams, self.suite, self.particles = model.hparams, suite, particles
+        self.policy = model
+        super().__init__(run, num_steps, 1, self._measure, "-step", dict)
+
+    def _is_regular(self, step: int) -> bool:
+        at = self.place(step)
+        if "epoch" in at:
+            return at["epoch"] % 10 == 0
+        return at["round"] % 5 == 0
+
+    def place(self, step: int) -> dict[str, float]:
+        """Returns the epoch of the pretraining, or the round: 0 before the first."""
+        hparams = self.hparams
+        if step < hparams.policy_elbo_steps or hparams.policy_gradient == "none":
+            return {"epoch": step / (len(self.suite.train) // hparams.batch_size)}
+        if step == hparams.policy_elbo_steps:
+            return {"round": 0.0}
+        rounds = (step - first_step(hparams)) / schedule.round_steps(hparams)
+        return {"round": rounds if rounds > 0 else 0.5}  # not at the discriminator's pretraining
+
+    def _measure(self) -> Mapping[str, float]:
+        step = self.policy.trained_steps
+        row = measure(self.policy, self.suite, self.particles) | self.place(step)
+        if step in (self.hparams.policy_elbo_steps, self.num_steps):
+            row |= temperatures(self.policy, self.suite, self.particles)
+        return row
+
+
+def first_step(hparams: TokenHParams) -> int:
+    """Returns the step that is the first update of the policy."""
+    return hparams.policy_elbo_steps + hparams.policy_judge_steps
+
+
+def last_step(hparams: TokenHParams, suite: Suite, args: argparse.Namespace) -> int:
+    """Returns the step after which a run ends."""
+    if hparams.policy_gradient == "none":
+        return args.epochs * (len(suite.train) // hparams.batch_size)
+    return first_step(hparams) + args.rounds * schedule.round_steps(hparams)
+
+
+def make_hparams(experiment: str, arm: str, args: argparse.Namespace, seed: int) -> TokenHParams:
+    """Returns the hyperparameters of an arm."""
+    base = TokenHParams(seed=seed, batches="same")
+    return base.parse(ARMS[experiment][arm]).parse(args.hparams).replace(check_numerics=False)
+
+
+def train_arm(args: argparse.Namespace, arm: str, suite: Suite, seed: int) -> None:
+    """Trains an arm from where its run ended."""
+    hparams = make_hparams(args.experiment, arm, args, seed)
+    keras.utils.set_random_seed(seed)
+    model = Tokens(hparams, suite.vocabulary)
+    model.compile()
+    name = f"{args.experiment}-{arm.replace(' ', '-')}-{seed}"
+    values: dict[str, Any] = changed(TokenHParams(), hparams)
+    about = {"program": "published", "hparams": json.loads(json.dumps(values))}
+    path = args.out / name
+    run = Run(path, about)
+    if not Run.exists(path):
+        with run.beginning():
+            pass
+    report = CurveReport(run, model, suite, last_step(hparams, suite, args), args.particles)
+    train(model, lambda step: batch_of(suite, hparams, step), report)
+
+
+def read(out: Path, experiment: str) -> dict[str, list[list[dict[str, float]]]]:
+    """Returns the reports of every run in a directory, by arm."""
+    found: dict[str, list[list[dict[str, float]]]] = {}
+    for arm in ARMS[experiment]:
+        paths = sorted(out.glob(f"{experiment}-{arm.replace(' ', '-')}-[0-9]*/metrics.jsonl"))
+        runs = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
+        found |= {arm: [run for run in runs if run]} if any(runs) else {}
+    return found
+
+
+_COLUMNS = {
+    "nll_oracle": 3,
+    "nll_test": 3,
+    "entropy": 3,
+    "distinct": 0,
+    "sequences": 3,
+    "grams_2": 3,
+    "grams_3": 3,
+    "kl_sequence": 3,
+}
+
+
+def print_tables(args: argparse.Namespace) -> None:
+    """Prints start, best and end of every run, then the curves."""
+    names = [name.replace("nll", "NLL") for name in _COLUMNS]
+    curves = []
+    rows = []
+    for arm, runs in read(args.out, args.experiment).items():
+        for number, lines in enumerate(runs):
+            points = {"best": min(lines, key=lambda x: x["nll_oracle"]), "end": lines[-1]}
+            starts = [x for x in lines if x.get("round") == 0]
+            points = {"start": starts[0]} | points if starts else points
+            for point, line in points.items():
+                rows.append([arm, str(number), point, _place(line), *_cells(line)])
+            curves += [[arm, str(number), _place(line), *_cells(line)] for line in lines]
+    print_table(["arm", "run", "point", "at", *names], rows)
+    print()
+    print_table(["arm", "run", "at", *names], curves)
+
+
+def _place(line: Mapping[str, float]) -> str:
+    """Returns where in its training a report was made."""
+    return f"round {line['round']:g}" if "round" in line else f"epoch {line['epoch']:g}"
+
+
+def _cells(line: Mapping[str, float]) -> list[str]:
+    return [f"{line[name]:.{d}f}" if name in line else "-" for name, d in _COLUMNS.items()]
+
+
+def plot(args: argparse.Namespace) -> None:
+    """Plots NLL_oracle over NLL_test along training, and along the temperature at its start."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for arm, runs in read(args.out, args.experiment).items():
+        color = None
+        for lines in runs:
+            path = [(x["nll_test"], x["nll_oracle"]) for x in lines]
+            (drawn,) = axes.plot(
+                *np.transpose(path), ".-", label=None if color else arm, color=color
+            )
+            color = drawn.get_color()
+            for line in lines:
+                if sharp("NLL_oracle", _FACTORS[0]) in line:
+                    axes.plot(*np.transpose(temperature_curve(line)), "x:", color=color)
+    axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
+    axes.set_title("lines: training; dotted: temperature", fontsize=9)
+    axes.legend()
+    figure.savefig(args.picture, dpi=100)
+
+
+def temperature_curve(line: Mapping[str, float]) -> list[tuple[float, float]]:
+    """Returns NLL_test and NLL_oracle of a report for rising factors of the logits."""
+    sharper = [(line[sharp("NLL_test", f)], line[sharp("NLL_oracle", f)]) for f in _FACTORS]
+    return [(line["nll_test"], line["nll_oracle"]), *sharper]
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--experiment", required=True, choices=ARMS)
+    add("--out", type=Path, required=True, help="directory of the runs")
+    add("--data", type=Path, default=Path(), help="folder with seqgan_oracle.npz")
+    add("--arms", nargs="+", help="default: all of the experiment")
+    add("--seeds", type=int, nargs="+", default=[0])
+    add("--rounds", type=int, default=200, help="updates of the policy")
+    add("--epochs", type=int, default=120, help="of arms without a policy gradient")
+    add("--particles", type=int, default=4, help="samples of the bound on the NLL")
+    add("--hparams", default="", help="hyperparameters to change in all arms")
+    add("--table", action="store_true", help="print what is in --out, and train nothing")
+    add("--picture", type=Path, help="plot what is in --out to a PNG file, and train nothing")
+    args = parser.parse_args()
+    unknown = set(args.arms or ()) - ARMS[args.experiment].keys()
+    if unknown:
+        parser.error(f"--arms: {sorted(unknown)} not among {list(ARMS[args.experiment])}")
+    if not args.table and not args.picture:
+        arms = args.arms or list(ARMS[args.experiment])
+        steps = make_hparams(args.experiment, arms[0], args, 0).sequence_size
+        suite = make_suite(args, steps)
+        for seed in args.seeds:
+            for arm in arms:
+                train_arm(args, arm, suite, seed)
+    if args.table or not args.picture:
+        print_tables(args)
+    if args.picture:
+        plot(args)
+
+
+if __name__ == "__main__":
+    main()

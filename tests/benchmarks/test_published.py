@@ -1,0 +1,75 @@
+"""The experiment with the published schedules, with a small oracle."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+from benchmarks.seqvae import published
+from benchmarks.seqvae.data import random_oracle, sample_suite
+from benchmarks.seqvae.model import TokenHParams
+from vaeseq.adversarial import schedule
+
+SMALL = (
+    "rnn_hidden_sizes=[4],latent_size=2,embed_size=4,batch_size=8,sequence_size=6,"
+    "policy_rollouts=1,policy_reward_step=3,policy_elbo_steps=6,policy_judge_steps=2,"
+    "discriminator_samples=8,discriminator_epochs=1,discriminator_rounds=1,"
+    "discriminator_updates=1,discriminator_widths=[1,2],discriminator_filters=[2,2]"
+)
+
+
+@pytest.fixture(scope="module")
+def suite():
+    return sample_suite([random_oracle(8, 3)], 8, 6, {"train": 16, "valid": 1, "test": 40})
+
+
+@pytest.fixture
+def args(tmp_path):
+    return argparse.Namespace(
+        experiment="authors", out=tmp_path, hparams=SMALL, rounds=5, epochs=3, particles=2
+    )
+
+
+def test_every_arm_has_the_phases_that_were_published():
+    args = argparse.Namespace(hparams="")
+    for experiment, arm, *expected in (  # epochs of the ELBO, sets of the discriminator, updates
+        ("authors", "SeqVAE_1", 40, 40, 312),
+        ("authors", "SeqVAE_2", 40, 40, 312),
+        ("authors", "SeqGAN", 120, 50, 312),
+        ("seqgan", "SeqGAN", 120, 50, 156),
+    ):
+        hparams = published.make_hparams(experiment, arm, args, 0)
+        batches = published._SIZES["train"] // hparams.batch_size
+        assert batches == schedule.epoch_steps(hparams)
+        found = hparams.policy_elbo_steps / batches, hparams.policy_judge_steps / (3 * batches)
+        assert [*found, batches] == expected
+        assert schedule.round_steps(hparams) == 1 + 5 * 3 * batches
+
+
+def test_batches_of_an_epoch_are_all_sequences(suite):
+    hparams = TokenHParams(batch_size=8, batches="same")
+    batches = [published.batch_of(suite, hparams, step) for step in range(4)]
+    np.testing.assert_array_equal(batches[:2], batches[2:])
+    assert sorted(np.concatenate(batches[:2]).tolist()) == sorted(suite.train.tolist())
+    shuffled = hparams.replace(batches="shuffled")
+    second = [published.batch_of(suite, shuffled, step) for step in (2, 3)]
+    assert sorted(np.concatenate(second).tolist()) == sorted(suite.train.tolist())
+    assert not np.array_equal(second, batches[2:])
+
+
+def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
+    args.rounds = 2
+    published.train_arm(args, "SeqVAE_2", suite, 0)
+    args.rounds = 5
+    published.train_arm(args, "SeqVAE_2", suite, 0)
+    (lines,) = published.read(args.out, "authors")["SeqVAE_2"]
+    assert [x["round"] for x in lines] == [0, 2, 5]
+    assert [x["step"] for x in lines] == [6, 8 + 2 * 2, 8 + 5 * 2]
+    assert {"nll_oracle", "nll_test", "entropy", "grams_2", "kl_sequence"} <= lines[0].keys()
+    assert len(published.temperature_curve(lines[0])) == 5
+    published.print_tables(args)
+    table = capsys.readouterr().out
+    assert "| SeqVAE_2 | 0 | start | round 0 |" in table and "| round 5 |" in table
+    args.picture = args.out / "curve.png"
+    published.plot(args)
+    assert args.picture.read_bytes().startswith(b"\x89PNG")
