@@ -79,14 +79,22 @@ def factors(line: Row) -> list[str]:
 
 
 def sweep(line: Row) -> np.ndarray:
-    """Returns NLL_test and NLL_oracle by rising NLL_test, [factors, 2]; empty without an oracle."""
-    rows = [line[factor] for factor in factors(line)]
-    return np.array(sorted((x["NLL_test"], x["NLL_oracle"]) for x in rows if "NLL_oracle" in x))
+    """Returns NLL_test and NLL_oracle by rising NLL_test, [factors, 2]; empty without an oracle.
+
+    Begins at the smallest NLL_test: softer logits make both worse.
+    """
+    rows = [line[factor] for factor in sorted(factors(line), key=float)]
+    points = np.array([(x["NLL_test"], x["NLL_oracle"]) for x in rows if "NLL_oracle" in x])
+    return points[np.argmin(points[:, 0]) :] if len(points) else points
 
 
 def gain(own: np.ndarray, control: np.ndarray) -> float:
-    """Returns the mean distance of a sweep below its control, over their common NLL_test."""
-    at = np.linspace(max(own[0, 0], control[0, 0]), min(own[-1, 0], control[-1, 0]), 100)
+    """Returns the mean distance of a sweep below its control, over their common NLL_test.
+
+    NaN if there is none.
+    """
+    low, high = max(own[0, 0], control[0, 0]), min(own[-1, 0], control[-1, 0])
+    at = np.linspace(low, high, 100) if low < high else np.nan
     return float(np.mean(np.interp(at, *control.T) - np.interp(at, *own.T)))
 
 

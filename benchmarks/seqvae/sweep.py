@@ -1,0 +1,164 @@
+"""Can a policy gradient beat its control? Weights, rewards and regularisation, over several seeds.
+
+    python -m benchmarks.seqvae.sweep --model RNN --seeds 5 --out sweep.jsonl
+    python -m benchmarks.seqvae.sweep --model RNN --out sweep.jsonl --table
+
+For each seed a model is trained by its ELBO until validation stops improving. From the best weights
+each setting and weight continues for 2,000 updates of the ELBO plus the weighted policy gradient.
+There are two controls: the pretrained model ("start"), and as many updates of the ELBO alone
+("control"). Gains are the mean distance in NLL_oracle, in nats per symbol, below the temperature
+curve of a control at equal NLL_test, with 95% confidence intervals of the mean over the seeds (t).
+
+Settings:
+
+    stepwise     the default: log D of every prefix, discounted by 0.95, with a critic
+    difference   dense rewards l_t - l_{t-1}, undiscounted, with a critic: minimizes KL(G || P)
+    entropy      the same with an entropy bonus of 0.1
+    large        the same with batches of 256, two updates of the discriminator and a penalty on its
+                 weights, in the manner of de Masson d'Autume et al. 2019, arXiv:1905.09922
+    seqgan       rollouts with the CNN: 2 from every fifth step, baseline of the batch
+    prefix       the same with the loss of Gao, Cui, Ding 2021
+
+Rows are appended to --out, and those that are there are not made again.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from scipy import stats
+
+from benchmarks.seqvae.arms import CONTROLS, make_hparams, pretrain, train_arm
+from benchmarks.seqvae.data import SUITES, Suite
+from benchmarks.seqvae.measures import Row, measure_model
+from benchmarks.seqvae.model import Tokens
+from benchmarks.seqvae.tables import gain, mean_and_deviation, sweep
+from benchmarks.timing import print_table
+
+_DIFFERENCE = "policy_reward=difference,policy_discount=1"
+_ROLLED = "policy_rollouts=2,policy_reward_step=5,discriminator=cnn,policy_baseline=batch"
+_FACTORS = [0.5, 0.7, 0.85, 1.0, 1.27, 1.5, 1.82]
+SETTINGS = {  # hyperparameters of the control too, and those of the policy gradient
+    "stepwise": ("", ""),
+    "difference": ("", _DIFFERENCE),
+    "entropy": ("", f"{_DIFFERENCE},policy_entropy_bonus=0.1"),
+    "large": ("batch_size=256", f"{_DIFFERENCE},discriminator_updates=2,discriminator_l2=0.1"),
+    "seqgan": ("", f"policy_gradient=seqgan,{_ROLLED}"),
+    "prefix": ("", f"policy_gradient=prefix,{_ROLLED}"),
+}
+
+
+def rows_of_seed(args: argparse.Namespace, suite: Suite, seed: int, known: set) -> Iterator[Row]:
+    """Yields the rows of a seed that are not known."""
+    wanted = [("start", "", 0.0)]
+    for common in dict.fromkeys(SETTINGS[setting][0] for setting in args.settings):
+        wanted.append(("control", common, 0.0))
+    for setting in args.settings:
+        wanted += [(setting, SETTINGS[setting][0], weight) for weight in args.weights]
+    wanted = [x for x in wanted if (*x, seed) not in known]
+    if not wanted:
+        return
+    args.policy = ""
+    weights, _ = pretrain(args.suite, args.model, args, suite, seed)
+    for setting, common, weight in wanted:
+        if setting == "start":
+            model = Tokens(
+                make_hparams(args.suite, args.model, args.hparams, seed), suite.vocabulary
+            )
+            model.set_weights(weights)
+        else:
+            policy = ["policy_gradient=none"]
+            if setting != "control":
+                policy = [f"policy_gradient_weight={weight}", SETTINGS[setting][1]]
+            args.policy = ",".join(filter(None, [common, *policy]))
+            label = f"{args.model} stepwise"
+            model = train_arm(args.suite, label, args, suite, seed, weights)
+        row = measure_model(model, suite, seed, args.factors, args.particles)
+        del row["interpolated"]
+        key = {"setting": setting, "common": common, "weight": weight, "seed": seed}
+        yield {"model": args.model, **key, **row}
+        keras.backend.clear_session()
+
+
+def key_of(row: Row) -> tuple:
+    """Returns what tells a row from the others of its model."""
+    return row["setting"], row["common"], row["weight"], row["seed"]
+
+
+def read(args: argparse.Namespace) -> list[Row]:
+    """Returns the rows of --out that belong to the model."""
+    lines = args.out.read_text().splitlines() if args.out.exists() else []
+    return [row for row in map(json.loads, lines) if row["model"] == args.model]
+
+
+def interval(values: list[float]) -> str:
+    """Returns the mean and its 95% confidence interval as text; without it for a single value."""
+    mean = float(np.mean(values))
+    if np.isnan(mean):
+        return "no common NLL_test"
+    if len(values) < 2:
+        return f"{mean:+.3f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
+
+
+def print_sweep(rows: list[Row]) -> None:
+    """Prints a line for each setting and weight, and the number of settings that were tried."""
+    found = {key_of(row): row for row in rows}
+    lines = []
+    for setting, common, weight in dict.fromkeys(key[:3] for key in found):
+        own = [row for key, row in found.items() if key[:3] == (setting, common, weight)]
+        cells = [setting if setting != "control" else f"control {common}".strip(), f"{weight:g}"]
+        cells.append(str(len(own)))
+        for name in ("NLL_oracle", "NLL_test", "entropy"):
+            cells.append(mean_and_deviation([row["1.0"][name] for row in own], 3))
+        for control in (("start", "", 0.0), ("control", common, 0.0)):
+            pairs = [(row, found.get((*control, row["seed"]))) for row in own]
+            is_control = (setting, common, weight) == control
+            gains = [gain(sweep(x), sweep(y)) for x, y in pairs if y is not None]
+            cells.append("-" if is_control or not gains else interval(gains))
+        lines.append(cells)
+    names = ["NLL_oracle", "NLL_test", "entropy", "gain over start", "gain over control"]
+    print_table(["setting", "weight", "seeds", *names], lines)
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--suite", default="mixture", choices=SUITES)
+    add("--data", type=Path, default=Path(), help="folder with the data of the suite")
+    add("--model", default="RNN", choices=CONTROLS)
+    add("--out", type=Path, required=True, help="JSON lines file of the rows")
+    add("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    add("--weights", type=float, nargs="+", default=[0.1, 1, 10, 100], help="of the gradient")
+    add("--seeds", type=int, default=5, help="number of random seeds")
+    add("--first-seed", type=int, default=0)
+    add("--length", type=int, help="steps in a sequence")
+    add("--steps", type=int, default=20_000, help="most steps of pretraining")
+    add("--policy-steps", type=int, default=2000, help="generator updates after pretraining")
+    add("--factors", type=float, nargs="+", default=_FACTORS, help="of the logits")
+    add("--particles", type=int, default=16, help="samples of the bound on the NLL")
+    add("--hparams", default="", help="hyperparameters to change in all models")
+    add("--table", action="store_true", help="print the rows of --out and train nothing")
+    args = parser.parse_args()
+    if not args.table:
+        make, length = SUITES[args.suite]
+        suite = make(args.data, args.length or length)
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
+            for row in rows_of_seed(args, suite, seed, {key_of(x) for x in read(args)}):
+                with args.out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+    print_sweep(read(args))
+
+
+if __name__ == "__main__":
+    main()
