@@ -90,6 +90,13 @@ def test_the_gain_is_the_distance_at_equal_nll_test():
     on_the_same_line = np.add(control, [0.5, -0.5])
     assert tables.gain(on_the_same_line, control) == pytest.approx(0)
     assert tables.gain(on_the_same_line - [[0, 0.2]], control) == pytest.approx(0.2)
+    assert np.isnan(tables.gain(np.add(control, [2, 0]), control))
+
+
+def test_a_sweep_begins_where_nll_test_is_smallest():
+    points = {"0.5": (6.0, 9.9), "1.0": (4.0, 9.0), "1.5": (4.5, 8.0), "10.0": (5.0, 7.0)}
+    line = {key: {"NLL_test": x, "NLL_oracle": y} for key, (x, y) in points.items()}
+    assert tables.sweep(line).tolist() == [[4.0, 9.0], [4.5, 8.0], [5.0, 7.0]]
 
 
 SMALL = (
