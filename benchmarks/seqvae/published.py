@@ -19,9 +19,13 @@ made every 10 epochs of the pretraining, and every 5 rounds; in nats per symbol:
 
 the shares of distinct sequences, 2-grams and 3-grams among those of the samples, the number of
 distinct symbols, and the KL per sequence. Before the first update of a policy and after the last
-step, the first two for several factors of the logits, too: the temperature curve.
+step, the first two for several factors of the logits, too: the temperature curve. `gain` is the
+distance of NLL_oracle below the temperature curve before the first update at equal NLL_test, and
+`gain, MLE` that below the temperature curve of a regularised model, whose rows
+`python -m benchmarks.seqvae --arms MLE` has written to the file --mle.
 
---table prints what is in --out, and --picture plots it.
+--table prints what is in --out, with 95% confidence intervals of the mean gains over the runs (t),
+and --picture plots it.
 """
 
 import argparse
@@ -38,8 +42,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.seqvae.data import Suite, random_oracle, released_oracle, sample_suite
+from benchmarks.seqvae.experiment import read_lines
 from benchmarks.seqvae.measures import measure_samples, sharpened
 from benchmarks.seqvae.model import TokenHParams, Tokens
+from benchmarks.seqvae.tables import factors, from_smallest_nll_test, interval
 from benchmarks.timing import print_table
 from vaeseq.adversarial import schedule
 from vaeseq.hparams.table import changed
@@ -50,7 +56,7 @@ from vaeseq.training.run import Run
 
 _SIZES = {"train": 9984, "valid": 250, "test": 2000}
 _SAMPLES = 2000
-_FACTORS = (1.1, 1.27, 1.5, 1.82)
+_FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.27, 1.5, 1.82)
 _SEQGAN_OF_8 = (
     "preset=seqgan_published,sequence_size=8,batch_size=32,embed_size=64,discriminator_updates=1,"
     "policy_gradient_weight=256,policy_elbo_steps=37440,policy_judge_steps=46800,"
@@ -196,7 +202,8 @@ def train_arm(args: argparse.Namespace, arm: str, suite: Suite, seed: int) -> No
         with run.beginning():
             pass
     report = CurveReport(run, model, suite, last_step(hparams, suite, args), args.particles)
-    train(model, lambda step: batch_of(suite, hparams, step), report)
+    with run.locked():
+        train(model, lambda step: batch_of(suite, hparams, step), report)
 
 
 def read(out: Path, experiment: str) -> dict[str, list[list[dict[str, float]]]]:
@@ -222,21 +229,54 @@ _COLUMNS = {
 
 
 def print_tables(args: argparse.Namespace) -> None:
-    """Prints start, best and end of every run, then the curves."""
+    """Prints start, best and end of every run, the gains of every arm, then the curves."""
     names = [name.replace("nll", "NLL") for name in _COLUMNS]
-    curves = []
-    rows = []
+    curves, rows, ends = [], [], []
+    reference = regularised_curve(args.mle)
     for arm, runs in read(args.out, args.experiment).items():
+        gains = []
         for number, lines in enumerate(runs):
-            points = {"best": min(lines, key=lambda x: x["nll_oracle"]), "end": lines[-1]}
-            starts = [x for x in lines if x.get("round") == 0]
-            points = {"start": starts[0]} | points if starts else points
+            start, end = start_of(lines), lines[-1]
+            points = {"best": min(lines, key=lambda x: x["nll_oracle"]), "end": end}
+            points = {"start": start} | points if start else points
             for point, line in points.items():
                 rows.append([arm, str(number), point, _place(line), *_cells(line)])
             curves += [[arm, str(number), _place(line), *_cells(line)] for line in lines]
+            own = temperature_curve(start) if start else np.zeros([0, 2])
+            gains.append([gain_at(end, curve) for curve in (own, reference)])
+        ends.append([arm, str(len(runs)), *map(interval, np.transpose(gains))])
     print_table(["arm", "run", "point", "at", *names], rows)
     print()
+    print_table(["arm", "runs", "gain at the end", "gain, MLE"], ends)
+    print()
     print_table(["arm", "run", "at", *names], curves)
+
+
+def start_of(lines: list[dict[str, float]]) -> dict[str, float] | None:
+    """Returns the report before the first update of the policy; None if there is none."""
+    return next((line for line in lines if line.get("round") == 0), None)
+
+
+def gain_at(line: Mapping[str, float], curve: np.ndarray) -> float:
+    """Returns how far NLL_oracle lies below a curve at the same NLL_test; NaN outside of it."""
+    if not len(curve):
+        return np.nan
+    at = np.interp(line["nll_test"], *curve.T, left=np.nan, right=np.nan)
+    return float(at - line["nll_oracle"])
+
+
+def regularised_curve(path: Path | None) -> np.ndarray:
+    """Returns the mean temperature curve of the rows "MLE" in a file of `benchmarks.seqvae`."""
+    if path is None:
+        return np.zeros([0, 2])
+    lines = [line for line in read_lines([path]) if line["label"] == "MLE"]
+    rows = [[sweep_point(line[key]) for key in factors(line)] for line in lines]
+    return from_smallest_nll_test(np.mean(rows, axis=0))
+
+
+def sweep_point(row: Mapping[str, float]) -> tuple[float, float]:
+    """Returns NLL_test and NLL_oracle of a row of `benchmarks.seqvae`."""
+    return row["NLL_test"], row["NLL_oracle"]
 
 
 def _place(line: Mapping[str, float]) -> str:
@@ -252,27 +292,42 @@ def plot(args: argparse.Namespace) -> None:
     """Plots NLL_oracle over NLL_test along training, and along the temperature at its start."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
-    for arm, runs in read(args.out, args.experiment).items():
-        color = None
-        for lines in runs:
-            path = [(x["nll_test"], x["nll_oracle"]) for x in lines]
-            (drawn,) = axes.plot(
-                *np.transpose(path), ".-", label=None if color else arm, color=color
-            )
-            color = drawn.get_color()
-            for line in lines:
-                if sharp("NLL_oracle", _FACTORS[0]) in line:
-                    axes.plot(*np.transpose(temperature_curve(line)), "x:", color=color)
+    for number, (arm, runs) in enumerate(read(args.out, args.experiment).items()):
+        color = f"C{number}"
+        for run, lines in enumerate(runs):
+            before = [point_of(x) for x in lines if "epoch" in x or x["round"] == 0]
+            after = [point_of(x) for x in lines if "round" in x]
+            axes.plot(*np.transpose(before), "-", color=color, alpha=0.3, linewidth=1)
+            if after:
+                axes.plot(*np.transpose(after), ".-", color=color)
+                axes.plot(*after[0], "o", color=color, markerfacecolor="white")
+            axes.plot([], [], ".-", color=color, label=None if run else arm)
+            sharpened_at = start_of(lines) or lines[-1]
+            axes.plot(*temperature_curve(sharpened_at).T, ":", color=color, linewidth=1)
+    if args.mle:
+        axes.plot(*regularised_curve(args.mle).T, "k--", label="regularised MLE, temperatures")
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
-    axes.set_title("lines: training; dotted: temperature", fontsize=9)
+    axes.set_title(
+        "thin: pretraining; circle: its end; dots: rounds; dotted: temperatures there", fontsize=9
+    )
     axes.legend()
     figure.savefig(args.picture, dpi=100)
 
 
-def temperature_curve(line: Mapping[str, float]) -> list[tuple[float, float]]:
-    """Returns NLL_test and NLL_oracle of a report for rising factors of the logits."""
-    sharper = [(line[sharp("NLL_test", f)], line[sharp("NLL_oracle", f)]) for f in _FACTORS]
-    return [(line["nll_test"], line["nll_oracle"]), *sharper]
+def point_of(line: Mapping[str, float]) -> tuple[float, float]:
+    """Returns NLL_test and NLL_oracle of a report."""
+    return line["nll_test"], line["nll_oracle"]
+
+
+def temperature_curve(line: Mapping[str, float]) -> np.ndarray:
+    """Returns NLL_test and NLL_oracle of a report for rising factors, from the smallest NLL_test.
+
+    Shape [factors, 2].
+    """
+    known = [f for f in _FACTORS if sharp("NLL_test", f) in line]
+    points = {f: (line[sharp("NLL_test", f)], line[sharp("NLL_oracle", f)]) for f in known}
+    points[1.0] = point_of(line)
+    return from_smallest_nll_test(np.array([points[factor] for factor in sorted(points)]))
 
 
 def main() -> None:
@@ -290,6 +345,7 @@ def main() -> None:
     add("--epochs", type=int, default=120, help="of arms without a policy gradient")
     add("--particles", type=int, default=4, help="samples of the bound on the NLL")
     add("--hparams", default="", help="hyperparameters to change in all arms")
+    add("--mle", type=Path, help="rows of a regularised MLE by benchmarks.seqvae --out")
     add("--table", action="store_true", help="print what is in --out, and train nothing")
     add("--picture", type=Path, help="plot what is in --out to a PNG file, and train nothing")
     args = parser.parse_args()

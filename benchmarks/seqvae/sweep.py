@@ -31,14 +31,12 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import numpy as np
-from scipy import stats
 
 from benchmarks.seqvae.arms import CONTROLS, make_hparams, pretrain, train_arm
 from benchmarks.seqvae.data import SUITES, Suite
 from benchmarks.seqvae.measures import Row, measure_model
 from benchmarks.seqvae.model import Tokens
-from benchmarks.seqvae.tables import gain, mean_and_deviation, sweep
+from benchmarks.seqvae.tables import gain, interval, mean_and_deviation, sweep
 from benchmarks.timing import print_table
 
 _DIFFERENCE = "policy_reward=difference,policy_discount=1"
@@ -95,17 +93,6 @@ def read(args: argparse.Namespace) -> list[Row]:
     """Returns the rows of --out that belong to the model."""
     lines = args.out.read_text().splitlines() if args.out.exists() else []
     return [row for row in map(json.loads, lines) if row["model"] == args.model]
-
-
-def interval(values: list[float]) -> str:
-    """Returns the mean and its 95% confidence interval as text; without it for a single value."""
-    mean = float(np.mean(values))
-    if np.isnan(mean):
-        return "no common NLL_test"
-    if len(values) < 2:
-        return f"{mean:+.3f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
 
 
 def print_sweep(rows: list[Row]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import stats
 
 from benchmarks.seqvae.measures import Row
 from benchmarks.timing import print_table
@@ -79,13 +80,16 @@ def factors(line: Row) -> list[str]:
 
 
 def sweep(line: Row) -> np.ndarray:
-    """Returns NLL_test and NLL_oracle by rising NLL_test, [factors, 2]; empty without an oracle.
-
-    Begins at the smallest NLL_test: softer logits make both worse.
-    """
+    """Returns NLL_test and NLL_oracle by rising NLL_test, [factors, 2]; empty without an oracle."""
     rows = [line[factor] for factor in sorted(factors(line), key=float)]
     points = np.array([(x["NLL_test"], x["NLL_oracle"]) for x in rows if "NLL_oracle" in x])
-    return points[np.argmin(points[:, 0]) :] if len(points) else points
+    return from_smallest_nll_test(points) if len(points) else points
+
+
+def from_smallest_nll_test(points: np.ndarray) -> np.ndarray:
+    """Returns a temperature curve [factors, 2] without softer logits, which make both NLL worse."""
+    curve: np.ndarray = points[np.argmin(points[:, 0]) :]
+    return curve
 
 
 def gain(own: np.ndarray, control: np.ndarray) -> float:
@@ -110,6 +114,17 @@ def plot_frontiers(lines: list[Row], path: Path) -> None:
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
     axes.legend()
     figure.savefig(path, dpi=100)
+
+
+def interval(values: Sequence[float]) -> str:
+    """Returns the mean and its 95% confidence interval as text; without it for a single value."""
+    mean = float(np.mean(values))
+    if np.isnan(mean):
+        return "no common NLL_test"
+    if len(values) < 2:
+        return f"{mean:+.3f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
 
 
 def mean_and_deviation(values: Sequence[float | None], digits: int) -> str:
