@@ -13,11 +13,12 @@ Settings:
 
     stepwise     the default: log D of every prefix, discounted by 0.95, with a critic
     difference   dense rewards l_t - l_{t-1}, undiscounted, with a critic: minimizes KL(G || P)
-    entropy      the same with an entropy bonus of 0.1
-    large        the same with batches of 256, two updates of the discriminator and a penalty on its
-                 weights, in the manner of de Masson d'Autume et al. 2019, arXiv:1905.09922
+    entropy      as difference, with an entropy bonus of 0.1
+    reference    as difference, with 0.1 times the KL divergence from the model before all updates
+    large        as difference, with batches of 256, two updates of the discriminator and a penalty
+                 on its weights, in the manner of de Masson d'Autume et al. 2019, arXiv:1905.09922
     seqgan       rollouts with the CNN: 2 from every fifth step, baseline of the batch
-    prefix       the same with the loss of Gao, Cui, Ding 2021
+    prefix       as seqgan, with the loss of Gao, Cui, Ding 2021
 
 Rows are appended to --out, and those that are there are not made again.
 """
@@ -46,6 +47,7 @@ SETTINGS = {  # hyperparameters of the control too, and those of the policy grad
     "stepwise": ("", ""),
     "difference": ("", _DIFFERENCE),
     "entropy": ("", f"{_DIFFERENCE},policy_entropy_bonus=0.1"),
+    "reference": ("", f"{_DIFFERENCE},policy_reference_kl=0.1"),
     "large": ("batch_size=256", f"{_DIFFERENCE},discriminator_updates=2,discriminator_l2=0.1"),
     "seqgan": ("", f"policy_gradient=seqgan,{_ROLLED}"),
     "prefix": ("", f"policy_gradient=prefix,{_ROLLED}"),

@@ -41,6 +41,19 @@ def test_the_entropy_bonus_is_the_gradient_of_the_entropy():
     assert_is_gradient(expected_gradient(model, no_reward), model, loss)
 
 
+def test_the_reference_is_that_of_a_kl_divergence():
+    model, no_reward = make(policy_reference_kl=1.0), np.zeros([len(ALL), TIME], np.float32)
+    reference = log_probs(model).numpy()
+    for weight in model.weights:
+        weight.assign(-0.7 * weight)
+
+    def loss():
+        log_prob = log_probs(model).numpy().sum(axis=1)
+        return np.sum(np.exp(log_prob) * (log_prob - reference.sum(axis=1))) / TIME
+
+    assert_is_gradient(expected_gradient(model, no_reward, reference), model, loss)
+
+
 @pytest.mark.parametrize("step", [1, 2])
 def test_prefix_equals_seqgan_with_larger_weights_for_early_steps(step):
     model = make(policy_gradient="prefix", policy_reward_step=step)

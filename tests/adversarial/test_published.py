@@ -12,7 +12,7 @@ import tensorflow as tf
 from tests.adversarial.words import ADVERSARIAL, ALL, TIME, Words, batch, make
 from tests.conftest import assert_close
 from vaeseq import UsageError
-from vaeseq.adversarial.rollouts import action_values, sample
+from vaeseq.adversarial.rollouts import action_values, log_prob_with, sample
 
 PUBLISHED = {
     "vae_type": "SEQVAE",
@@ -172,6 +172,30 @@ def test_delayed_rollouts_are_those_of_a_policy_with_the_average_weights():
     assert np.abs(values - current).max() > 1e-4
 
 
+@pytest.mark.parametrize("kind", ["RNN", "SRNN"])
+def test_the_reference_has_the_weights_of_the_first_update(kind):
+    model = make(vae_type=kind, policy_reference_kl=0.5)
+    samples = sample(model, batch(ALL[:6]), [1, 2])
+    for number in range(2):
+        model.adversary.reference.follow(is_first=tf.equal(number, 0))
+        for weight in model.weights:
+            weight.assign(weight + 0.3)
+    again = log_prob_with(model, samples, batch(ALL[:6]), model.adversary.reference)
+    assert_close(again, samples.log_prob, 1e-5)
+    for weight in model.adversary.reference.weights:
+        weight.assign(weight + 0.6)
+    steps, _ = _unrolled(model, samples, tf.zeros_like(samples.latents))  # those of the model now
+    expected = model.decoder.log_prob(steps.obs_params, samples.observed)
+    again = log_prob_with(model, samples, batch(ALL[:6]), model.adversary.reference)
+    assert_close(again, expected, 1e-5)
+    assert np.abs(expected - samples.log_prob).max() > 1e-3
+
+
+def test_a_reference_needs_the_latents_that_were_sampled():
+    with pytest.raises(UsageError, match="policy_reference_kl needs policy_log_prob=sampled"):
+        make(vae_type="SEQVAE", policy_reference_kl=1.0, policy_log_prob="encoded")
+
+
 def _unrolled(model, samples, noise):
     state = model.initial_state(6)
     contexts, context_states = model.context.from_observations(samples.observed, (), state.context)
@@ -182,9 +206,10 @@ def _unrolled(model, samples, noise):
 # Without a step of the ELBO: a single replica leaves the gradient of an embedding sparse there, of
 # which Adam squares each row before it adds up those of equal symbols.
 REPLICATED = PUBLISHED | {"batch_size": 8, "discriminator_samples": 16, "policy_elbo_steps": 0}
+BESIDE_THE_ELBO = {"policy_baseline": "batch", "vae_type": "SRNN", "policy_reference_kl": 0.5}
 
 
-@pytest.mark.parametrize("changes", [REPLICATED, {"policy_baseline": "batch", "vae_type": "SRNN"}])
+@pytest.mark.parametrize("changes", [REPLICATED, BESIDE_THE_ELBO])
 def test_several_replicas_make_the_steps_of_one(changes, tmp_path):
     """With MirroredStrategy, in a process of its own: TensorFlow cannot add devices later."""
     code = f"""if True:

@@ -77,7 +77,7 @@ def exact_values(model):
     return values.astype(np.float32)
 
 
-def expected_gradient(model, weights):
+def expected_gradient(model, weights, reference=None):
     """Returns the gradient of the policy loss, expected over the sequences of the policy.
 
     The loss is a mean over rows whose terms do not depend on each other, so that one batch of all
@@ -87,7 +87,8 @@ def expected_gradient(model, weights):
         log_prob = log_probs(model)
     with tf.GradientTape() as loss_tape:
         loss_tape.watch(log_prob)
-        loss = model.adversary.policy_loss(Samples(tf.constant(ALL), log_prob, ()), weights)
+        samples = Samples(tf.constant(ALL), log_prob, ())
+        loss = model.adversary.policy_loss(samples, weights, reference=reference)
     probability = tf.exp(tf.reduce_sum(log_prob, axis=1, keepdims=True))
     gradient = len(ALL) * probability * loss_tape.gradient(loss, log_prob)
     return tape.gradient(log_prob, model.trainable_variables, gradient)

@@ -89,6 +89,9 @@ class Adversary:
         self.delayed: DelayedWeights | None = None
         if self.hparams.policy_rollout_average:
             self.delayed = DelayedWeights(policy.weights, self.hparams.policy_rollout_average)
+        self.reference: DelayedWeights | None = None
+        if self.hparams.policy_reference_kl:  # an average that stays what it was at first
+            self.reference = DelayedWeights(policy.weights, share=1.0)
         if self._is_replicated:
             for optimizer in filter(None, (self.optimizer, self.policy_optimizer)):
                 use_summed_gradients(optimizer)
@@ -98,7 +101,8 @@ class Adversary:
     @property
     def parts(self) -> tuple[Any, ...]:
         """The layers and optimizers with the variables that a checkpoint keeps."""
-        parts = (self.discriminator, self.optimizer, self.policy_optimizer, self.kept, self.delayed)
+        optimizers = self.optimizer, self.policy_optimizer
+        parts = self.discriminator, *optimizers, self.kept, self.delayed, self.reference
         return tuple(part for part in parts if part is not None)
 
     @property
@@ -173,14 +177,17 @@ class Adversary:
 
     def _update_policy(self, data: Nest, batch: Batch, step: tf.Tensor) -> tuple[Nest, tf.Tensor]:
         """Makes an update of the generator in step `step`; returns its samples and their W_t."""
-        if self.delayed is not None:
-            first = self.hparams.policy_elbo_steps + self.hparams.policy_judge_steps
-            self.delayed.follow(is_first=tf.equal(step, first))
+        first = self.hparams.policy_elbo_steps + self.hparams.policy_judge_steps
+        for followers in filter(None, (self.delayed, self.reference)):
+            followers.follow(is_first=tf.equal(step, first))
 
         def objective() -> tuple[tf.Tensor, tuple[Nest, tf.Tensor]]:
             samples = rollouts.sample(self.policy, batch, self._seed(0, step))
             weights = self.choice_weights(samples, batch, self._seed(-1, step))
-            loss = self.policy_loss(samples, weights, batch.lengths)
+            reference = None
+            if self.reference is not None:
+                reference = rollouts.log_prob_with(self.policy, samples, batch, self.reference)
+            loss = self.policy_loss(samples, weights, batch.lengths, reference)
             return self.hparams.policy_gradient_weight * loss, (samples.observed, weights)
 
         if self.policy_optimizer is None:
@@ -293,14 +300,22 @@ class Adversary:
         return tf.stop_gradient(weights)
 
     def policy_loss(
-        self, samples: Samples, weights: tf.Tensor, lengths: tf.Tensor | None = None
+        self,
+        samples: Samples,
+        weights: tf.Tensor,
+        lengths: tf.Tensor | None = None,
+        reference: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Returns the loss whose gradient is the policy gradient, as a mean over time steps."""
+        """Returns the loss whose gradient is the policy gradient, as a mean over time steps.
+
+        See `vaeseq.adversarial.policy_gradient.loss`.
+        """
         critic = None
         if self.hparams.policy_baseline == "critic":
             _, critic = self.discriminator.judge(samples.observed)
         mask = step_mask(samples.log_prob, lengths)
-        return policy_gradient.loss(self.hparams, samples.log_prob, weights, mask, critic)
+        log_prob = samples.log_prob
+        return policy_gradient.loss(self.hparams, log_prob, weights, mask, critic, reference)
 
     def update_discriminator(
         self,
@@ -370,6 +385,8 @@ class Adversary:
 def _check(hparams: HParams, latent_size: int) -> None:
     """Raises `UsageError` if hyperparameters exclude each other."""
     schedule.check(hparams)
+    if hparams.policy_reference_kl and hparams.policy_log_prob != "sampled":
+        raise UsageError("hparams: policy_reference_kl needs policy_log_prob=sampled")
     if hparams.policy_elbo == "kl" and latent_size == 0:
         raise UsageError(
             f"hparams: policy_elbo=kl needs latent variables, and {hparams.vae_type} has none; use "

@@ -31,6 +31,7 @@ def loss(
     weights: tf.Tensor,
     mask: tf.Tensor,
     critic: tf.Tensor | None = None,
+    reference: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Returns - sum_t (W_t - baseline) log p(x_t | x_<t, z), as a mean over time steps.
 
@@ -42,6 +43,8 @@ def loss(
       weights: W_t, [B, T].
       mask: 1 for steps that count, 0 for padding, [B, T].
       critic: the prediction of W_t from x_1:t-1, [B, T], if `policy_baseline` is `critic`.
+      reference: log p(x_t | x_<t, z) of another policy, [B, T], if the loss has the KL divergence
+        from it.
     """
     advantage = weights
     if hparams.policy_baseline == "batch":
@@ -57,6 +60,9 @@ def loss(
     if hparams.policy_entropy_bonus:  # the gradient of E[-log p] is that of a reward of -log p
         surprise = reward_to_go(-log_prob * mask, 1.0)
         advantage += hparams.policy_entropy_bonus * surprise
+    if reference is not None:  # the same for E[log p - log p_reference]
+        surprise = reward_to_go((reference - log_prob) * mask, 1.0)
+        advantage += hparams.policy_reference_kl * surprise
     return -share_of_mean(tf.stop_gradient(advantage) * log_prob, mask)
 
 

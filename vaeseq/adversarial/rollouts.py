@@ -156,12 +156,20 @@ def _unroll(
     return steps, (context_states, core_states)
 
 
-def states_of(policy: Policy, samples: Samples, batch: Batch) -> tuple[Nest, Nest]:
-    """Returns the states after each step of samples, with the weights of the policy now."""
+def _unroll_again(policy: Policy, samples: Samples, batch: Batch) -> tuple[Any, tuple[Nest, Nest]]:
+    """Returns the steps of samples, and the states after each, with the weights of the policy."""
     size = policy.core.latent_size
     noise = tf.zeros([*batch.shape, size])  # has no influence, because the latents are given
-    _, states = _unroll(policy, samples.observed, batch, noise, samples.latents if size else None)
-    return states
+    return _unroll(policy, samples.observed, batch, noise, samples.latents if size else None)
+
+
+def log_prob_with(
+    policy: Policy, samples: Samples, batch: Batch, weights: DelayedWeights
+) -> tf.Tensor:
+    """Returns log p(x_t | x_<t, z) of samples with other weights, [B, T]."""
+    with weights.scope():
+        steps, _ = _unroll_again(policy, samples, batch)
+        return policy.decoder.log_prob(steps.obs_params, samples.observed)
 
 
 def action_values(
@@ -190,7 +198,8 @@ def action_values(
     """
     if delayed is not None:
         with delayed.scope():
-            samples = samples._replace(states=states_of(policy, samples, batch))
+            _, states = _unroll_again(policy, samples, batch)
+            samples = samples._replace(states=states)
             return action_values(policy, score, samples, batch, seed, rows_at_once)
     count, stride = policy.hparams.policy_rollouts, policy.hparams.policy_reward_step
     rows, steps = batch.shape

@@ -369,6 +369,12 @@ class HParams(HParamsBase):
     policy_entropy_bonus: float = hparam(
         0.0, "The weight of the entropy -log p(x_t | ...) in the return, per nat.", low=0
     )
+    policy_reference_kl: float = hparam(
+        0.0,
+        "The weight in the return, per nat, of -log p(x_t | ...) + log r(x_t | ...), where r is "
+        "the policy before its first update: a penalty on the KL divergence from it.",
+        low=0,
+    )
     discriminator: str = hparam(
         "causal",
         'The discriminator: "cnn" (SeqGAN\'s) and "recurrent" judge whole sequences, "causal" '
