@@ -15,7 +15,14 @@ author = "the authors of vaeseq"
 copyright = "the authors of vaeseq, Apache-2.0"
 version = release = vaeseq.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "docstrings", "reference"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "docstrings",
+    "gallery",
+    "reference",
+]
 exclude_patterns = ["_*", "conf.py"]
 templates_path = ["_templates"]
 nitpicky = True

@@ -1,5 +1,7 @@
 """Opens every page of the built site in Chromium, and says what the pages asked other hosts for.
 
+It also searches for a word, and plays the first piece of the gallery.
+
 python -m scripts.visit_site docs/_build/html
 
 Without Chromium it says so and succeeds; in CI, which installs one, that is an error.
@@ -41,13 +43,14 @@ def main(folder: str) -> int:
     with _served(folder) as url, _opened() as browser:
         for page in pages:
             browser.get(f"{url}/{page}")
-        found = _search(browser, url)
+        found, played = _search(browser, url), _play(browser, url)
         asked, errors = _outside(browser, url), _errors(browser)
     print(f"{len(asked)} requests to other hosts, {len(errors)} errors of scripts")
     print(f"the search for {_LOOKED_FOR!r} finds {found} pages")
+    print(f"the gallery {'plays' if played else 'does not play'}")
     for what in (*asked, *errors):
         print(f"  {what}")
-    return int(bool(asked or errors or not found))
+    return int(bool(asked or errors or not found or not played))
 
 
 def _browser() -> str | None:
@@ -83,13 +86,29 @@ def _opened() -> Iterator[Any]:
 def _search(browser: Any, url: str) -> int:
     """Returns the number of pages that the search finds."""
     browser.get(f"{url}/search.html?q={_LOOKED_FOR}")
+    found = _wait(
+        browser, "document.querySelector('.search-summary')?.innerText", r"found (\d+) page"
+    )
+    return int(found[1]) if found else 0
+
+
+def _play(browser: Any, url: str) -> bool:
+    """Returns whether a press of a key plays music, whose position moves from 0."""
+    browser.get(f"{url}/gallery.html")
+    browser.execute_script("document.querySelector('.music button').focus()")
+    browser.switch_to.active_element.send_keys("\ue007")  # Enter
+    position = "document.querySelector('.music .head')?.getAttribute('d')"
+    return bool(_wait(browser, position, r"M(?!0 )[\d.]+ "))
+
+
+def _wait(browser: Any, value: str, pattern: str) -> re.Match[str] | None:
+    """Waits until the value of a JavaScript expression has a pattern; returns the match."""
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
-        text = browser.execute_script("return document.querySelector('.search-summary')?.innerText")
-        if found := re.search(r"found (\d+) page", text or ""):
-            return int(found[1])
+        if found := re.search(pattern, browser.execute_script(f"return {value}") or ""):
+            return found
         time.sleep(0.2)
-    return 0
+    return None
 
 
 def _outside(browser: Any, url: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""What the gallery of the documentation shows, and how it is made."""
