@@ -15,14 +15,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import vaeseq
-from vaeseq import codec, context, metrics
+from vaeseq import codec, metrics
 
 PAST, FUTURE, OUTAGE, SAMPLES = 72, 24, 8, 200  # hours, hours, hours, and samples
-SERIES, HELD_OUT, SHOWN = 1024, 64, 3
+SERIES, HELD_OUT, SHOWN, BATCH = 1024, 64, 3, 16
 
 
 class Series(vaeseq.ModelBase):
-    """Series of one number, which depends on the latents alone."""
+    """Series of one number."""
 
     def make_encoder(self):
         """Returns an MLP."""
@@ -31,10 +31,6 @@ class Series(vaeseq.ModelBase):
     def make_decoder(self):
         """Returns a normal distribution."""
         return codec.MLPObsDecoder(self.hparams, codec.NormalDecoder([1]))
-
-    def make_context(self):
-        """Returns an empty context, so that the latents carry all that is known."""
-        return context.Nothing()
 
 
 def make_series(count, rng):
@@ -60,16 +56,12 @@ def outages(count, rng):
 def train(steps, seed):
     """Returns a trained model, and the minutes that training took."""
     hparams = vaeseq.HParams(
-        vae_type="SRNN",
+        vae_type="RNN",
         gaps=True,
-        latent_size=8,
         rnn_hidden_sizes=(64,),
         obs_encoder_fc_layers=(64,),
         obs_decoder_fc_hidden_layers=(64,),
-        latent_decoder_fc_layers=(64,),
-        divergence_schedule="linear",
-        divergence_strength_half=steps / 8,
-        learning_rate=3e-3,
+        learning_rate=8e-3,
         learning_rate_decay_steps=steps,
         seed=seed,
     )
@@ -80,7 +72,7 @@ def train(steps, seed):
     observed, mask = make_series(SERIES, rng), outages(SERIES, rng)
     start = time.perf_counter()
     batches = {"observed": np.where(mask, observed, 0), "observed_mask": mask}
-    model.fit(batches, batch_size=32, epochs=-(-steps * 32 // SERIES), verbose=0)
+    model.fit(batches, batch_size=BATCH, epochs=-(-steps * BATCH // SERIES), verbose=0)
     return model, (time.perf_counter() - start) / 60
 
 
@@ -88,7 +80,7 @@ def main():
     """Trains, plots and prints how good imputations and forecasts of held-out series are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="series.png", help="the picture, a PNG file")
-    parser.add_argument("--steps", type=int, default=2000, help="of training")
+    parser.add_argument("--steps", type=int, default=1500, help="of training")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     model, minutes = train(args.steps, args.seed)
@@ -115,18 +107,19 @@ def report(what, samples, truth):
 def plot(seen, series, filled, futures):
     """Returns a figure of the first series, a row for each."""
     figure = Figure(figsize=(9, 6), layout="constrained")
+    hours = np.arange(PAST)
     for row, axes in enumerate(figure.subplots(SHOWN, sharex=True)):
         vaeseq.plot_fan(axes, seen[row, :, 0], futures[:, row, :, 0], future=series[row, PAST:, 0])
         gaps = np.isnan(seen[row, :, 0])
-        near = gaps | np.roll(gaps, 1) | np.roll(gaps, -1)  # up to the neighbours of each gap
+        gaps[1:-1] |= gaps[2:] | gaps[:-2]  # up to the neighbours of each gap
         low, high = np.quantile(filled[:, row, :, 0], [0.05, 0.95], axis=0)
-        hours = np.arange(PAST)
-        label = "gap, 90%"
-        axes.fill_between(hours, low, high, where=near, color="tab:orange", alpha=0.4, label=label)
-        axes.plot(hours, np.where(near, series[row, :PAST, 0], np.nan), ":", color="black")
-        if row == 0:
-            axes.legend(loc="upper left", ncols=5, fontsize="small")
+        style = {"color": "tab:orange", "alpha": 0.4, "label": "gap, 90%"}
+        axes.fill_between(hours, low, high, where=gaps, **style)
+        axes.plot(hours, np.where(gaps, series[row, :PAST, 0], np.nan), ":", color="black")
+        axes.get_legend().remove()
+        axes.set(xlabel="")
     axes.set(xlabel="hour")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6)
     return figure
 
 
