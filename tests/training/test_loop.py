@@ -23,11 +23,15 @@ OBJECTIVES = {"SRNN": {"objective": "fivo", "num_particles": 3}}
 
 
 @pytest.mark.parametrize(
-    ("vae_type", "segment"), [*((name, 0) for name in SOME_CORES), ("SEQVAE", 4)]
+    ("vae_type", "changes"),
+    [
+        *((name, {}) for name in SOME_CORES),
+        ("SEQVAE", {"seqvae_segment": 4}),
+        ("SEQVAE", {"posterior_steps": 6, "posterior_updates": 2}),
+    ],
 )
-def test_training_in_parts_is_bitwise_equal_to_one_training(tmp_path, vae_type, segment, compiled):
-    changes = OBJECTIVES.get(vae_type, {}) | {"seqvae_segment": segment}
-    compiled = functools.partial(compiled, vae_type, **changes)
+def test_training_in_parts_is_bitwise_equal_to_one_training(tmp_path, vae_type, changes, compiled):
+    compiled = functools.partial(compiled, vae_type, **OBJECTIVES.get(vae_type, {}), **changes)
     one, parts = make_run(tmp_path / "one"), make_run(tmp_path / "parts")
     fit(one, model := compiled(), 8)
     expected = state(model)

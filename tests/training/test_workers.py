@@ -172,7 +172,8 @@ def test_several_devices_make_the_steps_of_one(tmp_path, compiled):
 
 
 # Latents, resampling, dropout and clipping: what a replica alone cannot compute.
-OBJECTIVE = {"objective": "fivo", "num_particles": 2}
+# The first 12 steps train the posterior apart; the 8th, after which training is resumed, as well.
+OBJECTIVE = {"objective": "fivo", "num_particles": 2, "posterior_steps": 12, "posterior_updates": 2}
 HPARAMS = SMALL.replace(vae_type="SRNN", dropout=0.3, **OBJECTIVE)
 
 

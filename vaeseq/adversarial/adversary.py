@@ -52,6 +52,11 @@ class TrainedPolicy(Policy, Protocol):
     def update(self, data: Nest, objective: Callable[[], tuple[tf.Tensor, Aux]]) -> Aux:
         """Makes one update with the ELBO and an objective, and returns its second value."""
 
+    def by_part(
+        self, make: Callable[[], Callable[[Iterator[Nest]], Metrics]]
+    ) -> Callable[[Iterator[Nest]], Metrics]:
+        """Returns a function that makes a step, which updates the variables that are due."""
+
     def get_metrics_result(self) -> Metrics:
         """Returns the value of every metric by name."""
 
@@ -125,7 +130,11 @@ class Adversary:
 
     def train_function(self) -> Callable[[Iterator[Nest]], Metrics]:
         """Returns a function that makes a step of the schedule."""
-        compiled = self.policy.replicate if self._is_replicated else _on_next_batch
+        compile_step = self.policy.replicate if self._is_replicated else _on_next_batch
+
+        def compiled(step: Callable[[Nest], Metrics]) -> Callable[[Iterator[Nest]], Metrics]:
+            return self.policy.by_part(lambda: compile_step(step))
+
         functions = {
             "elbo": compiled(self.policy.train_step),
             "fresh": compiled(self._train_on_fresh),

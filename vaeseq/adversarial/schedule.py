@@ -18,7 +18,13 @@ from vaeseq.hparams import HParams
 
 
 def check(hparams: HParams) -> None:
-    """Raises `UsageError` if the samples that are kept exclude other hyperparameters."""
+    """Raises `UsageError` if hyperparameters of the schedule exclude each other."""
+    if hparams.posterior_steps > hparams.policy_elbo_steps:
+        raise UsageError(
+            f"hparams: posterior_steps={hparams.posterior_steps} must be at most "
+            f"policy_elbo_steps={hparams.policy_elbo_steps}: the posterior is trained apart before "
+            "the discriminator is"
+        )
     samples, rows = hparams.discriminator_samples, hparams.batch_size
     if samples % rows:
         raise UsageError(

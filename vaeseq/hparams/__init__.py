@@ -254,6 +254,19 @@ class HParams(HParamsBase):
         low=0,
         high=1,
     )
+    posterior_steps: int = hparam(
+        0,
+        "The number of steps at the start that train either the posterior alone or all else, so "
+        "that the posterior does not lag behind (He et al. 2019); see `vaeseq.vae.lagging`. RNN "
+        "has none.",
+        low=0,
+    )
+    posterior_updates: int = hparam(
+        4,
+        "`posterior_steps`: the number of updates of the posterior for each update of the rest.",
+        low=1,
+        high=1 << 20,
+    )
     log_prob_samples: int = hparam(
         16,
         "The number of samples in the importance-weighted bound of `log_prob`; RNN needs none.",

@@ -1,6 +1,6 @@
 """ModelBase: a sequence model that Keras trains."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import keras
@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from vaeseq.adversarial.adversary import Adversary
+from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.model import objective
 from vaeseq.model.exporting import ExportableModel
-from vaeseq.model.replicated import Metrics, ReplicatedModel
+from vaeseq.model.replicated import Metrics, ReplicatedModel, TrainFunction
 from vaeseq.model.variation import VariationModel
 from vaeseq.model.wiring import State
 from vaeseq.nn import finite, replicas, support
@@ -20,7 +21,7 @@ from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.replicated_mean import ReplicatedMean
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.training.private_api import micro_batch, seed_states
-from vaeseq.vae import bounds, objectives
+from vaeseq.vae import bounds, lagging, objectives
 from vaeseq.vae.bounds import Bound
 from vaeseq.vae.core import Inference
 
@@ -82,6 +83,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     ):
         super().__init__(hparams, inputs_spec, name)
         bounds.check(self.core)
+        lagging.check(self.core)
+        self._part: lagging.Part | None = None  # what the step that is called updates
         names = ["loss", "elbo", "log_prob", "kl"]
         names += [] if bounds.is_elbo(self.core) else ["bound", "effective_sample_size"]
         self._means = {name: ReplicatedMean(name) for name in names}
@@ -112,6 +115,11 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             raise ValueError(
                 "compile: XLA cannot compile the gradient of objective=fivo, which resamples in a "
                 "loop; leave out jit_compile, or use objective=iwae"
+            )
+        if kwargs.get("steps_per_execution", 1) != 1 and self.hparams.posterior_steps:
+            raise ValueError(
+                "compile: steps_per_execution must be 1 with posterior_steps, because the steps "
+                "train different variables"
             )
         super().compile(
             optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs
@@ -308,7 +316,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         seed = tf.random.experimental.stateless_fold_in(stateless_seed(self.hparams.seed), step)
         _set_seed_states(self, seed)
         strength = objectives.divergence_strength(self.hparams, step)
-        variables = self.trainable_variables
+        variables = self._variables_to_update()
         with replicas.part_of_batch(*micro_batch(self.optimizer)), tf.GradientTape() as tape:
             terms = self._terms(data, seed, strength, training=True)
             added, aux = objective()
@@ -343,10 +351,56 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         """Sets `train_function`, which raises `Stopped` if a loss or gradient is not finite."""
         if self.train_function is None or force:
             if self.adversary is None:
-                super().make_train_function(force)
+                self.train_function = self.by_part(self._elbo_function)
             else:
                 self.train_function = self.adversary.train_function()
             self.train_function = finite.raise_clear_errors(self.train_function)
+
+    def _elbo_function(self) -> TrainFunction:
+        """Returns a new function that runs `train_step` on the next batch."""
+        super().make_train_function(force=True)
+        return self.train_function
+
+    def by_part(self, make: Callable[[], TrainFunction]) -> TrainFunction:
+        """Returns a function that makes a step, which updates the variables that are due.
+
+        See `vaeseq.vae.lagging`.
+
+        Args:
+          make: returns a new function that calls `update`. Each part of the variables has one of
+            its own, because a compiled function always updates the same ones.
+        """
+        if not self.hparams.posterior_steps:
+            return make()
+        functions = {part: make() for part in lagging.PARTS}
+
+        def train_function(iterator: Iterator[Nest]) -> Metrics:
+            self._part = lagging.part(self.hparams, self.trained_steps)
+            try:
+                return functions[self._part](iterator)
+            finally:
+                self._part = None
+
+        return train_function
+
+    def _variables_to_update(self) -> list[keras.Variable]:
+        """Returns the variables that this step updates.
+
+        Raises:
+          UsageError: in a compiled step of somebody else, which does not know its number.
+        """
+        if not self.hparams.posterior_steps:
+            return list(self.trainable_variables)
+        part = self._part
+        if part is None and tf.executing_eagerly():
+            part = lagging.part(self.hparams, self.trained_steps)
+        if part is None:
+            raise UsageError(
+                f"hparams: posterior_steps={self.hparams.posterior_steps} needs a model that is "
+                "trained by its own `fit` or `train_on_batch`; set posterior_steps=0"
+            )
+        others = self.context, self.decoder
+        return lagging.variables_of(part, self.trainable_variables, self.core, others)
 
     def make_test_function(self, force: bool = False) -> None:
         """Sets `test_function`, which raises `ValueError` if data is out of range."""

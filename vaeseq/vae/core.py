@@ -91,6 +91,7 @@ class VAECore(keras.layers.Layer, abc.ABC):
     * `filters = True`, if `encode` and `step` use nothing after t for the posterior of z_t.
     * `state_features` (optional): what an agent sees of a state, if its posterior filters or if it
       has no latents.
+    * `posterior_layers` (optional): the layers of the posterior, to train them apart from the rest.
 
     You get:
 
@@ -201,6 +202,15 @@ class VAECore(keras.layers.Layer, abc.ABC):
         These are known while a sequence goes on if the posterior filters or there are no latents.
         """
         raise NotImplementedError(f"{type(self).__name__} must define state_features")
+
+    @property
+    def posterior_layers(self) -> tuple[Any, ...]:
+        """The layers that `encode` and q(z_t | ...) use, and p(x, z) does not.
+
+        `self.encoder` is one of them if `step` does not use it: the model knows whether the context
+        does. () if the core cannot tell; see `vaeseq.vae.lagging`.
+        """
+        return ()
 
     def begin(self, latents: tf.Tensor) -> Nest:
         """Returns the state before the first step of sequences that z [B, Z] describes.

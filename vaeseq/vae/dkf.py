@@ -31,6 +31,7 @@ Source: Krishnan, Shalit, Sontag, "Structured Inference Networks for Nonlinear S
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -64,6 +65,11 @@ class DKF(VAECore):
         self.e_rnn = make_stack(hparams, name="e_rnn")
         self.p = LatentTransition(hparams, name="p")
         self.q = LatentTransition(hparams, name="q")
+
+    @property
+    def posterior_layers(self) -> tuple[Any, ...]:
+        """The layers that only the posterior uses, unless the context has the same encoder."""
+        return (self.encoder, self.e_rnn, self.q)
 
     def initial_state(self, batch_size: Size) -> tf.Tensor:
         """Returns z_0, zeros."""

@@ -28,6 +28,7 @@ Networks", 2014, arXiv:1411.7610; the inference model is that of VAE-Seq (2018).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -61,6 +62,11 @@ class IndependentSequence(VAECore):
         self.e_rnn = make_stack(hparams, name="e_rnn")
         self.f_rnn = make_stack(hparams, name="f_rnn")
         self.q = LatentDecoder(hparams, name="q")
+
+    @property
+    def posterior_layers(self) -> tuple[Any, ...]:
+        """The layers that only the posterior uses, unless the context has the same encoder."""
+        return (self.encoder, self.e_rnn, self.f_rnn, self.q)
 
     def initial_state(self, batch_size: Size) -> StackState:
         """Returns d_0, zeros."""

@@ -35,7 +35,8 @@ along an attribute (see `vaeseq.model.latent_space`).
 
 The log-likelihood is not tractable: the ELBO and the importance-weighted bound are lower bounds.
 The decoder can learn to ignore z (posterior collapse): see the hyperparameters
-`divergence_schedule`, `free_bits`, `word_dropout` and `seqvae_batch_norm`.
+`divergence_schedule`, `free_bits`, `word_dropout`, `seqvae_batch_norm`, `posterior_steps` and
+`objective`.
 
 Sources: Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio 2015, arXiv:1511.06349; Gao, Cui, Ding,
 "SeqVAE", Applied Intelligence 51, 2021. BN-VAE: Zhu, Bi, Liu, Ma, Li, Wu 2020, arXiv:2004.12750.
@@ -43,6 +44,7 @@ The conductor: Roberts, Engel, Raffel, Hawthorne, Eck 2018, arXiv:1803.05428.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -96,6 +98,12 @@ class SeqVAE(VAECore):
         else:
             self.d_rnn, topic_size = make_stack(hparams, name="d_rnn"), 0
         self.d_0 = keras.layers.Dense(self.d_rnn.state_size - topic_size, "tanh", name="d_0")
+
+    @property
+    def posterior_layers(self) -> tuple[Any, ...]:
+        """The layers that only the posterior uses, unless the context has the same encoder."""
+        layers = self.encoder, self.e_rnn, self.f_rnn, self.q, self.normalise
+        return (*layers, self.segments) if self.hparams.seqvae_segment else layers
 
     def initial_state(self, batch_size: Size) -> State:
         """Returns zeros for d and z, and False: the sequences have not begun."""

@@ -69,6 +69,11 @@ class SRNN(VAECore):
         self.p = LatentTransition(hparams, name="p")
         self.q = LatentTransition(hparams, name="q")
 
+    @property
+    def posterior_layers(self) -> tuple[Any, ...]:
+        """The layers that only the posterior uses, unless the context has the same encoder."""
+        return (self.encoder, self.e_rnn, self.q)
+
     def initial_state(self, batch_size: Size) -> State:
         """Returns d_0 and z_0, zeros."""
         return self.d_rnn.initial_state(batch_size), tf.zeros([batch_size, self.latent_size])

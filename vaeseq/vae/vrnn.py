@@ -35,6 +35,7 @@ Hafner et al. 2018, arXiv:1811.04551.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -78,6 +79,11 @@ class VRNN(VAECore):
         if hparams.vrnn_prior == "learned":
             self.p = LatentDecoder(hparams, name="p")
         self.q = LatentTransition(hparams, name="q", scale=1.0)
+
+    @property
+    def posterior_layers(self) -> tuple[Any, ...]:
+        """The layers that only the posterior uses, unless the context has the same encoder."""
+        return (self.encoder, self.q)
 
     def initial_state(self, batch_size: Size) -> State:
         """Returns d_0 and z_0, zeros."""
