@@ -62,6 +62,15 @@ def test_refreshing_replaces_what_commands_print(tmp_path, monkeypatch):
     assert (tmp_path / "made").exists()
 
 
+def test_refreshing_keeps_runs_that_exist(tmp_path, monkeypatch):
+    monkeypatch.setattr(refresh, "ROOT", tmp_path)
+    (tmp_path / "runs" / "old").mkdir(parents=True)
+    for name in ("old", "new"):
+        refresh.run_commands(f"```sh\n: train --log-dir runs/{name}\ntouch {name}\n```\n")
+    assert not (tmp_path / "old").exists()
+    assert (tmp_path / "new").exists()
+
+
 def test_as_many_notes_return_as_the_page_says():
     said = re.search(r"(\d+) of its\s(\d+) notes return", PAGE)
     given, again = notes("ode.abc"), notes("again/sample-01.mid")

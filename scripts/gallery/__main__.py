@@ -4,8 +4,8 @@ python -m scripts.gallery
 python -m scripts.gallery runs/text    only the commands that contain a word
 
 What a command prints replaces the block of text behind it. What the page shows from `docs/gallery`
-comes from `runs/gallery`, and each piece of music gets its picture. A training run in `runs` that
-is complete stays as it is; delete its directory to train anew.
+comes from `runs/gallery`, and each piece of music gets its picture. A training run that exists stays
+as it is; delete its directory to train anew.
 """
 
 import re
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 _COMMANDS = re.compile(r"```sh\n(?P<sh>.*?)```\n(?P<shows>\n```text\n.*?```\n)?", re.DOTALL)
 _MUSIC = re.compile(r"\]\(gallery/([^\s()]+\.svg)\)\]\(gallery/([^\s()]+)\)")
 _WRITTEN = re.compile(r"\(gallery/([^\s()]+\.(?:mid|gif|png))\)")
+_TRAIN = re.compile(r" train --log-dir (\S+)")
 _PRIME = re.compile(r"--out-dir runs/gallery/(\S+)\s[^`]*?--prime-seconds (\S+)")
 
 
@@ -63,6 +64,9 @@ def music(page: str) -> list[Music]:
 
 
 def _run(found: re.Match[str]) -> str:
+    run = _TRAIN.search(found["sh"])
+    if run and (ROOT / run[1]).exists():
+        return found[0]
     print(found["sh"], end="", flush=True)
     command = ["bash", "-ec", found["sh"]]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
