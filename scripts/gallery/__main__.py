@@ -4,8 +4,8 @@ python -m scripts.gallery
 python -m scripts.gallery runs/text    only the commands that contain a word
 
 What a command prints replaces the block of text behind it. What the page shows from `docs/gallery`
-comes from `runs/gallery`, and each piece of music gets its picture. A training run that exists stays
-as it is; delete its directory to train anew.
+comes from `runs/gallery`, and each piece of music gets its picture. A training run that exists
+stays as it is; delete its directory to train anew.
 """
 
 import re
