@@ -1,7 +1,7 @@
 """Aggressive training of a posterior that lags behind the generative model.
 
-At the start of training q(z | x) knows nothing yet, and a decoder that learns faster stops to
-expect anything of z: the posterior collapses (He, Spokoyny, Neubig, Berg-Kirkpatrick 2019,
+At the start of training q(z | x) knows nothing yet, and a decoder that learns faster stops
+expecting anything from z: the posterior collapses (He, Spokoyny, Neubig, Berg-Kirkpatrick 2019,
 arXiv:1901.05534). While the step is below `hparams.posterior_steps`, each update therefore trains a
 part of the variables. With `hparams.posterior_updates` = 3:
 
