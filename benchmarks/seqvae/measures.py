@@ -21,13 +21,13 @@ Row: TypeAlias = dict[str, object]
 
 
 @contextlib.contextmanager
-def sharpened(model: Tokens, factor: float) -> Iterator[None]:
-    """Multiplies the logits of a model by a factor: an inverse temperature."""
+def sharpened(model: Tokens, factor: float, offset: np.ndarray | float = 0.0) -> Iterator[None]:
+    """Multiplies the logits of a model by a factor, an inverse temperature, and adds an offset."""
     (dense,) = model.decoder.mlp.layers
-    weights = dense.get_weights()
-    dense.set_weights([factor * w for w in weights])
+    kernel, bias = dense.get_weights()
+    dense.set_weights([factor * kernel, factor * bias + offset])
     yield
-    dense.set_weights(weights)
+    dense.set_weights([kernel, bias])
 
 
 def nats_per_symbol(model: Tokens, symbols: np.ndarray, particles: int) -> float:

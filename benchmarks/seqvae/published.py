@@ -16,13 +16,18 @@ made every 10 epochs of the pretraining, and every 5 rounds; in nats per symbol:
     NLL_oracle   of samples under the oracle; below its entropy they are too sharp
     NLL_test     of test sequences under the model, for latents the importance-weighted bound
     entropy      the NLL of the model's own samples
+    frequency    the mean log-frequency, in the training set, of the symbols of samples
 
 the shares of distinct sequences, 2-grams and 3-grams among those of the samples, the number of
 distinct symbols, and the KL per sequence. Before the first update of a policy and after the last
-step, the first two for several factors of the logits, too: the temperature curve. `gain` is the
-distance of NLL_oracle below the temperature curve before the first update at equal NLL_test, and
-`gain, MLE` that below the temperature curve of a regularised model, whose rows
-`python -m benchmarks.seqvae --arms MLE` has written to the file --mle.
+step, the first two for several factors of the logits, too: the temperature curve; and for logits
+to which b times the log-frequencies of the symbols have been added. Gains are the distance of
+NLL_oracle at the end below the lowest at no higher NLL_test:
+
+    temperature    of the temperature curve before the first update
+    two numbers    of all temperatures and b before the first update
+    MLE            of the temperature curve of a regularised RNN: of the rows "MLE" in the file
+                   --mle, which the --out of `benchmarks.seqvae` has written
 
 --table prints what is in --out, with 95% confidence intervals of the mean gains over the runs (t),
 and --picture plots it.
@@ -57,6 +62,7 @@ from vaeseq.training.run import Run
 _SIZES = {"train": 9984, "valid": 250, "test": 2000}
 _SAMPLES = 2000
 _FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.27, 1.5, 1.82)
+_FAVOURED = tuple((f, b) for f in (0.6, 0.8, 1.0, 1.2) for b in (0.2, 0.4, 0.6, 1.0))
 _SEQGAN_OF_8 = (
     "preset=seqgan_published,sequence_size=8,batch_size=32,embed_size=64,discriminator_updates=1,"
     "policy_gradient_weight=256,policy_elbo_steps=37440,policy_judge_steps=46800,"
@@ -112,6 +118,7 @@ def measure(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
     steps, seed = suite.test.shape[1], model.hparams.seed
     row = measure_samples(model, suite, seed, particles)
     drawn = sample(model, model.initial_state(_SAMPLES), _SAMPLES, steps, seed=seed)
+    row["frequency"] = log_frequencies(suite)[drawn].mean()
     row["sequences"] = len(np.unique(drawn, axis=0)) / len(drawn)
     for n in (2, 3):
         grams = np.lib.stride_tricks.sliding_window_view(drawn, n, axis=1).reshape(-1, n)
@@ -122,19 +129,27 @@ def measure(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
     return {name.lower(): float(value) for name, value in row.items()}
 
 
-def temperatures(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
-    """Returns NLL_oracle and NLL_test for several factors of the logits."""
-    found = {}
-    for factor in _FACTORS:
-        with sharpened(model, factor):
+def log_frequencies(suite: Suite) -> np.ndarray:
+    """Returns the logarithms of the relative frequencies of all symbols in the training set."""
+    counts = np.bincount(suite.train.ravel(), minlength=suite.vocabulary) + 0.5
+    frequencies: np.ndarray = np.log(counts / counts.sum())
+    return frequencies
+
+
+def adjusted(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
+    """Returns NLL_oracle and NLL_test with logits times a factor plus b log-frequencies."""
+    found, frequencies = {}, log_frequencies(suite)
+    for factor, b in (*((factor, 0.0) for factor in _FACTORS), *_FAVOURED):
+        with sharpened(model, factor, b * frequencies):
             row = measure_samples(model, suite, model.hparams.seed, particles)
-        found |= {sharp(name, factor): float(row[name]) for name in ("NLL_oracle", "NLL_test")}
+        found |= {column(name, factor, b): float(row[name]) for name in ("NLL_oracle", "NLL_test")}
     return found
 
 
-def sharp(name: str, factor: float) -> str:
-    """Returns the name of a column for a factor of the logits."""
-    return f"{name}_x{factor:.2f}".replace(".", "_").lower()
+def column(name: str, factor: float, b: float = 0.0) -> str:
+    """Returns the name of a column for a factor of the logits and b times the log-frequencies."""
+    favoured = f"_b{b:.2f}" if b else ""
+    return f"{name}_x{factor:.2f}{favoured}".replace(".", "_").lower()
 
 
 class CurveReport(Report):
@@ -165,7 +180,7 @@ class CurveReport(Report):
         step = self.policy.trained_steps
         row = measure(self.policy, self.suite, self.particles) | self.place(step)
         if step in (self.hparams.policy_elbo_steps, self.num_steps):
-            row |= temperatures(self.policy, self.suite, self.particles)
+            row |= adjusted(self.policy, self.suite, self.particles)
         return row
 
 
@@ -202,8 +217,7 @@ def train_arm(args: argparse.Namespace, arm: str, suite: Suite, seed: int) -> No
         with run.beginning():
             pass
     report = CurveReport(run, model, suite, last_step(hparams, suite, args), args.particles)
-    with run.locked():
-        train(model, lambda step: batch_of(suite, hparams, step), report)
+    train(model, lambda step: batch_of(suite, hparams, step), report)
 
 
 def read(out: Path, experiment: str) -> dict[str, list[list[dict[str, float]]]]:
@@ -216,10 +230,12 @@ def read(out: Path, experiment: str) -> dict[str, list[list[dict[str, float]]]]:
     return found
 
 
+_NONE = np.zeros([0, 2])  # no curve
 _COLUMNS = {
     "nll_oracle": 3,
     "nll_test": 3,
     "entropy": 3,
+    "frequency": 2,
     "distinct": 0,
     "sequences": 3,
     "grams_2": 3,
@@ -242,12 +258,12 @@ def print_tables(args: argparse.Namespace) -> None:
             for point, line in points.items():
                 rows.append([arm, str(number), point, _place(line), *_cells(line)])
             curves += [[arm, str(number), _place(line), *_cells(line)] for line in lines]
-            own = temperature_curve(start) if start else np.zeros([0, 2])
-            gains.append([gain_at(end, curve) for curve in (own, reference)])
+            own = (temperature_curve(start), two_numbers(start)) if start else (_NONE, _NONE)
+            gains.append([gain_at(end, curve) for curve in (*own, reference)])
         ends.append([arm, str(len(runs)), *map(interval, np.transpose(gains))])
     print_table(["arm", "run", "point", "at", *names], rows)
     print()
-    print_table(["arm", "runs", "gain at the end", "gain, MLE"], ends)
+    print_table(["gain of", "runs", "over temperature", "over two numbers", "over MLE"], ends)
     print()
     print_table(["arm", "run", "at", *names], curves)
 
@@ -258,17 +274,19 @@ def start_of(lines: list[dict[str, float]]) -> dict[str, float] | None:
 
 
 def gain_at(line: Mapping[str, float], curve: np.ndarray) -> float:
-    """Returns how far NLL_oracle lies below a curve at the same NLL_test; NaN outside of it."""
+    """Returns how far NLL_oracle lies below a falling curve [N, 2] at no higher NLL_test.
+
+    NaN if all of the curve has a higher one.
+    """
     if not len(curve):
         return np.nan
-    at = np.interp(line["nll_test"], *curve.T, left=np.nan, right=np.nan)
-    return float(at - line["nll_oracle"])
+    return float(np.interp(line["nll_test"], *curve.T, left=np.nan) - line["nll_oracle"])
 
 
 def regularised_curve(path: Path | None) -> np.ndarray:
     """Returns the mean temperature curve of the rows "MLE" in a file of `benchmarks.seqvae`."""
     if path is None:
-        return np.zeros([0, 2])
+        return _NONE
     lines = [line for line in read_lines([path]) if line["label"] == "MLE"]
     rows = [[sweep_point(line[key]) for key in factors(line)] for line in lines]
     return from_smallest_nll_test(np.mean(rows, axis=0))
@@ -304,11 +322,14 @@ def plot(args: argparse.Namespace) -> None:
             axes.plot([], [], ".-", color=color, label=None if run else arm)
             sharpened_at = start_of(lines) or lines[-1]
             axes.plot(*temperature_curve(sharpened_at).T, ":", color=color, linewidth=1)
+            axes.plot(*two_numbers(sharpened_at).T, "--", color=color, linewidth=1)
     if args.mle:
         axes.plot(*regularised_curve(args.mle).T, "k--", label="regularised MLE, temperatures")
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
     axes.set_title(
-        "thin: pretraining; circle: its end; dots: rounds; dotted: temperatures there", fontsize=9
+        "thin: pretraining; circle: its end; dots: rounds of the policy gradient\n"
+        "dotted: temperatures at the circle; dashed: two numbers there",
+        fontsize=9,
     )
     axes.legend()
     figure.savefig(args.picture, dpi=100)
@@ -324,10 +345,22 @@ def temperature_curve(line: Mapping[str, float]) -> np.ndarray:
 
     Shape [factors, 2].
     """
-    known = [f for f in _FACTORS if sharp("NLL_test", f) in line]
-    points = {f: (line[sharp("NLL_test", f)], line[sharp("NLL_oracle", f)]) for f in known}
+    points = {f: adjusted_point(line, f) for f in _FACTORS if column("NLL_test", f) in line}
     points[1.0] = point_of(line)
     return from_smallest_nll_test(np.array([points[factor] for factor in sorted(points)]))
+
+
+def two_numbers(line: Mapping[str, float]) -> np.ndarray:
+    """Returns the points that no other temperature and b of a report beats on both axes, [N, 2]."""
+    own = [adjusted_point(line, f, b) for f, b in _FAVOURED if column("NLL_test", f, b) in line]
+    points = np.array(sorted([*map(tuple, temperature_curve(line)), *own]))
+    best_before = np.minimum.accumulate(np.append(np.inf, points[:-1, 1]))
+    return points[points[:, 1] < best_before]
+
+
+def adjusted_point(line: Mapping[str, float], factor: float, b: float = 0) -> tuple[float, float]:
+    """Returns NLL_test and NLL_oracle of a report with other logits."""
+    return line[column("NLL_test", factor, b)], line[column("NLL_oracle", factor, b)]
 
 
 def main() -> None:

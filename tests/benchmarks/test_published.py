@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.seqvae import published
+from benchmarks.seqvae import measures, published
 from benchmarks.seqvae.data import random_oracle, sample_suite
-from benchmarks.seqvae.model import TokenHParams
+from benchmarks.seqvae.model import TokenHParams, Tokens
 from vaeseq.adversarial import schedule
 
 SMALL = (
@@ -60,13 +60,24 @@ def test_batches_of_an_epoch_are_all_sequences(suite):
 
 def test_a_gain_is_the_distance_below_a_temperature_curve():
     line = {"nll_test": 5.0, "nll_oracle": 8.0}
-    for factor, test, oracle in ((0.5, 7.0, 9.9), (1.5, 7.0, 7.0)):
-        line |= {published.sharp("NLL_test", factor): test}
-        line |= {published.sharp("NLL_oracle", factor): oracle}
+    points = ((0.5, 0, 7.0, 9.9), (1.5, 0, 7.0, 7.0), (1.0, 0.2, 5.5, 7.4), (0.8, 0.4, 6.0, 7.6))
+    for factor, b, test, oracle in points:
+        line |= {published.column("NLL_test", factor, b): test}
+        line |= {published.column("NLL_oracle", factor, b): oracle}
     curve = published.temperature_curve(line)
     assert curve.tolist() == [[5.0, 8.0], [7.0, 7.0]]
     assert published.gain_at({"nll_test": 6.0, "nll_oracle": 7.2}, curve) == pytest.approx(0.3)
+    assert published.gain_at({"nll_test": 9.0, "nll_oracle": 7.2}, curve) == pytest.approx(-0.2)
     assert np.isnan(published.gain_at({"nll_test": 4.9, "nll_oracle": 7.2}, curve))
+    assert published.two_numbers(line).tolist() == [[5.0, 8.0], [5.5, 7.4], [7.0, 7.0]]
+
+
+def test_frequent_symbols_are_favoured_by_their_log_frequencies(suite):
+    model = Tokens(TokenHParams(vae_type="RNN"), suite.vocabulary)
+    counts = np.bincount(suite.train.ravel(), minlength=8) + 0.5
+    with measures.sharpened(model, 0.0, published.log_frequencies(suite)):
+        (own,) = np.unique(model.log_prob(np.full([1, 6], 3, np.int32)))
+    assert own == pytest.approx(6 * np.log(counts[3] / counts.sum()), abs=1e-4)
 
 
 def test_the_curve_of_the_regularised_model_is_the_mean_of_its_rows(tmp_path):
@@ -87,7 +98,8 @@ def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
     assert [x["round"] for x in lines] == [0, 2, 5]
     assert [x["step"] for x in lines] == [6, 8 + 2 * 2, 8 + 5 * 2]
     assert {"nll_oracle", "nll_test", "entropy", "grams_2", "kl_sequence"} <= lines[0].keys()
-    assert {"nll_oracle_x0_50", "nll_test_x1_82"} <= lines[0].keys() & lines[-1].keys()
+    adjusted = {"nll_oracle_x0_50", "nll_test_x1_82", "nll_oracle_x0_80_b0_20"}
+    assert adjusted <= lines[0].keys() & lines[-1].keys()
     published.print_tables(args)
     table = capsys.readouterr().out
     assert "| SeqVAE_2 | 0 | start | round 0 |" in table and "| round 5 |" in table
