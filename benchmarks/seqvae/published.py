@@ -63,6 +63,8 @@ _SIZES = {"train": 9984, "valid": 250, "test": 2000}
 _SAMPLES = 2000
 _FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.27, 1.5, 1.82)
 _FAVOURED = tuple((f, b) for f in (0.6, 0.8, 1.0, 1.2) for b in (0.2, 0.4, 0.6, 1.0))
+_PAIRS = (*((factor, 0.0) for factor in _FACTORS), *_FAVOURED)
+_ADJUSTED = ("NLL_oracle", "NLL_test", "frequency")
 _SEQGAN_OF_8 = (
     "preset=seqgan_published,sequence_size=8,batch_size=32,embed_size=64,discriminator_updates=1,"
     "policy_gradient_weight=256,policy_elbo_steps=37440,policy_judge_steps=46800,"
@@ -113,11 +115,16 @@ def batch_of(suite: Suite, hparams: TokenHParams, step: int) -> np.ndarray:
     return suite.train[order[index * rows : (index + 1) * rows]]
 
 
+def draw(model: Tokens, suite: Suite) -> np.ndarray:
+    """Returns samples of the model, [N, T]."""
+    steps, seed = suite.test.shape[1], model.hparams.seed
+    return sample(model, model.initial_state(_SAMPLES), _SAMPLES, steps, seed=seed)
+
+
 def measure(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
     """Returns the columns of a report."""
-    steps, seed = suite.test.shape[1], model.hparams.seed
-    row = measure_samples(model, suite, seed, particles)
-    drawn = sample(model, model.initial_state(_SAMPLES), _SAMPLES, steps, seed=seed)
+    row = measure_samples(model, suite, model.hparams.seed, particles)
+    drawn = draw(model, suite)
     row["frequency"] = log_frequencies(suite)[drawn].mean()
     row["sequences"] = len(np.unique(drawn, axis=0)) / len(drawn)
     for n in (2, 3):
@@ -137,12 +144,13 @@ def log_frequencies(suite: Suite) -> np.ndarray:
 
 
 def adjusted(model: Tokens, suite: Suite, particles: int) -> dict[str, float]:
-    """Returns NLL_oracle and NLL_test with logits times a factor plus b log-frequencies."""
+    """Returns what several factors of the logits plus b log-frequencies make of the model."""
     found, frequencies = {}, log_frequencies(suite)
-    for factor, b in (*((factor, 0.0) for factor in _FACTORS), *_FAVOURED):
+    for factor, b in _PAIRS:
         with sharpened(model, factor, b * frequencies):
             row = measure_samples(model, suite, model.hparams.seed, particles)
-        found |= {column(name, factor, b): float(row[name]) for name in ("NLL_oracle", "NLL_test")}
+            row["frequency"] = frequencies[draw(model, suite)].mean()
+        found |= {column(name, factor, b): float(row[name]) for name in _ADJUSTED}
     return found
 
 
@@ -245,9 +253,9 @@ _COLUMNS = {
 
 
 def print_tables(args: argparse.Namespace) -> None:
-    """Prints start, best and end of every run, the gains of every arm, then the curves."""
+    """Prints start, best and end, the gains, the two numbers at the start, and the curves."""
     names = [name.replace("nll", "NLL") for name in _COLUMNS]
-    curves, rows, ends = [], [], []
+    curves, rows, ends, numbers = [], [], [], []
     reference = regularised_curve(args.mle)
     for arm, runs in read(args.out, args.experiment).items():
         gains = []
@@ -260,10 +268,13 @@ def print_tables(args: argparse.Namespace) -> None:
             curves += [[arm, str(number), _place(line), *_cells(line)] for line in lines]
             own = (temperature_curve(start), two_numbers(start)) if start else (_NONE, _NONE)
             gains.append([gain_at(end, curve) for curve in (*own, reference)])
+            numbers += [[arm, str(number), *cells] for cells in _adjusted_cells(start or {})]
         ends.append([arm, str(len(runs)), *map(interval, np.transpose(gains))])
     print_table(["arm", "run", "point", "at", *names], rows)
     print()
     print_table(["gain of", "runs", "over temperature", "over two numbers", "over MLE"], ends)
+    print()
+    print_table(["start of", "run", "logits x", "b", *_ADJUSTED], numbers)
     print()
     print_table(["arm", "run", "at", *names], curves)
 
@@ -304,6 +315,15 @@ def _place(line: Mapping[str, float]) -> str:
 
 def _cells(line: Mapping[str, float]) -> list[str]:
     return [f"{line[name]:.{d}f}" if name in line else "-" for name, d in _COLUMNS.items()]
+
+
+def _adjusted_cells(line: Mapping[str, float]) -> list[list[str]]:
+    """Returns rows of factor, b and what they make of a model."""
+    known = [pair for pair in _PAIRS if column("frequency", *pair) in line]
+    return [
+        [f"{f:g}", f"{b:g}", *(f"{line[column(name, f, b)]:.3f}" for name in _ADJUSTED)]
+        for f, b in known
+    ]
 
 
 def plot(args: argparse.Namespace) -> None:

@@ -103,6 +103,7 @@ def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
     published.print_tables(args)
     table = capsys.readouterr().out
     assert "| SeqVAE_2 | 0 | start | round 0 |" in table and "| round 5 |" in table
+    assert "| SeqVAE_2 | 0 | 0.8 | 0.2 |" in table
     args.picture = args.out / "curve.png"
     published.plot(args)
     assert args.picture.read_bytes().startswith(b"\x89PNG")
