@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy import stats
+from tensorflow_probability import distributions as tfd
 
 from benchmarks.seqvae.measures import Row
 from benchmarks.timing import print_table
@@ -123,7 +123,8 @@ def interval(values: Sequence[float]) -> str:
         return "no common NLL_test"
     if len(values) < 2:
         return f"{mean:+.3f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    t = tfd.StudentT(np.float64(len(values) - 1), np.float64(0), np.float64(1))
+    half = float(t.quantile(np.float64(0.975))) * np.std(values, ddof=1) / np.sqrt(len(values))
     return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
 
 
