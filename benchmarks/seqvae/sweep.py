@@ -28,13 +28,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import numpy as np
 
 from benchmarks.seqvae.arms import CONTROLS, make_hparams, pretrain, train_arm
 from benchmarks.seqvae.data import SUITES, Suite
+from benchmarks.seqvae.experiment import read_lines
 from benchmarks.seqvae.measures import Row, measure_model
 from benchmarks.seqvae.model import Tokens
 from benchmarks.seqvae.tables import gain, interval, mean_and_deviation, sweep
@@ -42,6 +45,10 @@ from benchmarks.timing import print_table
 
 _DIFFERENCE = "policy_reward=difference,policy_discount=1"
 _ROLLED = "policy_rollouts=2,policy_reward_step=5,discriminator=cnn,policy_baseline=batch"
+_KEYS = ("setting", "common", "weight", "seed")
+Key: TypeAlias = tuple[str, str, float, int]
+"""What tells a row from others: the setting, what its control has as well, weight and seed."""
+
 _FACTORS = [0.5, 0.7, 0.85, 1.0, 1.27, 1.5, 1.82]
 SETTINGS = {  # hyperparameters of the control too, and those of the policy gradient
     "stepwise": ("", ""),
@@ -54,51 +61,59 @@ SETTINGS = {  # hyperparameters of the control too, and those of the policy grad
 }
 
 
-def rows_of_seed(args: argparse.Namespace, suite: Suite, seed: int, known: set) -> Iterator[Row]:
+def keys_of_seed(args: argparse.Namespace, seed: int) -> list[Key]:
+    """Returns the keys of the rows of a seed: the controls, then every setting and weight."""
+    commons = {setting: SETTINGS[setting][0] for setting in args.settings}
+    controls = [("control", common, 0.0, seed) for common in dict.fromkeys(commons.values())]
+    policies = [(*item, weight, seed) for item in commons.items() for weight in args.weights]
+    return [("start", "", 0.0, seed), *controls, *policies]
+
+
+def rows_of_seed(
+    args: argparse.Namespace, suite: Suite, seed: int, known: set[Key]
+) -> Iterator[Row]:
     """Yields the rows of a seed that are not known."""
-    wanted = [("start", "", 0.0)]
-    for common in dict.fromkeys(SETTINGS[setting][0] for setting in args.settings):
-        wanted.append(("control", common, 0.0))
-    for setting in args.settings:
-        wanted += [(setting, SETTINGS[setting][0], weight) for weight in args.weights]
-    wanted = [x for x in wanted if (*x, seed) not in known]
+    wanted = [key for key in keys_of_seed(args, seed) if key not in known]
     if not wanted:
         return
-    args.policy = ""
     weights, _ = pretrain(args.suite, args.model, args, suite, seed)
-    for setting, common, weight in wanted:
-        if setting == "start":
-            model = Tokens(
-                make_hparams(args.suite, args.model, args.hparams, seed), suite.vocabulary
-            )
-            model.set_weights(weights)
-        else:
-            policy = ["policy_gradient=none"]
-            if setting != "control":
-                policy = [f"policy_gradient_weight={weight}", SETTINGS[setting][1]]
-            args.policy = ",".join(filter(None, [common, *policy]))
-            label = f"{args.model} stepwise"
-            model = train_arm(args.suite, label, args, suite, seed, weights)
-        row = measure_model(model, suite, seed, args.factors, args.particles)
+    for key in wanted:
+        row = measure_model(
+            train(args, suite, key, weights), suite, seed, args.factors, args.particles
+        )
         del row["interpolated"]
-        key = {"setting": setting, "common": common, "weight": weight, "seed": seed}
-        yield {"model": args.model, **key, **row}
+        yield {"model": args.model, **dict(zip(_KEYS, key, strict=True)), **row}
         keras.backend.clear_session()
 
 
-def key_of(row: Row) -> tuple:
+def train(args: argparse.Namespace, suite: Suite, key: Key, weights: list[np.ndarray]) -> Tokens:
+    """Returns the model of a row, from the pretrained weights."""
+    setting, common, weight, seed = key
+    if setting == "start":
+        hparams = make_hparams(args.suite, args.model, args.hparams, seed)
+        model = Tokens(hparams, suite.vocabulary)
+        model.set_weights(weights)
+        return model
+    policy = ["policy_gradient=none"]
+    if setting != "control":
+        policy = [f"policy_gradient_weight={weight}", SETTINGS[setting][1]]
+    args.policy = ",".join(filter(None, [common, *policy]))
+    return train_arm(args.suite, f"{args.model} stepwise", args, suite, seed, weights)
+
+
+def key_of(row: Row) -> Key:
     """Returns what tells a row from the others of its model."""
     return row["setting"], row["common"], row["weight"], row["seed"]
 
 
 def read(args: argparse.Namespace) -> list[Row]:
     """Returns the rows of --out that belong to the model."""
-    lines = args.out.read_text().splitlines() if args.out.exists() else []
-    return [row for row in map(json.loads, lines) if row["model"] == args.model]
+    lines = read_lines([args.out]) if args.out.exists() else []
+    return [row for row in lines if row["model"] == args.model]
 
 
 def print_sweep(rows: list[Row]) -> None:
-    """Prints a line for each setting and weight, and the number of settings that were tried."""
+    """Prints means over the seeds, and gains over both controls, of each setting and weight."""
     found = {key_of(row): row for row in rows}
     lines = []
     for setting, common, weight in dict.fromkeys(key[:3] for key in found):

@@ -395,7 +395,7 @@ def _check(hparams: HParams, latent_size: int) -> None:
     """Raises `UsageError` if hyperparameters exclude each other."""
     schedule.check(hparams)
     if hparams.policy_reference_kl and hparams.policy_log_prob != "sampled":
-        raise UsageError("hparams: policy_reference_kl needs policy_log_prob=sampled")
+        raise UsageError("hparams: policy_reference_kl needs policy_log_prob=sampled, not encoded")
     if hparams.policy_elbo == "kl" and latent_size == 0:
         raise UsageError(
             f"hparams: policy_elbo=kl needs latent variables, and {hparams.vae_type} has none; use "

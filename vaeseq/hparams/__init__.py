@@ -258,7 +258,7 @@ class HParams(HParamsBase):
         0,
         "The number of steps at the start that train either the posterior alone or all else, so "
         "that the posterior does not lag behind (He et al. 2019); see `vaeseq.vae.lagging`. RNN "
-        "has none.",
+        "has no posterior.",
         low=0,
     )
     posterior_updates: int = hparam(
