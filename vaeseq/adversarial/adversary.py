@@ -97,9 +97,8 @@ class Adversary:
         self.reference: DelayedWeights | None = None
         if self.hparams.policy_reference_kl:  # an average that stays what it was at first
             self.reference = DelayedWeights(policy.weights, share=1.0)
-        if self._is_replicated:
-            for optimizer in filter(None, (self.optimizer, self.policy_optimizer)):
-                use_summed_gradients(optimizer)
+        for optimizer in filter(None, (self.optimizer, self.policy_optimizer)):
+            use_summed_gradients(optimizer)
         names = ("reward", "discriminator_loss", "critic_loss", "generated_nats")
         self._means = {name: ReplicatedMean(name) for name in names}
 

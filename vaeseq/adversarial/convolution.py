@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from vaeseq.nn.custom_gradient import custom_gradient
 from vaeseq.nn.types import Size
 
 
@@ -37,7 +38,7 @@ def window_maxima(
     pairs = zip(widths, ends, strict=True)
     masks = [None if lengths is None else _starts(lengths, *x, whole) for x in pairs]
 
-    @tf.custom_gradient
+    @custom_gradient
     def maxima(
         features: tf.Tensor, *kernels: tf.Tensor
     ) -> tuple[tuple[tf.Tensor, ...], Callable[..., tuple[tf.Tensor, ...]]]:

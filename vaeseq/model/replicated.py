@@ -37,8 +37,8 @@ class ReplicatedModel(NoSymbolicBuild, keras.Model):
             super().compile(optimizer=optimizer, **kwargs)
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-        if self.is_replicated:  # `train_step` sums the gradients before they are clipped
-            use_summed_gradients(self.optimizer)
+        # With several replicas, `train_step` sums the gradients before they are clipped.
+        use_summed_gradients(self.optimizer)
 
     def make_train_function(self, force: bool = False) -> None:
         """Sets `train_function`, which runs `train_step` on the next batch."""

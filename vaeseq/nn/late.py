@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.nn.custom_gradient import custom_gradient
 from vaeseq.nn.types import Tensor
 
 
@@ -29,7 +30,7 @@ class LateProduct:
     def attach(self, terms: Tensor) -> tf.Tensor:
         """Returns x_1:T [B, T, N], whose gradient gives that of W."""
 
-        @tf.custom_gradient
+        @custom_gradient
         def attach(terms: Tensor, weight: Tensor) -> tuple[tf.Tensor, Callable[..., object]]:
             def gradient(d_terms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 return d_terms, tf.tensordot(self.inputs, d_terms, [[0, 1], [0, 1]])
@@ -42,7 +43,7 @@ class LateProduct:
     def __call__(self, inputs: Tensor) -> tf.Tensor:
         """Computes y_t W [B, N], which has a gradient for y_t alone."""
 
-        @tf.custom_gradient
+        @custom_gradient
         def multiply(inputs: Tensor) -> tuple[tf.Tensor, Callable[..., object]]:
             return inputs @ self._weight, lambda d_product: d_product @ self._transposed
 

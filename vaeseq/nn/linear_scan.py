@@ -20,6 +20,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from vaeseq.nn.custom_gradient import custom_gradient
+
 
 def linear_scan(
     keep: tf.Tensor, add: tf.Tensor, initial: tf.Tensor, reverse: bool = False
@@ -36,7 +38,7 @@ def linear_scan(
       h_1:T [T, B, H].
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def scan(
         keep: tf.Tensor, add: tf.Tensor, initial: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:

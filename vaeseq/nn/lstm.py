@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from vaeseq.hparams import HParams
+from vaeseq.nn.custom_gradient import custom_gradient
 from vaeseq.nn.sequences import swap_time_batch
 from vaeseq.nn.stack import RecurrentStack, StackState
 from vaeseq.nn.types import Tensor
@@ -119,7 +120,7 @@ def _cell(a_if: tf.Tensor, a_go: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, ..
     return o * tf.tanh(c), c, i, f, g, o
 
 
-@tf.custom_gradient
+@custom_gradient
 def _unroll(
     x_if: tf.Tensor, x_go: tf.Tensor, U_if: tf.Tensor, U_go: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor
 ) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tuple[tf.Tensor, ...]]]:

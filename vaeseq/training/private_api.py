@@ -5,6 +5,7 @@ Keras that breaks one fails there by name.
 """
 
 import re
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -87,7 +88,8 @@ def lost_worker(error: tf.errors.OpError) -> str | None:
 def use_summed_gradients(optimizer: keras.optimizers.Optimizer) -> None:
     """Tells an optimizer that the gradients it gets are already summed over all replicas.
 
-    Keras sums them in `apply_gradients`, but clips each replica's own gradients before.
+    Keras sums them in `apply_gradients`, but clips each replica's own gradients before. Its sum
+    also keeps the graph of the step until the process ends, as `free_gradient_with_graph` says.
     """
 
     optimizer._all_reduce_sum_gradients = _unchanged
@@ -142,3 +144,22 @@ def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     Assumption: `_flatten_layers` can leave out the layer itself, and layers within others.
     """
     return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
+def free_gradient_with_graph(output: tf.Tensor) -> None:
+    """Lets a graph go in which `tf.custom_gradient` returned `output`.
+
+    TensorFlow registers the gradient of every call in a graph under a new name, until the process
+    ends. That gradient refers to tensors, each of which keeps the whole graph.
+
+    Assumption: the registry is a dictionary from such names to dictionaries, with the gradient at
+    "type".
+    """
+    from tensorflow.python.framework import ops
+
+    registry, graph = ops.gradient_registry._registry, output.graph
+    name = output.op.get_attr("_gradient_op_type").decode()
+    gradient = registry[name]["type"]
+    graph._vaeseq_gradients = [*getattr(graph, "_vaeseq_gradients", []), gradient]
+    registry[name]["type"] = weakref.proxy(gradient)
+    weakref.finalize(graph, registry.pop, name, None).atexit = False
