@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import functools
+import gc
 import os
 import sys
 
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(config, items):
         slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+
+
+def pytest_collection_finish():
+    """Keeps what was imported out of the searches for garbage, a sixth of the time of a test."""
+    gc.collect()
+    gc.freeze()
 
 
 SMALL = vaeseq.HParams(
