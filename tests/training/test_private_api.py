@@ -1,5 +1,6 @@
 """The assumptions of `private_api`, one test each: a new TensorFlow or Keras fails here by name."""
 
+import gc
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from vaeseq.training import private_api, workers
 
@@ -168,3 +170,26 @@ def test_all_layers_lists_each_layer_once_and_before_those_in_it():
     assert places[id(first)] < places[id(first.own[0])]
     assert places[id(second)] < places[id(second.own[0])]
     assert [id(x) for x in private_api.sublayers(first)] == [id(first.shared), id(first.own[0])]
+
+
+def test_a_gradient_by_hand_is_registered_as_long_as_its_graph_lives():
+    @tf.custom_gradient
+    def double(x):
+        return 2 * x, lambda dx: 5 * dx
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = double(x)
+            private_api.free_gradient_with_graph(y)
+        return tape.gradient(y, x), tf.gradients(y, x)
+
+    gc.collect()
+    before = set(ops.gradient_registry.list())
+    for _ in range(2):
+        assert tf.nest.flatten(gradient(tf.constant(1.0))) == [5, 5]
+    assert len(ops.gradient_registry.list() - before) == 1
+    del gradient
+    gc.collect()
+    assert ops.gradient_registry.list() == before
