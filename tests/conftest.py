@@ -108,7 +108,10 @@ def pools():
 
 @pytest.fixture
 def pool(request, pools):
-    return pools[request.path.parent]
+    folder = request.path.parent
+    if folder not in pools:
+        pools.clear()  # the models of another folder, which take memory
+    return pools[folder]
 
 
 @pytest.fixture
