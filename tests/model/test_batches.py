@@ -104,3 +104,20 @@ def test_tuples_of_a_joint_decoder(pooled, notes, form):
     after = np.sum(model.log_prob(notes)) / 24
     assert history["val_log_prob"][0] == pytest.approx(after, rel=1e-5)
     assert model.trained_steps == (1 if form == "arrays" else 2)
+
+
+@pytest.mark.parametrize("shape", [(0, 6, 2), (4, 0, 2)])
+def test_data_without_rows_or_steps_is_refused(driven, shape):
+    model, observed = driven, np.zeros(shape, np.float32)
+    batch = {"observed": observed, "inputs": np.zeros([*shape[:2], 1], np.float32)}
+    with pytest.raises(
+        ValueError, match=rf"observed of shape \({shape[0]}, {shape[1]}, 2\) has no"
+    ):
+        model.fit(batch, verbose=0)
+    assert model.trained_steps == 0
+
+
+def test_a_forecast_of_no_rows_is_refused(pooled):
+    model = pooled(Waves, HPARAMS)
+    with pytest.raises(ValueError, match="observed has no rows"):
+        model.forecast(np.zeros([0, 6, 2], np.float32), 2)

@@ -156,8 +156,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         """Trains as Keras does, on the batches that the class describes.
 
         Raises:
-          ValueError: for targets `y` or a `class_weight`, which a sequence model does not have, and
-            for observed numbers that the decoder excludes.
+          ValueError: for targets `y` or a `class_weight`, which a sequence model does not have, for
+            observed numbers that the decoder excludes, and for arrays without rows or steps.
           Stopped: before an update, if the loss or a gradient is not finite.
         """
         if class_weight is not None:
@@ -208,6 +208,9 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             array is None or isinstance(array, np.ndarray) for array in arrays
         ):
             return
+        shape = tf.nest.flatten(batch.observed)[0].shape
+        if 0 in shape[:2]:  # Keras would train without a word
+            raise ValueError(f"observed of shape {shape} has no rows or no steps")
         row = tf.nest.map_structure(
             lambda array: None if array is None else array[:1],
             [batch.observed, batch.inputs, None, batch.observed_mask],

@@ -179,10 +179,12 @@ def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, se
       seed: of the samples.
 
     Raises:
-      ValueError: if N is below 1.
+      ValueError: if B or N is below 1.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+    if rows < 1:
+        raise ValueError("observed has no rows")
 
     def parts() -> Iterator[Any]:
         at_once = max(1, _ROWS_AT_ONCE // rows)
