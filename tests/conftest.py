@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    """Keeps what was imported out of the searches for garbage, a sixth of the time of a test."""
+    """Excludes what was imported from garbage collection, which is slow with so many objects."""
     gc.collect()
     gc.freeze()
 

@@ -147,10 +147,11 @@ def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 
 def free_gradient_with_graph(output: tf.Tensor) -> None:
-    """Lets a graph go in which `tf.custom_gradient` returned `output`.
+    """Ends the registration of the gradient of `output` when its graph is freed.
 
-    TensorFlow registers the gradient of every call in a graph under a new name, until the process
-    ends. That gradient refers to tensors, each of which keeps the whole graph.
+    `output` is a result of `tf.custom_gradient` in a graph. TensorFlow registers the gradient of
+    every such call under a new name until the process ends, and the gradient refers to tensors,
+    each of which keeps the whole graph.
 
     Assumption: the registry is a dictionary from such names to dictionaries, with the gradient at
     "type".
