@@ -209,7 +209,9 @@ REPLICATED = PUBLISHED | {"batch_size": 8, "discriminator_samples": 16, "policy_
 BESIDE_THE_ELBO = {"policy_baseline": "batch", "vae_type": "SRNN", "policy_reference_kl": 0.5}
 
 
-@pytest.mark.parametrize("changes", [REPLICATED, BESIDE_THE_ELBO])
+@pytest.mark.parametrize(
+    "changes", [REPLICATED, pytest.param(BESIDE_THE_ELBO, marks=pytest.mark.slow)]
+)
 def test_several_replicas_make_the_steps_of_one(changes, tmp_path):
     """With MirroredStrategy, in a process of its own: TensorFlow cannot add devices later."""
     code = f"""if True:

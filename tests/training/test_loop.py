@@ -275,7 +275,13 @@ PUBLISHED = ADVERSARIAL | {
 }
 
 
-@pytest.mark.parametrize("changes", [ADVERSARIAL, PUBLISHED], ids=["in turn", "published"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(ADVERSARIAL, id="in turn", marks=pytest.mark.slow),
+        pytest.param(PUBLISHED, id="published"),
+    ],
+)
 def test_training_in_parts_is_bitwise_equal_in_every_phase_of_a_policy_gradient(
     changes, tmp_path, compiled
 ):
