@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import vaeseq
-from tests.conftest import SMALL, Bits
+from tests.conftest import SMALL, Bits, Waves
 from vaeseq import UsageError, codec
 from vaeseq.model.scoring import WindowScorer
 
@@ -61,6 +61,42 @@ def test_batches_of_a_dataset_are_checked_in_compiled_code(model, verb, dtype):
     with pytest.raises(UsageError, match=COMPILED):
         getattr(model, verb)(batches(WRONG.astype(dtype)), verbose=0)
     np.testing.assert_equal(model.get_weights(), before)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinity_is_named_with_its_place(pooled, value):
+    model = pooled(Waves, SMALL.replace(vae_type="RNN"))
+    observed = np.zeros([2, 3, 2])
+    observed[1, 2, 0] = value
+    message = rf"observed has {value} at \[1, 2, 0\], but NormalDecoder allows finite numbers"
+    for use in (model.log_prob, model.fit):
+        with pytest.raises(UsageError, match=message):
+            use(observed)
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", "datetime64[s]", "complex64"])
+def test_what_is_no_number_is_refused(model, dtype):
+    values = np.zeros([2, 3]).astype(int).astype(dtype)
+    for use in (model.log_prob, model.fit):
+        with pytest.raises(ValueError, match="observed must be numbers, not an array of dtype"):
+            use(values)
+
+
+def test_wrong_shapes_of_a_dataset_are_refused_before_it_is_read(pooled):
+    model = pooled(Waves, SMALL.replace(vae_type="RNN"))
+    wrong = batches(np.zeros([4, 6, 3]))
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"shape \[B, T, 2\], not \(4, 6, 3\)"):
+            use(wrong, verbose=0)
+
+
+def test_a_mask_by_which_nothing_is_observed_is_not_trained(pooled):
+    model = pooled(Bits, SMALL.replace(vae_type="RNN", gaps=True))
+    batch = {"observed": np.zeros([2, 3]), "observed_mask": np.zeros([2, 3], bool)}
+    with pytest.raises(ValueError, match="observed_mask is False everywhere"):
+        model.fit(batch, verbose=0)
+    batch["observed_mask"][1, 2] = True
+    model.fit(batch, verbose=0)
 
 
 def test_what_is_behind_the_end_of_a_row_is_not_checked(model):

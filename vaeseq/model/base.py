@@ -201,13 +201,20 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         return inference
 
     def _check_arrays(self, x: Any) -> None:
-        """Raises `ValueError` if NumPy data is not as expected, before Keras takes it apart."""
+        """Raises `ValueError` if data is not as expected, before Keras takes it apart.
+
+        Of a `tf.data.Dataset`, only the shapes are known.
+        """
+        if isinstance(x, tf.data.Dataset):
+            self.check_shapes(*unpack_batch(_specs(x), self.decoder.event_shape)[:2])
+            return
         batch = unpack_batch(x, self.decoder.event_shape)
         arrays = tf.nest.flatten([batch.observed, batch.inputs, batch.observed_mask])
         if batch.observed is None or not all(
             array is None or isinstance(array, np.ndarray) for array in arrays
         ):
             return
+        self.check_shapes(batch.observed, batch.inputs)
         shape = tf.nest.flatten(batch.observed)[0].shape
         if 0 in shape[:2]:  # Keras would train without a word
             raise ValueError(f"observed of shape {shape} has no rows or no steps")
@@ -216,6 +223,10 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             [batch.observed, batch.inputs, None, batch.observed_mask],
         )
         self.prepare(*row)  # one row shows every wrong shape
+        if batch.observed_mask is not None and not any(
+            map(np.any, tf.nest.flatten(batch.observed_mask))
+        ):
+            raise ValueError("observed_mask is False everywhere: nothing is observed")
         lengths = batch.lengths
         if lengths is not None:
             lengths = as_lengths(lengths, *tf.nest.flatten(batch.observed)[0].shape[:2])
@@ -536,6 +547,13 @@ def _row_weights(sample_weight: Tensor) -> tf.Tensor:
             "are bounds of whole sequences; only objective=elbo takes weights of steps, [B, T]"
         )
     return tf.reshape(weight, [-1])
+
+
+def _specs(dataset: tf.data.Dataset) -> Nest:
+    """Returns the specs of a batch; None for a part that is None."""
+    return tf.nest.map_structure(
+        lambda spec: spec if hasattr(spec, "shape") else None, dataset.element_spec
+    )
 
 
 def _refuse_targets(targets: object) -> None:

@@ -62,6 +62,7 @@ class ForecastingModel(SmoothingModel):
         Raises:
           ValueError: if an argument is not as expected.
         """
+        steps = convert.as_count("steps", steps)
         past, following = self._split_inputs(observed, steps, inputs, lengths)
         prepared = self.prepare(observed, past, lengths, observed_mask)
 
@@ -128,8 +129,6 @@ class ForecastingModel(SmoothingModel):
         Raises:
           ValueError: if there are not T + steps of them.
         """
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, not {steps}")
         inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
         rows, time = np.shape(tf.nest.flatten(observed)[0])[:2]
         for x in tf.nest.flatten(inputs):
@@ -181,8 +180,7 @@ def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, se
     Raises:
       ValueError: if B or N is below 1.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+    num_samples = convert.as_count("num_samples", num_samples)
     if rows < 1:
         raise ValueError("observed has no rows")
 

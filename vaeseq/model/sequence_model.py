@@ -88,8 +88,7 @@ class SequenceModel(WiredModel):
         The arguments are those of `infer`.
         """
         samples = self.hparams.log_prob_samples if num_samples is None else num_samples
-        if samples < 1:
-            raise ValueError(f"num_samples must be at least 1, not {samples}")
+        samples = convert.as_count("num_samples", samples)
         if self.core.latent_size == 0:
             samples = 1
         prepared = self.prepare(observed, inputs, lengths, observed_mask)
@@ -121,8 +120,7 @@ class SequenceModel(WiredModel):
         Raises:
           ValueError: if an argument is not as expected.
         """
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+        num_samples = convert.as_count("num_samples", num_samples)
         prepared = self.prepare(observed, inputs, lengths, observed_mask)
         primed: State = self._prime(
             *prepared, state, tf.constant(num_samples), stateless_seed(seed)
@@ -170,11 +168,8 @@ class SequenceModel(WiredModel):
         if sequence_size is None:
             steps = [int(x.shape[1]) for x in tf.nest.flatten(inputs) if x is not None]
             sequence_size = steps[0] if steps else self.hparams.sequence_size
-        if batch_size < 1 or sequence_size < 1:
-            raise ValueError(
-                f"batch_size and sequence_size must be at least 1, not {batch_size} and "
-                f"{sequence_size}"
-            )
+        batch_size = convert.as_count("batch_size", batch_size)
+        sequence_size = convert.as_count("sequence_size", sequence_size)
         if prefix is not None and state is not None:
             raise ValueError("pass either a prefix or a state, not both")
         if prefix is not None:

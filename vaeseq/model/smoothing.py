@@ -10,6 +10,7 @@ from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.model.wiring import Conditions, State
+from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
@@ -243,8 +244,7 @@ def _by_rows(
     Raises:
       ValueError: if the number of samples is below 1.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+    num_samples = convert.as_count("num_samples", num_samples)
     at_once = max(1, _ROWS_AT_ONCE // num_samples)
     parts = []
     for start in range(0, num_rows(prepared[0]), at_once):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vaeseq.hparams import HParams
 from vaeseq.model.latent_space import LatentSpaceModel, on_great_circle
+from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import repeat_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
@@ -65,8 +66,7 @@ class VariationModel(LatentSpaceModel):
         """
         if not 0 <= amount <= 1:
             raise ValueError(f"amount must be from 0 to 1, not {amount}")
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, not {num_samples}")
+        num_samples = convert.as_count("num_samples", num_samples)
         prepared = self.prepare(observed, inputs)
         observed, inputs, _ = repeat_rows(prepared, num_samples)
         rows, steps = tf.nest.flatten(observed)[0].shape[:2]

@@ -295,12 +295,24 @@ class WiredModel(keras.Model):
         Raises:
           ValueError: if a structure or a shape is not the expected one.
         """
-        event = tf.nest.map_structure(
-            tf.TensorSpec, self.decoder.event_shape, self.decoder.event_dtype
-        )
         return (
-            convert.as_sequences("observed", observed, event),
+            convert.as_sequences("observed", observed, self._event_spec),
             convert.as_sequences("inputs", inputs, self.inputs_spec),
+        )
+
+    def check_shapes(self, observed: Nest, inputs: Nest | None) -> None:
+        """Raises `ValueError` if the structure or a shape of sequences is not the expected one.
+
+        Args:
+          observed, inputs: arrays, tensors, or their specs; see `infer`.
+        """
+        convert.check_shapes("observed", observed, self._event_spec)
+        convert.check_shapes("inputs", () if inputs is None else inputs, self.inputs_spec)
+
+    @property
+    def _event_spec(self) -> Specs:
+        return tf.nest.map_structure(
+            tf.TensorSpec, self.decoder.event_shape, self.decoder.event_dtype
         )
 
     def summary(self, *args: Any, **kwargs: Any) -> None:

@@ -1,5 +1,6 @@
 """Conversion of what users and Keras pass to models: batches, sequences, seeds."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -71,6 +72,25 @@ def has_structure(data: Nest, structure: Nest) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def as_count(what: str, number: Any) -> int:
+    """Returns a number of rows, steps or samples as int.
+
+    Args:
+      what: its name, for error messages.
+      number: an int, or an integer of NumPy or TensorFlow.
+
+    Raises:
+      ValueError: if it is not a whole number of at least 1.
+    """
+    try:
+        count = operator.index(number)
+    except TypeError:
+        raise ValueError(f"{what} must be a whole number, not {number!r}") from None
+    if count < 1:
+        raise ValueError(f"{what} must be at least 1, not {count}")
+    return count
 
 
 def as_lengths(lengths: Tensor | Sequence[int], batch_size: Size, steps: Size) -> tf.Tensor:
@@ -156,26 +176,49 @@ def as_sequences(what: str, sequences: Nest | None, specs: Specs) -> Nest:
       specs: the specs of one time step, a nest of the same structure.
 
     Raises:
-      ValueError: if the structure or a shape differs from `specs`.
+      ValueError: if the structure or a shape differs from `specs`, or if there are no numbers.
     """
     sequences = () if sequences is None else sequences
+    check_shapes(what, sequences, specs)
 
     def convert(spec: tf.TensorSpec, x: Tensor) -> tf.Tensor:
+        if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf":
+            raise ValueError(f"{what} must be numbers, not an array of dtype {x.dtype}")
         x = tf.cast(x, spec.dtype)
-        if not x.shape.is_compatible_with([None, None, *spec.shape]):
-            expected = ", ".join(["B", "T", *map(str, spec.shape)])
-            raise ValueError(f"{what} must have the shape [{expected}], not {x.shape}")
         return tf.ensure_shape(x, x.shape[:2] + spec.shape)
+
+    return tf.nest.map_structure(convert, specs, sequences)
+
+
+def check_shapes(what: str, sequences: Nest, specs: Specs) -> None:
+    """Raises `ValueError` if the structure or a shape is not that of sequences [B, T, ...].
+
+    Args:
+      what, specs: see `as_sequences`.
+      sequences: nest of arrays, or of anything else that has a shape.
+    """
+    if not tf.nest.flatten(specs) and tf.nest.flatten(sequences):
+        raise ValueError(f"{what} must be None: the model was made without {what}_spec")
+
+    def check(spec: tf.TensorSpec, x: Any) -> None:
+        shape = _shape(x)
+        if not shape.is_compatible_with([None, None, *spec.shape]):
+            expected = ", ".join(["B", "T", *map(str, spec.shape)])
+            raise ValueError(f"{what} must have the shape [{expected}], not {shape}")
 
     try:
         tf.nest.assert_same_structure(specs, sequences)
     except (TypeError, ValueError) as error:
         expected = tf.nest.map_structure(lambda spec: ["B", "T", *spec.shape], specs)
-        shapes = tf.nest.map_structure(lambda x: list(np.shape(x)), sequences)
+        shapes = tf.nest.map_structure(lambda x: [*_shape(x)], sequences)
         raise ValueError(
             f"{what} must be a nest like {_text(expected)}, not {_text(shapes)}"
         ) from error
-    return tf.nest.map_structure(convert, specs, sequences)
+    tf.nest.map_structure(check, specs, sequences)
+
+
+def _shape(x: Any) -> tf.TensorShape:
+    return tf.TensorShape(x.shape if hasattr(x, "shape") else np.shape(x))
 
 
 def _text(shapes: Nest) -> str:

@@ -44,12 +44,13 @@ class Support:
     whole: bool = False
 
     def __str__(self) -> str:
+        kind = "whole numbers" if self.whole else "numbers" if self.is_bounded else "finite numbers"
         limits = ""
         if self.low > -math.inf:
             limits = f" from {self.low:.10g}"
         if self.high < math.inf:
             limits += f" to {self.high:.10g}"
-        return f"{self.decoder} allows {'whole numbers' if self.whole else 'numbers'}{limits}"
+        return f"{self.decoder} allows {kind}{limits}"
 
     @property
     def is_bounded(self) -> bool:
@@ -71,7 +72,9 @@ def check_observed(
     lengths: Tensor | None = None,
     observed_mask: Nest | None = None,
 ) -> None:
-    """Raises an error if observed sequences have numbers that their decoder excludes, or NaN.
+    """Raises an error if observed sequences have numbers that their decoder excludes.
+
+    NaN and infinity are always excluded.
 
     Args:
       support: the decoder's, a nest of `Support`.
@@ -90,7 +93,7 @@ def check_observed(
             continue
         values = np.asarray(values)
         values = values.astype(np.uint8) if values.dtype == bool else values
-        outside = each.excludes(values) | np.isnan(values)
+        outside = each.excludes(values) | ~np.isfinite(values)
         if lengths is not None:
             outside &= _expand(np.arange(values.shape[1]) < np.asarray(lengths)[:, None], outside)
         if mask is not None:
