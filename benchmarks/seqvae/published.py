@@ -272,10 +272,11 @@ def print_tables(args: argparse.Namespace) -> None:
         ends.append([arm, str(len(runs)), *map(interval, np.transpose(gains))])
     print_table(["arm", "run", "point", "at", *names], rows)
     print()
-    print_table(["gain of", "runs", "over temperature", "over two numbers", "over MLE"], ends)
-    print()
-    print_table(["start of", "run", "logits x", "b", *_ADJUSTED], numbers)
-    print()
+    if numbers:  # of arms with a policy gradient, which have a start
+        print_table(["gain of", "runs", "over temperature", "over two numbers", "over MLE"], ends)
+        print()
+        print_table(["start of", "run", "logits x", "b", *_ADJUSTED], numbers)
+        print()
     print_table(["arm", "run", "at", *names], curves)
 
 
