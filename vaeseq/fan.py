@@ -62,4 +62,5 @@ def plot_fan(
     if future is not None:
         axes.plot(steps, np.asarray(future), ".", color="black", markersize=3)
     axes.set(xlabel="time step")
-    axes.legend()
+    above: Any = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.1}
+    axes.legend(**above, ncols=2 + len(levels), frameon=False, fontsize="small")

@@ -91,20 +91,22 @@ print(f"z knows {history['kl'][-1] * NOTES:.1f} nats of a melody")
 # %% [markdown]
 # ## The map
 #
-# `encode` returns the posterior of z. Its means, along the two directions in which they vary most:
+# `encode` returns the posterior of z. Its means are a map of melodies. We look at it along two
+# directions, from melodies that go down to those that go up, and from major to minor:
 
 # %%
+upwards = model.attribute_vector(having=melodies[shape == 0], lacking=melodies[shape == 1])  # [Z]
+to_minor = model.attribute_vector(having=melodies[minor], lacking=melodies[~minor])
+directions = np.stack([upwards, to_minor])
 held_out, minor, shape = make_melodies(64 if SMOKE else 600)
 means = model.encode(held_out).loc.numpy()  # [B, Z]
-centred = means - means.mean(axis=0)
-directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.5))
 for axes, values, names in (
     (panels[0], shape, ("up", "down", "waves")),
     (panels[1], minor.astype(int), ("major", "minor")),
 ):
     for value, name in enumerate(names):
-        axes.plot(*(centred[values == value] @ directions.T).T, ".", markersize=3, label=name)
+        axes.plot(*(means[values == value] @ directions.T).T, ".", markersize=3, label=name)
     axes.legend()
 
 # %% [markdown]
@@ -143,10 +145,9 @@ def is_minor(notes):
 
 print(f"held-out minor melodies that fit minor better: {is_minor(held_out[minor]).mean():.0%}")
 print(f"held-out major melodies that fit minor better: {is_minor(held_out[~minor]).mean():.0%}")
-direction = model.attribute_vector(having=held_out[minor], lacking=held_out[~minor])  # [Z]
 majors = model.encode(held_out[~minor]).loc  # [B, Z]
-amounts = np.array([0.0, 1.0, 2.0, 3.0])
-shares = [is_minor(model.decode(majors + a * direction, NOTES).numpy()).mean() for a in amounts]
+amounts = np.arange(6.0)
+shares = [is_minor(model.decode(majors + a * to_minor, NOTES).numpy()).mean() for a in amounts]
 figure, axes = plt.subplots(figsize=(4, 2.5))
 axes.plot(amounts, shares, "o-")
 _ = axes.set(xlabel="how much of the direction is added", ylabel="share of minor")

@@ -150,16 +150,18 @@ for name in ("FASTLOOKBACK", "RNN"):
     models[name] = Series(hparams.replace(vae_type=name))
     models[name].compile()
     models[name].fit(train, batch_size=16, epochs=EPOCHS, verbose=0)
-    print(f"{name:13}", -np.mean(models[name].log_prob(test)) / 60, "nats per step")
+    print(f"{name:13} {-np.mean(models[name].log_prob(test)) / 60:.3f} nats per step")
 
 figure, panels = plt.subplots(2, sharex=True, figsize=(9, 4))
 for axes, (name, model) in zip(panels, models.items(), strict=True):
     forecast = model.forecast(test[:1, :36], 24, 20 if SMOKE else 200)
     vaeseq.plot_fan(axes, test[0, :36, 0], forecast[:, 0, :, 0], future=test[0, 36:, 0])
-    axes.set(title=name)
+    axes.set_title(name, loc="left")
 figure.tight_layout()
 
 # %% [markdown]
+# Nearly: from its window it has to find out the period, which a recurrent network may remember.
+#
 # ## Next
 #
 # `tests/vae/test_cores.py` in the repository holds every entry of `VAE_TYPES` to the laws of a

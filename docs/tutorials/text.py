@@ -30,7 +30,7 @@ from vaeseq import codec
 from vaeseq.examples.text import data
 
 SMOKE = bool(os.environ.get("VAESEQ_SMOKE"))  # set by the tests: small sizes, poor results
-LENGTH, EPOCHS = (20_000, 1) if SMOKE else (400_000, 4)
+LENGTH, EPOCHS = (20_000, 1) if SMOKE else (400_000, 8)
 keras.utils.set_random_seed(0)
 
 plays = data.embedded_shakespeare()  # yields one play after another

@@ -193,3 +193,19 @@ def test_a_gradient_by_hand_is_registered_as_long_as_its_graph_lives():
     del gradient
     gc.collect()
     assert ops.gradient_registry.list() == before
+
+
+@pytest.mark.parametrize(
+    ("make", "warns"), [(tf.function, True), (private_api.compile_quietly, False)]
+)
+def test_a_loop_over_models_is_not_taken_for_frequent_tracing(caplog, make, warns):
+    class Model:
+        def __init__(self):
+            self.compiled = make(self.double)
+
+        def double(self, x):
+            return 2 * x
+
+    for _ in range(9):
+        assert Model().compiled(tf.constant(2)) == 4
+    assert ("retracing" in caplog.text) == warns

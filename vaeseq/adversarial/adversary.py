@@ -20,7 +20,7 @@ from vaeseq.nn import finite, replicas
 from vaeseq.nn.fused_adam import FusedAdam
 from vaeseq.nn.replicated_mean import ReplicatedMean
 from vaeseq.nn.types import Nest, Seed
-from vaeseq.training.private_api import use_summed_gradients
+from vaeseq.training.private_api import compile_quietly, use_summed_gradients
 
 Aux = TypeVar("Aux")
 Metrics = dict[str, tf.Tensor]
@@ -404,7 +404,7 @@ def _check(hparams: HParams, latent_size: int) -> None:
 
 def _on_next_batch(step: Callable[[Nest], Metrics]) -> Callable[[Iterator[Nest]], Metrics]:
     """Returns a function that makes a compiled step with the next batch."""
-    compiled = tf.function(step, reduce_retracing=True, autograph=False)
+    compiled = compile_quietly(step)
 
     def run(iterator: Iterator[Nest]) -> Metrics:
         metrics: Metrics = compiled(next(iterator))

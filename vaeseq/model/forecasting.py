@@ -13,6 +13,7 @@ from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
+from vaeseq.training.private_api import compile_quietly
 
 _ROWS_AT_ONCE = 2048
 
@@ -27,8 +28,7 @@ class ForecastingModel(SmoothingModel):
         self, hparams: HParams | None = None, inputs_spec: Specs = (), name: str | None = None
     ):
         super().__init__(hparams, inputs_spec, name)
-        options = {"reduce_retracing": True, "autograph": False}
-        self._explain = tf.function(self._explain_eagerly, **options)
+        self._explain = compile_quietly(self._explain_eagerly)
 
     def forecast(
         self,

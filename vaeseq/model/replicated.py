@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from vaeseq.nn.types import Nest
-from vaeseq.training.private_api import NoSymbolicBuild, use_summed_gradients
+from vaeseq.training.private_api import NoSymbolicBuild, compile_quietly, use_summed_gradients
 
 Metrics: TypeAlias = dict[str, tf.Tensor]
 TrainFunction: TypeAlias = Callable[[Iterator[Nest]], Metrics]
@@ -75,5 +75,5 @@ class ReplicatedModel(NoSymbolicBuild, keras.Model):
             metrics: Metrics = tf.nest.map_structure(first, results)
             return metrics
 
-        function: TrainFunction = tf.function(run, reduce_retracing=True, autograph=False)
+        function: TrainFunction = compile_quietly(run)
         return function

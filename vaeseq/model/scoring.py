@@ -11,6 +11,7 @@ from vaeseq.model.wiring import State
 from vaeseq.nn.sequences import last, repeat_rows, replace_padding
 from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Tensor
+from vaeseq.training.private_api import compile_quietly
 from vaeseq.vae import bounds, objectives, particles
 
 Span = tuple[int, int]
@@ -161,7 +162,7 @@ class WindowScorer:
         self.model = model
         self.num_samples = num_samples if model.core.latent_size else 1
         self.steps_between_resampling = steps_between_resampling
-        self._compiled = tf.function(self._score_window, reduce_retracing=True, autograph=False)
+        self._compiled = compile_quietly(self._score_window)
 
     def score(
         self,

@@ -12,6 +12,7 @@ from vaeseq.nn import convert, finite
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
+from vaeseq.training.private_api import compile_quietly
 from vaeseq.vae import objectives
 from vaeseq.vae.core import Inference
 
@@ -24,11 +25,10 @@ class SequenceModel(WiredModel):
     ):
         super().__init__(hparams, inputs_spec, name)
         # `tf.config.run_functions_eagerly(True)` switches compilation off.
-        options = {"reduce_retracing": True, "autograph": False}
-        self._infer = tf.function(self.infer_prepared, **options)
-        self._log_prob = tf.function(self._log_prob_eagerly, **options)
-        self._prime = tf.function(self._prime_eagerly, **options)
-        self._extend = tf.function(self._extend_eagerly, **options)
+        self._infer = compile_quietly(self.infer_prepared)
+        self._log_prob = compile_quietly(self._log_prob_eagerly)
+        self._prime = compile_quietly(self._prime_eagerly)
+        self._extend = compile_quietly(self._extend_eagerly)
 
     def infer(
         self,

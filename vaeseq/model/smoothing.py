@@ -14,6 +14,7 @@ from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
+from vaeseq.training.private_api import compile_quietly
 from vaeseq.vae import particle_filter, particles
 from vaeseq.vae.latent import LatentParams
 from vaeseq.vae.particle_filter import Tracks
@@ -59,9 +60,8 @@ class SmoothingModel(SequenceModel):
         self, hparams: HParams | None = None, inputs_spec: Specs = (), name: str | None = None
     ):
         super().__init__(hparams, inputs_spec, name)
-        options = {"reduce_retracing": True, "autograph": False}
-        self._smooth = tf.function(self._smooth_eagerly, **options)
-        self._filter = tf.function(self._filter_eagerly, **options)
+        self._smooth = compile_quietly(self._smooth_eagerly)
+        self._filter = compile_quietly(self._filter_eagerly)
 
     def smooth(
         self,

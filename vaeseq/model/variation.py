@@ -11,6 +11,7 @@ from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import repeat_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
+from vaeseq.training.private_api import compile_quietly
 
 
 class VariationModel(LatentSpaceModel):
@@ -20,8 +21,7 @@ class VariationModel(LatentSpaceModel):
         self, hparams: HParams | None = None, inputs_spec: Specs = (), name: str | None = None
     ):
         super().__init__(hparams, inputs_spec, name)
-        options = {"reduce_retracing": True, "autograph": False}
-        self._noise_behind = tf.function(self._noise_behind_eagerly, **options)
+        self._noise_behind = compile_quietly(self._noise_behind_eagerly)
 
     def vary(
         self,

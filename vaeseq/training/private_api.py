@@ -6,7 +6,7 @@ Keras that breaks one fails there by name.
 
 import re
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -68,6 +68,19 @@ def limit_wait_for_cluster(seconds: float, cluster: Mapping[str, int]) -> None:
             for job, tasks in cluster.items()
         ],
     )
+
+
+def compile_quietly(function: Callable[..., Any]) -> Any:
+    """Returns a `tf.function` that neither converts Python code nor warns of frequent tracing.
+
+    TensorFlow counts the traces of all models of a class together, so that a loop over models would
+    print a page of warnings.
+
+    Assumption: `_omit_frequent_tracing_warning` of a function turns the warning off.
+    """
+    compiled = tf.function(function, reduce_retracing=True, autograph=False)
+    compiled._omit_frequent_tracing_warning = True
+    return compiled
 
 
 def lost_worker(error: tf.errors.OpError) -> str | None:

@@ -20,6 +20,7 @@ from vaeseq.nn import finite
 from vaeseq.nn.lstm import LSTMStack, LSTMState
 from vaeseq.nn.mlp import MLP, concat
 from vaeseq.nn.types import Size
+from vaeseq.training.private_api import compile_quietly
 
 RecurrentState: TypeAlias = tuple[LSTMState, ...]
 """State of the agent's LSTMs, one for each layer; () if it has none."""
@@ -178,9 +179,8 @@ class Actor:
 
     def __init__(self, agent: Agent, world: World):
         self._agent, self._world = agent, world
-        options = {"reduce_retracing": True, "autograph": False}
-        self._act = tf.function(self._act_eagerly, **options)
-        self._believe = tf.function(world.believe, **options)
+        self._act = compile_quietly(self._act_eagerly)
+        self._believe = compile_quietly(world.believe)
 
     def initial_memory(self, batch_size: int) -> Memory:
         """Returns the memory before the first observation."""
