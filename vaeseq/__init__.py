@@ -43,7 +43,7 @@ _PUBLIC = {
 }
 
 __all__ = sorted(_PUBLIC)
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:  # `as` makes a name public for strict type checkers
     from vaeseq import codec as codec
