@@ -171,8 +171,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             validation_data = self._with_weight(data, weight)
         x = self._with_weight(x, sample_weight)
         _refuse_targets(y)
-        self._check_arrays(x)
-        self._check_arrays(validation_data)
+        self._check_data(x)
+        self._check_data(validation_data)
         return super().fit(x, validation_data=validation_data, **kwargs)
 
     def evaluate(
@@ -185,7 +185,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             numbers that the decoder excludes.
         """
         _refuse_targets(y)
-        self._check_arrays(x)
+        self._check_data(x)
         return super().evaluate(self._with_weight(x, sample_weight), **kwargs)
 
     def predict(self, x: Any, **kwargs: Any) -> Inference:
@@ -196,11 +196,11 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         Raises:
           ValueError: for observed numbers that the decoder excludes.
         """
-        self._check_arrays(x)
+        self._check_data(x)
         inference: Inference = super().predict(x, **kwargs)
         return inference
 
-    def _check_arrays(self, x: Any) -> None:
+    def _check_data(self, x: Any) -> None:
         """Raises `ValueError` if data is not as expected, before Keras takes it apart.
 
         Of a `tf.data.Dataset`, only the shapes are known.
