@@ -79,6 +79,14 @@ def test_inputs_lengths_gaps_and_tuples_are_exported(tmp_path):
             model.forecast(observed, 3, 4, inputs, seed=2, **given),
         )
     assert_close(loaded.generate(inputs, 1), model.generate(inputs=inputs, seed=1))
+    observed[0][0, 1, 1] = np.nan
+    mask[0][0, 1, 1] = False
+    assert np.isfinite(loaded.log_prob({**options, "observed": observed, "inputs": past}, 1, 0))[0]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has nan, but NormalDecoder allows"):
+        loaded.log_prob({"observed": observed, "inputs": past}, 1, 0)
+    observed[0][0, 1, 1] = 0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="num_samples must be at least 1"):
+        loaded.log_prob({"observed": observed, "inputs": past}, 0, 0)
     wrong = {"observed": observed, "inputs": past, "lengths": np.array([4, 5], np.int32)}
     with pytest.raises(tf.errors.InvalidArgumentError, match="lengths must be from 1 to 4"):
         loaded.log_prob(wrong, 1, 0)

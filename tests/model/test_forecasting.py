@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.conftest import SMALL, assert_close
 from tests.model.test_sequence_model import Driven
-from vaeseq import codec
+from vaeseq import UsageError, codec
 from vaeseq.model import forecasting
 
 
@@ -51,6 +51,8 @@ def test_wrong_arguments_are_named(waves, observed):
         waves.forecast(observed, 0)
     with pytest.raises(ValueError, match="num_samples must be at least 1, not 0"):
         waves.forecast(observed, 2, 0)
+    with pytest.raises(UsageError, match=r"num_samples=10{12} needs 298,023\.2 GB, and this"):
+        waves.forecast(observed, 10, 10**12)
     model = Driven(SMALL.replace(vae_type="RNN"))
     pair = np.zeros([4, 6, 4], np.float32), np.zeros([4, 6], np.int32)
     with pytest.raises(ValueError, match="inputs must have 8 steps, the 6 of `observed` and 2"):

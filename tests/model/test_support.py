@@ -78,8 +78,17 @@ def test_infinity_is_named_with_its_place(pooled, value):
 def test_what_is_no_number_is_refused(model, dtype):
     values = np.zeros([2, 3]).astype(int).astype(dtype)
     for use in (model.log_prob, model.fit):
-        with pytest.raises(ValueError, match="observed must be numbers, not an array of dtype"):
+        with pytest.raises(ValueError, match="observed must be numbers, such as float32, not an"):
             use(values)
+    with pytest.raises(ValueError, match="observed must be numbers"):
+        model.fit(batches(np.array([["a", "b"]])), verbose=0)
+
+
+@pytest.mark.parametrize("observed", [[[0, 1], [1, 1]], [np.zeros(2), np.zeros(3)]])
+def test_lists_are_refused(model, observed):
+    for use in (model.log_prob, model.fit, lambda x: model.forecast(x, 2)):
+        with pytest.raises(ValueError, match="observed must be an array, not a list"):
+            use(observed)
 
 
 def test_wrong_shapes_of_a_dataset_are_refused_before_it_is_read(pooled):

@@ -50,6 +50,7 @@ def test_what_is_no_batch_is_an_error(data, message):
         ([6, 0, 6, 6], "not 0"),
         ([6, 6], r"shape \[4\], one for each row, not \(2,\)"),
         (6, r"shape \[4\]"),
+        ([2.5, 1, 1, 1], "lengths must be whole numbers, not float32"),
     ],
 )
 def test_lengths_that_are_impossible_are_errors(lengths, message):
@@ -70,6 +71,8 @@ def test_errors_about_sequences_name_the_expected_and_the_given_shape():
         as_sequences("x", (X, U), SPEC)
     with pytest.raises(ValueError, match=r"like \(\[B, T, 2\], \[B, T, 2\]\), not \[4, 6, 2\]"):
         as_sequences("x", X, (SPEC, SPEC))
+    with pytest.raises(ValueError, match="x must be numbers, such as float32, not an array of"):
+        as_sequences("x", X.astype(str), SPEC)
 
 
 def test_an_int_becomes_a_stateless_seed_and_a_stateless_seed_stays():

@@ -20,7 +20,7 @@ from vaeseq.nn.convert import Batch, as_lengths, has_structure, stateless_seed, 
 from vaeseq.nn.initial_seed import initial_seed
 from vaeseq.nn.replicated_mean import ReplicatedMean
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
-from vaeseq.training.private_api import micro_batch, seed_states
+from vaeseq.training.private_api import micro_batch, quietly, seed_states
 from vaeseq.vae import bounds, lagging, objectives
 from vaeseq.vae.bounds import Bound
 from vaeseq.vae.core import Inference
@@ -209,6 +209,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             self.check_shapes(*unpack_batch(_specs(x), self.decoder.event_shape)[:2])
             return
         batch = unpack_batch(x, self.decoder.event_shape)
+        if isinstance(batch.observed, list):
+            self.check_shapes(batch.observed, batch.inputs)
         arrays = tf.nest.flatten([batch.observed, batch.inputs, batch.observed_mask])
         if batch.observed is None or not all(
             array is None or isinstance(array, np.ndarray) for array in arrays
@@ -373,7 +375,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     def _elbo_function(self) -> TrainFunction:
         """Returns a new function that runs `train_step` on the next batch."""
         super().make_train_function(force=True)
-        return self.train_function
+        return quietly(self.train_function)
 
     def by_part(self, make: Callable[[], TrainFunction]) -> TrainFunction:
         """Returns a function that makes a step, which updates the variables that are due.
@@ -420,13 +422,13 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         """Sets `test_function`, which raises `ValueError` if data is out of range."""
         if self.test_function is None or force:
             super().make_test_function(force)
-            self.test_function = finite.raise_clear_errors(self.test_function)
+            self.test_function = finite.raise_clear_errors(quietly(self.test_function))
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Sets `predict_function`, which raises `ValueError` if data is out of range."""
         if self.predict_function is None or force:
             super().make_predict_function(force)
-            self.predict_function = finite.raise_clear_errors(self.predict_function)
+            self.predict_function = finite.raise_clear_errors(quietly(self.predict_function))
         return self.predict_function
 
     @property

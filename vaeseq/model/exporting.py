@@ -12,6 +12,7 @@ from vaeseq.model.forecasting import ForecastingModel, split_inputs
 from vaeseq.nn import finite
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import repeat_rows
+from vaeseq.nn.support import assert_observed
 from vaeseq.nn.types import Nest, Specs
 
 _NUMBER = tf.TensorSpec([], tf.int32)
@@ -59,6 +60,10 @@ class ExportableModel(ForecastingModel):
         `observed_mask` if `hparams.gaps`: bool [B, T], or a nest of [B, T, *event_shape] where the
         decoder's elements are independent. All other arguments are int32 numbers.
 
+        A SavedModel takes these dtypes alone: convert NumPy's float64 and int64. Lengths and
+        observed numbers that are out of range, such as NaN that no mask excuses, are an
+        `InvalidArgumentError` that says so.
+
         * `log_prob(batch, num_samples, seed)`: see `log_prob`; [B].
         * `generate(batch_size, sequence_size, seed)`: see `generate`; a nest of
           [B, T, *event_shape]. If the model has inputs, `generate(inputs, seed)`.
@@ -87,8 +92,7 @@ class ExportableModel(ForecastingModel):
 
     def _batch_specs(self) -> list[dict[str, Specs]]:
         """Returns the specs of batches with and without what is optional."""
-        decoder = self.decoder
-        event = tf.nest.map_structure(tf.TensorSpec, decoder.event_shape, decoder.event_dtype)
+        event = self._event_spec
         required: dict[str, Specs] = {"observed": _sequences(event)}
         if self._has_inputs:
             required["inputs"] = _sequences(self.inputs_spec)
@@ -99,7 +103,7 @@ class ExportableModel(ForecastingModel):
                     [None, None, *(x.shape if elementwise else [])], tf.bool
                 ),
                 event,
-                decoder.has_independent_elements,
+                self.decoder.has_independent_elements,
             )
         chosen = itertools.product(*(({}, {name: spec}) for name, spec in optional.items()))
         return [required | dict(itertools.chain(*(x.items() for x in each))) for each in chosen]
@@ -107,8 +111,9 @@ class ExportableModel(ForecastingModel):
     def _export_log_prob(
         self, batch: Mapping[str, Nest], num_samples: tf.Tensor, seed: tf.Tensor
     ) -> tf.Tensor:
+        num_samples = _at_least_1("num_samples", num_samples)
         samples = tf.range(num_samples if self.core.latent_size else 1)
-        prepared = self.prepare(**_checked(batch))
+        prepared = self.prepare(**self._checked(batch))
         return self._log_prob_eagerly(*prepared, samples, stateless_seed(seed))
 
     def _generate_without_inputs(
@@ -130,7 +135,9 @@ class ExportableModel(ForecastingModel):
     ) -> Any:
         # As in `forecast`, which folds in the number of the first sample that it draws together.
         seed = tf.random.experimental.stateless_fold_in(stateless_seed(seed), 0)
-        batch = _checked(batch)
+        batch = self._checked(batch)
+        steps = _at_least_1("steps", steps)
+        num_samples = _at_least_1("num_samples", num_samples)
         rows, time = tf.unstack(tf.shape(tf.nest.flatten(batch["observed"])[0])[:2])
         following = self.inputs_spec
         if self._has_inputs:
@@ -146,6 +153,19 @@ class ExportableModel(ForecastingModel):
             return tf.einsum("bn...->nb...", x)
 
         return tf.nest.map_structure(split, sampled)
+
+    def _checked(self, batch: Mapping[str, Nest]) -> dict[str, Any]:
+        """Returns a batch that asserts that its lengths and observations are in range."""
+        checked = dict(batch)
+        lengths, mask = batch.get("lengths"), batch.get("observed_mask")
+        if lengths is not None:
+            steps = tf.shape(tf.nest.flatten(batch["observed"])[0])[1]
+            checked["lengths"] = finite.assert_lengths(lengths, steps)
+        decoder = self.decoder
+        inside = assert_observed(decoder.support, batch["observed"], lengths, mask, finite=True)
+        with tf.control_dependencies([inside]):
+            checked["observed"] = tf.nest.map_structure(tf.identity, batch["observed"])
+        return checked
 
     def _sampled(self, inputs: Nest, state: Any, steps: tf.Tensor, seed: tf.Tensor) -> Any:
         return self._extend_eagerly(inputs, state, steps, None, seed, None)[0]
@@ -166,13 +186,10 @@ def _traced(function: Callable[..., Any], signatures: list[tuple[Any, ...]]) -> 
     return compiled
 
 
-def _checked(batch: Mapping[str, Nest]) -> dict[str, Any]:
-    """Returns a batch that asserts that its lengths are in range."""
-    checked = dict(batch)
-    if "lengths" in checked:
-        steps = tf.shape(tf.nest.flatten(checked["observed"])[0])[1]
-        checked["lengths"] = finite.assert_lengths(checked["lengths"], steps)
-    return checked
+def _at_least_1(what: str, number: tf.Tensor) -> tf.Tensor:
+    message = f"{what} must be at least 1"
+    with tf.control_dependencies([tf.debugging.assert_positive(number, message)]):
+        return tf.identity(number)
 
 
 def _with_steps(x: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:

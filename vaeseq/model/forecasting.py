@@ -13,6 +13,7 @@ from vaeseq.nn import convert
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
+from vaeseq.training import memory
 from vaeseq.training.private_api import compile_quietly
 
 _ROWS_AT_ONCE = 2048
@@ -129,6 +130,7 @@ class ForecastingModel(SmoothingModel):
         Raises:
           ValueError: if there are not T + steps of them.
         """
+        self.check_shapes(observed, inputs)
         inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
         rows, time = np.shape(tf.nest.flatten(observed)[0])[:2]
         for x in tf.nest.flatten(inputs):
@@ -178,7 +180,7 @@ def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, se
       seed: of the samples.
 
     Raises:
-      ValueError: if B or N is below 1.
+      ValueError: if B or N is below 1, or if the machine's memory cannot hold all samples.
     """
     num_samples = convert.as_count("num_samples", num_samples)
     if rows < 1:
@@ -190,7 +192,11 @@ def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, se
             samples = min(at_once, num_samples - start)
             folded = tf.random.experimental.stateless_fold_in(stateless_seed(seed), start)
             split = functools.partial(_split_samples, samples=samples)
-            yield tf.nest.map_structure(split, draw(samples, folded))
+            drawn = tf.nest.map_structure(split, draw(samples, folded))
+            if start == 0:
+                of_each = sum(x.nbytes for x in tf.nest.flatten(drawn)) / samples
+                memory.require(num_samples * of_each, f"num_samples={num_samples}", "draw fewer")
+            yield drawn
 
     return tf.nest.map_structure(lambda *x: np.concatenate(x), *parts())
 

@@ -101,7 +101,10 @@ def as_lengths(lengths: Tensor | Sequence[int], batch_size: Size, steps: Size) -
         that are known only when compiled code runs are not checked here; see
         `vaeseq.nn.finite.assert_lengths`.
     """
-    lengths = tf.cast(lengths, tf.int32)
+    given = tf.convert_to_tensor(lengths)
+    if not given.dtype.is_integer:
+        raise ValueError(f"lengths must be whole numbers, not {given.dtype.name}")
+    lengths = tf.cast(given, tf.int32)
     rows = tf.get_static_value(batch_size)
     if lengths.shape.rank != 1 or not lengths.shape.is_compatible_with([rows]):
         raise ValueError(
@@ -182,8 +185,6 @@ def as_sequences(what: str, sequences: Nest | None, specs: Specs) -> Nest:
     check_shapes(what, sequences, specs)
 
     def convert(spec: tf.TensorSpec, x: Tensor) -> tf.Tensor:
-        if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf":
-            raise ValueError(f"{what} must be numbers, not an array of dtype {x.dtype}")
         x = tf.cast(x, spec.dtype)
         return tf.ensure_shape(x, x.shape[:2] + spec.shape)
 
@@ -191,16 +192,25 @@ def as_sequences(what: str, sequences: Nest | None, specs: Specs) -> Nest:
 
 
 def check_shapes(what: str, sequences: Nest, specs: Specs) -> None:
-    """Raises `ValueError` if the structure or a shape is not that of sequences [B, T, ...].
+    """Raises `ValueError` if structure, shapes or types are not those of sequences [B, T, ...].
 
     Args:
       what, specs: see `as_sequences`.
-      sequences: nest of arrays, or of anything else that has a shape.
+      sequences: nest of arrays, or of anything else that has a shape and a dtype.
     """
+    if isinstance(sequences, list) and not isinstance(specs, list):
+        raise ValueError(
+            f"{what} must be an array, not a list: use np.asarray; if the sequences differ in "
+            "length, pad them and pass `lengths`"
+        )
     if not tf.nest.flatten(specs) and tf.nest.flatten(sequences):
         raise ValueError(f"{what} must be None: the model was made without {what}_spec")
 
     def check(spec: tf.TensorSpec, x: Any) -> None:
+        if not _is_numeric(x):
+            raise ValueError(
+                f"{what} must be numbers, such as float32, not an array of dtype {x.dtype}"
+            )
         shape = _shape(x)
         if not shape.is_compatible_with([None, None, *spec.shape]):
             expected = ", ".join(["B", "T", *map(str, spec.shape)])
@@ -215,6 +225,13 @@ def check_shapes(what: str, sequences: Nest, specs: Specs) -> None:
             f"{what} must be a nest like {_text(expected)}, not {_text(shapes)}"
         ) from error
     tf.nest.map_structure(check, specs, sequences)
+
+
+def _is_numeric(x: Any) -> bool:
+    dtype = getattr(x, "dtype", tf.float32)
+    if isinstance(dtype, tf.DType):
+        return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
+    return np.dtype(dtype).kind in "biuf"
 
 
 def _shape(x: Any) -> tf.TensorShape:

@@ -112,14 +112,20 @@ def assert_observed(
     observed: Nest,
     lengths: tf.Tensor | None = None,
     observed_mask: Nest | None = None,
+    *,
+    finite: bool = False,
 ) -> tf.Tensor:
     """Asserts in compiled code what `check_observed` checks; its message matches `OUT_OF_RANGE`.
+
+    Without `finite`, NaN and infinity are left to the loss where all real numbers are allowed.
 
     Returns:
       A tensor for `tf.control_dependencies`.
     """
     parts = _parts(support, observed, observed_mask)
-    checks = [_assert_inside(*part, lengths) for part in parts if part[0].is_bounded]
+    checks = [
+        _assert_inside(*part, lengths, finite) for part in parts if finite or part[0].is_bounded
+    ]
     return tf.reduce_all([True, *checks])
 
 
@@ -143,10 +149,16 @@ def _expand(mask: Any, x: Any) -> Any:
 
 
 def _assert_inside(
-    support: Support, values: tf.Tensor, mask: tf.Tensor | None, lengths: tf.Tensor | None
+    support: Support,
+    values: tf.Tensor,
+    mask: tf.Tensor | None,
+    lengths: tf.Tensor | None,
+    finite: bool,
 ) -> tf.Tensor:
     values = tf.cast(values, tf.uint8) if values.dtype == tf.bool else values
     outside = _within_dtype(support, values.dtype).excludes(values)
+    if finite and values.dtype.is_floating:
+        outside |= ~tf.math.is_finite(values)
     if lengths is not None:
         outside &= _expand(tf.sequence_mask(lengths, tf.shape(values)[1]), outside)
     if mask is not None:

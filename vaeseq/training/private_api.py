@@ -71,16 +71,20 @@ def limit_wait_for_cluster(seconds: float, cluster: Mapping[str, int]) -> None:
 
 
 def compile_quietly(function: Callable[..., Any]) -> Any:
-    """Returns a `tf.function` that neither converts Python code nor warns of frequent tracing.
+    """Returns a `tf.function` that neither converts Python code nor warns of frequent tracing."""
+    return quietly(tf.function(function, reduce_retracing=True, autograph=False))
+
+
+def quietly(function: Any) -> Any:
+    """Turns off a `tf.function`'s warnings of frequent tracing, and returns it.
 
     TensorFlow counts the traces of all models of a class together, so that a loop over models would
     print a page of warnings.
 
-    Assumption: `_omit_frequent_tracing_warning` of a function turns the warning off.
+    Assumption: `_omit_frequent_tracing_warning` turns them off.
     """
-    compiled = tf.function(function, reduce_retracing=True, autograph=False)
-    compiled._omit_frequent_tracing_warning = True
-    return compiled
+    function._omit_frequent_tracing_warning = True
+    return function
 
 
 def lost_worker(error: tf.errors.OpError) -> str | None:
