@@ -119,17 +119,21 @@ _ = axes.legend()
 #
 # `forecast` samples futures of series of which a part is missing. Its score is the CRPS, the
 # absolute error of a forecast that is a distribution ([definition](../api/vaeseq.metrics.crps)):
-# lower is better, and a single number gets its absolute error. Compare with what you can say in a
-# line.
+# lower is better. Compare with what you can say in a line: the same hour of yesterday, or the mean
+# of the series, each with the errors that it has in the training series.
 
 # %%
 past, future = test[:, :PAST], complete[-HELD_OUT:, PAST:]
 forecast = model.forecast(past, FUTURE, SAMPLES, observed_mask=~np.isnan(past))  # [N, B, 24, 1]
-mean = np.nanmean(past, axis=1, keepdims=True).repeat(FUTURE, axis=1)
-yesterday = complete[-HELD_OUT:, PAST - FUTURE : PAST]  # as if nothing were missing
+yesterday = complete[:, PAST - FUTURE : PAST]  # as if nothing were missing
+mean = np.nanmean(observed[:, :PAST], axis=1, keepdims=True)
 print(f"CRPS of the model        {metrics.crps(forecast, future).mean():.3f}")
-print(f"CRPS of yesterday        {metrics.crps(yesterday[None], future, fair=False).mean():.3f}")
-print(f"CRPS of the series' mean {metrics.crps(mean[None], future, fair=False).mean():.3f}")
+for name, guess in (("yesterday       ", yesterday), ("the series' mean", mean)):
+    errors = (complete[:, PAST:] - guess)[:-HELD_OUT]
+    spread = np.quantile(errors, np.linspace(0.005, 0.995, 100))
+    naive = guess[-HELD_OUT:] + spread[:, None, None, None]  # [100, B, 24 or 1, 1]
+    score = metrics.crps(np.broadcast_to(naive, [100, *future.shape]), future).mean()
+    print(f"CRPS of {name} {score:.3f}")
 
 figure, panels = plt.subplots(3, sharex=True, figsize=(9, 6))
 for row, axes in enumerate(panels):
@@ -139,7 +143,7 @@ for row, axes in enumerate(panels):
 # ## Are they honest?
 #
 # Of a calibrated forecast, the interval of level p contains a share of p of what happens. Below the
-# diagonal the model is too certain, above it too careful.
+# diagonal the model is too certain, above it too careful. This one is honest:
 
 # %%
 levels = np.array([0.2, 0.4, 0.6, 0.8])
@@ -147,7 +151,8 @@ shares = metrics.coverage(forecast, future, levels)
 figure, axes = plt.subplots(figsize=(3.5, 3.5))
 axes.plot([0, 1], [0, 1], ":", color="grey")
 axes.plot(levels, shares, "o-")
-_ = axes.set(xlabel="level of the interval", ylabel="share that it contains")
+axes.set(xlabel="level of the interval", ylabel="share that it contains")
+print({float(level): f"{share:.0%}" for level, share in zip(levels, shares, strict=True)})
 
 # %% [markdown]
 # ## Next
