@@ -348,8 +348,8 @@ def plot(args: argparse.Namespace) -> None:
         axes.plot(*regularised_curve(args.mle).T, "k--", label="regularised MLE, temperatures")
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
     axes.set_title(
-        "thin: pretraining; circle: its end; dots: rounds of the policy gradient\n"
-        "dotted: temperatures at the circle; dashed: two numbers there",
+        "thin: pretraining; circle: its end; dots: every fifth update of the policy gradient\n"
+        "dotted: the circle at other temperatures; dashed: and with more frequent symbols",
         fontsize=9,
     )
     axes.legend()
