@@ -49,7 +49,7 @@ def test_only_whole_balls_are_found(places):
     ball_and_pixel[np.unravel_index(np.argmin(ball_and_pixel), ball_and_pixel.shape)] = 1
     too_small[np.unravel_index(np.argmax(too_small), too_small.shape)] = 0
     in_pieces = np.zeros_like(in_pieces)
-    in_pieces.flat[: 2 * BALL.sum() : 2] = 1  # as many pixels as a ball, and no two together
+    in_pieces.flat[: 2 * int(BALL.sum()) : 2] = 1  # as many pixels as a ball, and no two together
     two = np.maximum(*bouncing_ball.draw(np.array([[0, 0], [8, 8]])))
     nothing = np.zeros_like(two)
     np.testing.assert_array_equal(bouncing_ball.find(frames), places[:5, 0])
