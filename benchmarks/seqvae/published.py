@@ -341,15 +341,15 @@ def plot(args: argparse.Namespace) -> None:
                 axes.plot(*np.transpose(after), ".-", color=color)
                 axes.plot(*after[0], "o", color=color, markerfacecolor="white")
             axes.plot([], [], ".-", color=color, label=None if run else arm)
-            sharpened_at = start_of(lines) or lines[-1]
-            axes.plot(*temperature_curve(sharpened_at).T, ":", color=color, linewidth=1)
-            axes.plot(*two_numbers(sharpened_at).T, "--", color=color, linewidth=1)
+            if start := start_of(lines):
+                axes.plot(*temperature_curve(start).T, ":", color=color, linewidth=1)
+                axes.plot(*two_numbers(start).T, "--", color=color, linewidth=1)
     if args.mle:
         axes.plot(*regularised_curve(args.mle).T, "k--", label="regularised MLE, temperatures")
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
     axes.set_title(
         "thin: pretraining; circle: its end; dots: every fifth update of the policy gradient\n"
-        "dotted: the circle at other temperatures; dashed: and with more frequent symbols",
+        "dotted: the circle at other temperatures; dashed: with frequent symbols favoured, too",
         fontsize=9,
     )
     axes.legend()
