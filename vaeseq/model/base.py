@@ -157,7 +157,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
 
         Raises:
           ValueError: for targets `y` or a `class_weight`, which a sequence model does not have, for
-            observed numbers that the decoder excludes, and for arrays without rows or steps.
+            observed numbers that the decoder excludes, and for arrays without rows or steps, or of
+            which nothing is observed.
           Stopped: before an update, if the loss or a gradient is not finite.
         """
         if class_weight is not None:
@@ -203,20 +204,20 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     def _check_data(self, x: Any) -> None:
         """Raises `ValueError` if data is not as expected, before Keras takes it apart.
 
-        Of a `tf.data.Dataset`, only the shapes are known.
+        Of a `tf.data.Dataset`, only shapes and dtypes are known.
         """
         if isinstance(x, tf.data.Dataset):
-            self.check_shapes(*unpack_batch(_specs(x), self.decoder.event_shape)[:2])
+            self.check_sequences(*unpack_batch(_specs(x), self.decoder.event_shape)[:2])
             return
         batch = unpack_batch(x, self.decoder.event_shape)
         if isinstance(batch.observed, list):
-            self.check_shapes(batch.observed, batch.inputs)
+            self.check_sequences(batch.observed, batch.inputs)
         arrays = tf.nest.flatten([batch.observed, batch.inputs, batch.observed_mask])
         if batch.observed is None or not all(
             array is None or isinstance(array, np.ndarray) for array in arrays
         ):
             return
-        self.check_shapes(batch.observed, batch.inputs)
+        self.check_sequences(batch.observed, batch.inputs)
         shape = tf.nest.flatten(batch.observed)[0].shape
         if 0 in shape[:2]:  # Keras would train without a word
             raise ValueError(f"observed of shape {shape} has no rows or no steps")
@@ -375,7 +376,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     def _elbo_function(self) -> TrainFunction:
         """Returns a new function that runs `train_step` on the next batch."""
         super().make_train_function(force=True)
-        return quietly(self.train_function)
+        return self.train_function
 
     def by_part(self, make: Callable[[], TrainFunction]) -> TrainFunction:
         """Returns a function that makes a step, which updates the variables that are due.
@@ -422,7 +423,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         """Sets `test_function`, which raises `ValueError` if data is out of range."""
         if self.test_function is None or force:
             super().make_test_function(force)
-            self.test_function = finite.raise_clear_errors(quietly(self.test_function))
+            self.test_function = finite.raise_clear_errors(self.test_function)
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Sets `predict_function`, which raises `ValueError` if data is out of range."""

@@ -130,7 +130,7 @@ class ForecastingModel(SmoothingModel):
         Raises:
           ValueError: if there are not T + steps of them.
         """
-        self.check_shapes(observed, inputs)
+        self.check_sequences(observed, inputs)
         inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
         rows, time = np.shape(tf.nest.flatten(observed)[0])[:2]
         for x in tf.nest.flatten(inputs):

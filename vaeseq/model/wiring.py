@@ -300,14 +300,14 @@ class WiredModel(keras.Model):
             convert.as_sequences("inputs", inputs, self.inputs_spec),
         )
 
-    def check_shapes(self, observed: Nest, inputs: Nest | None) -> None:
-        """Raises `ValueError` if the structure or a shape of sequences is not the expected one.
+    def check_sequences(self, observed: Nest, inputs: Nest | None) -> None:
+        """Raises `ValueError` if the structure, a shape or a dtype is not the expected one.
 
         Args:
           observed, inputs: arrays, tensors, or their specs; see `infer`.
         """
-        convert.check_shapes("observed", observed, self._event_spec)
-        convert.check_shapes("inputs", () if inputs is None else inputs, self.inputs_spec)
+        convert.check_sequences("observed", observed, self._event_spec)
+        convert.check_sequences("inputs", () if inputs is None else inputs, self.inputs_spec)
 
     @property
     def _event_spec(self) -> Specs:

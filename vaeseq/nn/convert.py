@@ -179,10 +179,10 @@ def as_sequences(what: str, sequences: Nest | None, specs: Specs) -> Nest:
       specs: the specs of one time step, a nest of the same structure.
 
     Raises:
-      ValueError: if the structure or a shape differs from `specs`, or if there are no numbers.
+      ValueError: if the structure or a shape differs from `specs`, or if a dtype is not numeric.
     """
     sequences = () if sequences is None else sequences
-    check_shapes(what, sequences, specs)
+    check_sequences(what, sequences, specs)
 
     def convert(spec: tf.TensorSpec, x: Tensor) -> tf.Tensor:
         x = tf.cast(x, spec.dtype)
@@ -191,8 +191,8 @@ def as_sequences(what: str, sequences: Nest | None, specs: Specs) -> Nest:
     return tf.nest.map_structure(convert, specs, sequences)
 
 
-def check_shapes(what: str, sequences: Nest, specs: Specs) -> None:
-    """Raises `ValueError` if structure, shapes or types are not those of sequences [B, T, ...].
+def check_sequences(what: str, sequences: Nest, specs: Specs) -> None:
+    """Raises `ValueError` if structure, shapes or dtypes are not those of sequences [B, T, ...].
 
     Args:
       what, specs: see `as_sequences`.
@@ -228,10 +228,11 @@ def check_shapes(what: str, sequences: Nest, specs: Specs) -> None:
 
 
 def _is_numeric(x: Any) -> bool:
-    dtype = getattr(x, "dtype", tf.float32)
-    if isinstance(dtype, tf.DType):
-        return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
-    return np.dtype(dtype).kind in "biuf"
+    try:
+        dtype = tf.as_dtype(getattr(x, "dtype", tf.float32))
+    except TypeError:  # such as that of dates
+        return False
+    return bool(dtype.is_floating or dtype.is_integer or dtype.is_bool)
 
 
 def _shape(x: Any) -> tf.TensorShape:
