@@ -79,8 +79,11 @@ def test_the_best_weights_have_the_best_likelihood_unless_it_is_not_the_objectiv
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(waves, observed):
     weights = waves.get_weights()
-    with pytest.raises(Stopped, match=r"step 1: observed, log_prob, .*not finite; nothing was"):
-        waves.fit(tf.data.Dataset.from_tensors(observed * np.nan), verbose=0)
+    weight = tf.fill([len(observed)], np.inf)
+    with pytest.raises(
+        Stopped, match=r"step 1: sample_weight, log_prob, .*not finite; nothing was"
+    ):
+        waves.fit(tf.data.Dataset.from_tensors((observed, None, weight)), verbose=0)
     assert_close(waves.get_weights(), weights, 0)
     assert waves.trained_steps == 0
 

@@ -126,9 +126,11 @@ def test_missing_values_are_sampled_and_others_kept(gappy, observed):
     [
         (np.ones([4, 5], bool), r"observed_mask must have the shape \[B, T\] = \(4, 6\)"),
         (np.ones([4, 6, 3], bool), r"or that of the observations, \(4, 6, 2\), not \(4, 6, 3\)"),
+        (np.full([4, 6], 0.5), "observed_mask must be bool, not float64"),
+        (np.ones([4, 6], int), "observed_mask must be bool, not int64"),
     ],
 )
-def test_masks_of_a_wrong_shape_are_refused(pooled, observed, mask, message):
+def test_masks_of_a_wrong_shape_or_dtype_are_refused(pooled, observed, mask, message):
     with pytest.raises(ValueError, match=message):
         pooled(Waves, GAPS.replace(vae_type="RNN")).infer(observed, observed_mask=mask)
 
@@ -179,6 +181,20 @@ def test_a_mask_of_a_wrong_shape_is_refused_after_a_right_one(pooled, observed):
             model.fit(batch, verbose=0)
         with pytest.raises(ValueError, match=r"observed_mask must have the shape \[B, T\]"):
             model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+
+
+def test_masked_arrays_are_refused_because_tensorflow_forgets_their_mask(pooled, observed):
+    model, array = (
+        pooled(Waves, GAPS.replace(vae_type="RNN")),
+        np.ma.array(observed, mask=~ELEMENTS),
+    )
+    for function in (model.infer, model.fit, model.predict):
+        with pytest.raises(
+            ValueError, match=r"observed must be an array without a mask: pass x\.fi"
+        ):
+            function(array)
+    filled = model.infer(array.filled(0), observed_mask=~np.ma.getmaskarray(array))
+    assert_close(filled, model.infer(observed, observed_mask=ELEMENTS), 0)
 
 
 def test_nan_that_is_not_said_to_be_missing_is_refused(waves, observed):

@@ -18,6 +18,7 @@ from vaeseq.model.wiring import State
 from vaeseq.nn import finite, replicas, support
 from vaeseq.nn.convert import Batch, as_lengths, has_structure, stateless_seed, unpack_batch
 from vaeseq.nn.initial_seed import initial_seed
+from vaeseq.nn.masked import Masked
 from vaeseq.nn.replicated_mean import ReplicatedMean
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.training.private_api import micro_batch, quietly, seed_states
@@ -343,8 +344,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         checks = []
         if self._checks_numerics:
             batch = unpack_batch(data, self.decoder.event_shape)
-            suspects = {"observed": batch.observed, "inputs": batch.inputs}
-            suspects |= {"sample_weight": batch.sample_weight}
+            suspects = {"inputs": batch.inputs, "sample_weight": batch.sample_weight}
             suspects |= {"log_prob": terms.log_prob, "kl": terms.kl, "add_loss": terms.penalty}
             total = terms.log_prob + terms.kl + terms.penalty
             if terms.bound is not None:
@@ -480,11 +480,10 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             return batch
         if batch.lengths is not None:
             batch = batch._replace(lengths=finite.assert_lengths(batch.lengths, steps))
-        # Refuses other shapes first. TensorFlow drops what is computed here.
-        self.prepare(batch.observed, batch.inputs, batch.lengths, batch.observed_mask)
-        inside = support.assert_observed(
-            self.decoder.support, batch.observed, batch.lengths, batch.observed_mask
-        )
+        prepared = self.prepare(batch.observed, batch.inputs, batch.lengths, batch.observed_mask)
+        mask = prepared[0].is_observed if isinstance(prepared[0], Masked) else None
+        # The numbers as they were given: the conversion makes 1 of 1.5.
+        inside = support.assert_observed(self.decoder.support, batch.observed, batch.lengths, mask)
         with tf.control_dependencies([inside]):
             observed = tf.nest.map_structure(tf.identity, batch.observed)
         return batch._replace(observed=observed)

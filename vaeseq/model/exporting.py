@@ -162,7 +162,7 @@ class ExportableModel(ForecastingModel):
             steps = tf.shape(tf.nest.flatten(batch["observed"])[0])[1]
             checked["lengths"] = finite.assert_lengths(lengths, steps)
         decoder = self.decoder
-        inside = assert_observed(decoder.support, batch["observed"], lengths, mask, finite=True)
+        inside = assert_observed(decoder.support, batch["observed"], lengths, mask)
         with tf.control_dependencies([inside]):
             checked["observed"] = tf.nest.map_structure(tf.identity, batch["observed"])
         return checked

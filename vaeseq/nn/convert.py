@@ -130,13 +130,16 @@ def as_mask(mask: Nest, observed: Nest, elementwise: Nest) -> Nest:
       elementwise: nest of bool like `observed`: whether single elements may be missing.
 
     Raises:
-      ValueError: if a shape differs, or if elements are missing where only whole steps may be.
+      ValueError: if a shape or the dtype differs, or if elements are missing where only whole
+        steps may be.
     """
     if tf.nest.is_nested(observed) and not tf.nest.is_nested(mask):
         mask = tf.nest.map_structure(lambda _: mask, observed)
 
     def expand(x: tf.Tensor, each: Tensor, may_be_elementwise: bool) -> tf.Tensor:
-        each = tf.cast(each, tf.bool)
+        each = tf.convert_to_tensor(each)
+        if each.dtype != tf.bool:  # of a weight of 0.5, the cast would make True
+            raise ValueError(f"observed_mask must be bool, not {each.dtype.name}")
         if not any(each.shape.is_compatible_with(shape) for shape in (x.shape[:2], x.shape)):
             raise ValueError(
                 f"observed_mask must have the shape [B, T] = {x.shape[:2]} or that of the "
@@ -207,6 +210,11 @@ def check_sequences(what: str, sequences: Nest, specs: Specs) -> None:
         raise ValueError(f"{what} must be None: the model was made without {what}_spec")
 
     def check(spec: tf.TensorSpec, x: Any) -> None:
+        if isinstance(x, np.ma.MaskedArray):  # TensorFlow forgets the mask
+            raise ValueError(
+                f"{what} must be an array without a mask: pass x.filled(0) for {what}, and "
+                "observed_mask=~np.ma.getmaskarray(x) for a gap in observations"
+            )
         if not _is_numeric(x):
             raise ValueError(
                 f"{what} must be numbers, such as float32, not an array of dtype {x.dtype}"

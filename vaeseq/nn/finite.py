@@ -151,9 +151,6 @@ def raise_clear_errors(function: Callable[[Data], Result]) -> Callable[[Data], R
 
 
 def _advice(names: str) -> str:
-    if names.split(",")[0] in ("observed", "inputs", "sample_weight"):
-        return (
-            "The data has such values: say what is missing by lengths or observed_mask, and leave "
-            "out the rest"
-        )
+    if names.split(",")[0] in ("inputs", "sample_weight"):
+        return "The data has such values: leave them out"
     return "Use a smaller learning_rate or clip_gradient_norm, and check the data for such values"

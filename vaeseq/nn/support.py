@@ -13,7 +13,8 @@ from vaeseq.errors import UsageError
 from vaeseq.nn.types import Nest, Tensor
 
 # Compiled code can raise only errors of TensorFlow, so the message crosses it as text.
-OUT_OF_RANGE = re.compile(r"observed has [^\]'\"\n]*, but \w+ allows [^\]'\"\n]*")
+OUT_OF_RANGE = re.compile(r"observed has [^'\"\n]*, but \w+ allows [^\]'\"\n]*")
+_MISSING = "; if something is missing, say so by lengths or observed_mask"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,11 +101,9 @@ def check_observed(
             outside &= _expand(np.asarray(mask, bool), outside)
         if outside.any():
             index = tuple(map(int, np.argwhere(outside)[0]))
-            hint = "; if something is missing, say so by lengths or observed_mask"
             value = values[index]
-            raise UsageError(
-                f"observed has {value:g} at {list(index)}, but {each}{hint * bool(np.isnan(value))}"
-            )
+            hint = _MISSING if np.isnan(value) else ""
+            raise UsageError(f"observed has {value:g} at {list(index)}, but {each}{hint}")
 
 
 def assert_observed(
@@ -112,21 +111,14 @@ def assert_observed(
     observed: Nest,
     lengths: tf.Tensor | None = None,
     observed_mask: Nest | None = None,
-    *,
-    finite: bool = False,
 ) -> tf.Tensor:
     """Asserts in compiled code what `check_observed` checks; its message matches `OUT_OF_RANGE`.
-
-    Without `finite`, NaN and infinity are left to the loss where all real numbers are allowed.
 
     Returns:
       A tensor for `tf.control_dependencies`.
     """
     parts = _parts(support, observed, observed_mask)
-    checks = [
-        _assert_inside(*part, lengths, finite) for part in parts if finite or part[0].is_bounded
-    ]
-    return tf.reduce_all([True, *checks])
+    return tf.reduce_all([True, *(_assert_inside(*part, lengths) for part in parts)])
 
 
 def _parts(
@@ -153,11 +145,10 @@ def _assert_inside(
     values: tf.Tensor,
     mask: tf.Tensor | None,
     lengths: tf.Tensor | None,
-    finite: bool,
 ) -> tf.Tensor:
     values = tf.cast(values, tf.uint8) if values.dtype == tf.bool else values
     outside = _within_dtype(support, values.dtype).excludes(values)
-    if finite and values.dtype.is_floating:
+    if values.dtype.is_floating:
         outside |= ~tf.math.is_finite(values)
     if lengths is not None:
         outside &= _expand(tf.sequence_mask(lengths, tf.shape(values)[1]), outside)
@@ -166,10 +157,13 @@ def _assert_inside(
     is_inside = ~tf.reduce_any(outside)
 
     def fail() -> tf.Tensor:
-        first = tf.cast(tf.boolean_mask(values, outside)[0], tf.float64)
-        value = tf.strings.as_string(first, shortest=True)
-        message = tf.strings.join(["observed has ", value, f", but {support}"])
-        tf.debugging.Assert(False, [message])
+        index = tf.where(outside)[0]
+        value = tf.cast(tf.gather_nd(values, index), tf.float64)
+        place = tf.strings.reduce_join(tf.strings.as_string(index), separator=", ")
+        number = tf.strings.as_string(value, shortest=True)
+        hint = tf.where(tf.math.is_nan(value), _MISSING, "")
+        parts = ["observed has ", number, " at [", place, f"] of a batch, but {support}", hint]
+        tf.debugging.Assert(False, [tf.strings.join(parts)])
         return is_inside
 
     return tf.cond(is_inside, lambda: is_inside, fail)
