@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -123,6 +123,7 @@ def train_arm(
     seed: int,
     weights: list[np.ndarray],
     judge_steps: int = 100,
+    prepare: Callable[[Tokens, Suite], None] | None = None,
 ) -> Tokens:
     """Continues from pretrained weights; the number of generator updates is the same in all arms.
 
@@ -134,6 +135,7 @@ def train_arm(
       seed: the random seed.
       weights: the pretrained weights.
       judge_steps: updates of the discriminator before the first policy gradient.
+      prepare: what else to do to the compiled model before it is trained.
 
     Returns:
       The trained model.
@@ -146,6 +148,8 @@ def train_arm(
     trained = Tokens(hparams, suite.vocabulary)
     trained.set_weights(weights)
     trained.compile()
+    if prepare:
+        prepare(trained, suite)
     steps = args.policy_steps + (judge_steps if hparams.policy_gradient != "none" else 0)
     trained.fit(make_batches(suite, hparams, 0, steps), shuffle=False, verbose=0)
     return trained

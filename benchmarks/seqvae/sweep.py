@@ -19,6 +19,8 @@ Settings:
                  on its weights, in the manner of de Masson d'Autume et al. 2019, arXiv:1905.09922
     seqgan       rollouts with the CNN: 2 from every fifth step, baseline of the batch
     prefix       as seqgan, with the loss of Gao, Cui, Ding 2021
+    oracle       as difference, with the true densities in place of the discriminator: no method,
+                 but what is left of the others' shortfall if rewards are perfect
 
 Rows are appended to --out, and those that are there are not made again.
 """
@@ -41,6 +43,7 @@ from benchmarks.seqvae.experiment import read_lines
 from benchmarks.seqvae.measures import Row, measure_model
 from benchmarks.seqvae.model import Tokens
 from benchmarks.seqvae.tables import gain, interval, mean_and_deviation, sweep
+from benchmarks.seqvae.true_ratio import judge_by_oracles
 from benchmarks.timing import print_table
 
 _DIFFERENCE = "policy_reward=difference,policy_discount=1"
@@ -58,7 +61,9 @@ SETTINGS = {  # hyperparameters of the control too, and those of the policy grad
     "large": ("batch_size=256", f"{_DIFFERENCE},discriminator_updates=2,discriminator_l2=0.1"),
     "seqgan": ("", f"policy_gradient=seqgan,{_ROLLED}"),
     "prefix": ("", f"policy_gradient=prefix,{_ROLLED}"),
+    "oracle": ("", _DIFFERENCE),
 }
+_PREPARE = {"oracle": judge_by_oracles}  # changes of the compiled model
 
 
 def keys_of_seed(args: argparse.Namespace, seed: int) -> list[Key]:
@@ -98,7 +103,8 @@ def train(args: argparse.Namespace, suite: Suite, key: Key, weights: list[np.nda
     if setting != "control":
         policy = [f"policy_gradient_weight={weight}", SETTINGS[setting][1]]
     args.policy = ",".join(filter(None, [common, *policy]))
-    return train_arm(args.suite, f"{args.model} stepwise", args, suite, seed, weights)
+    label, prepare = f"{args.model} stepwise", _PREPARE.get(setting)
+    return train_arm(args.suite, label, args, suite, seed, weights, prepare=prepare)
 
 
 def key_of(row: Row) -> Key:
@@ -154,6 +160,8 @@ def main() -> None:
     add("--hparams", default="", help="hyperparameters to change in all models")
     add("--table", action="store_true", help="print the rows of --out and train nothing")
     args = parser.parse_args()
+    if args.model != "RNN" and "oracle" in args.settings:
+        parser.error("oracle needs --model RNN: with latents, the model's density is only bounded")
     if not args.table:
         make, length = SUITES[args.suite]
         suite = make(args.data, args.length or length)
