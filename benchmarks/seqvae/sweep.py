@@ -8,6 +8,8 @@ each setting and weight continues for 2,000 updates of the ELBO plus the weighte
 There are two controls: the pretrained model ("start"), and as many updates of the ELBO alone
 ("control"). Gains are the mean distance in NLL_oracle, in nats per symbol, below the temperature
 curve of a control at equal NLL_test, with 95% confidence intervals of the mean over the seeds (t).
+The agreement is the correlation, over samples, of the logit of a discriminator that has learned
+from the same samples with the true one.
 
 Settings:
 
@@ -43,8 +45,9 @@ from benchmarks.seqvae.experiment import read_lines
 from benchmarks.seqvae.measures import Row, measure_model
 from benchmarks.seqvae.model import Tokens
 from benchmarks.seqvae.tables import gain, interval, mean_and_deviation, sweep
-from benchmarks.seqvae.true_ratio import judge_by_oracles
+from benchmarks.seqvae.true_ratio import agreement, judge_by_oracles
 from benchmarks.timing import print_table
+from vaeseq.model.sampling import sample
 
 _DIFFERENCE = "policy_reward=difference,policy_discount=1"
 _ROLLED = "policy_rollouts=2,policy_reward_step=5,discriminator=cnn,policy_baseline=batch"
@@ -52,6 +55,7 @@ _KEYS = ("setting", "common", "weight", "seed")
 Key: TypeAlias = tuple[str, str, float, int]
 """What tells a row from others: the setting, what its control has as well, weight and seed."""
 
+_SAMPLES = 2000
 _FACTORS = [0.5, 0.7, 0.85, 1.0, 1.27, 1.5, 1.82]
 SETTINGS = {  # hyperparameters of the control too, and those of the policy gradient
     "stepwise": ("", ""),
@@ -83,10 +87,13 @@ def rows_of_seed(
         return
     weights, _ = pretrain(args.suite, args.model, args, suite, seed)
     for key in wanted:
-        row = measure_model(
-            train(args, suite, key, weights), suite, seed, args.factors, args.particles
-        )
+        model = train(args, suite, key, weights)
+        row = measure_model(model, suite, seed, args.factors, args.particles)
         del row["interpolated"]
+        if key[0] == "oracle":
+            steps = suite.test.shape[1]
+            drawn = sample(model, model.initial_state(_SAMPLES), _SAMPLES, steps, seed=seed)
+            row["agreement"] = agreement(model, drawn)
         yield {"model": args.model, **dict(zip(_KEYS, key, strict=True)), **row}
         keras.backend.clear_session()
 
@@ -133,9 +140,10 @@ def print_sweep(rows: list[Row]) -> None:
             is_control = (setting, common, weight) == control
             gains = [gain(sweep(x), sweep(y)) for x, y in pairs if y is not None]
             cells.append("-" if is_control or not gains else interval(gains))
-        lines.append(cells)
+        known = [row["agreement"] for row in own if "agreement" in row]
+        lines.append([*cells, mean_and_deviation(known, 2) if known else "-"])
     names = ["NLL_oracle", "NLL_test", "entropy", "gain over start", "gain over control"]
-    print_table(["setting", "weight", "seeds", *names], lines)
+    print_table(["setting", "weight", "seeds", *names, "agreement"], lines)
 
 
 def main() -> None:

@@ -43,6 +43,13 @@ class TrueRatio(Discriminator):
         return self.learned.judge(observed)
 
 
+def agreement(model: Tokens, symbols: np.ndarray) -> float:
+    """Returns the correlation of learned and true logits of whole sequences [N, T]."""
+    judge = model.adversary.discriminator
+    both = [judge(symbols, training=learned)[:, -1] for learned in (True, False)]
+    return float(np.corrcoef(both)[0, 1])
+
+
 def _log_prob(model: Tokens, observed: tf.Tensor) -> tf.Tensor:
     """Returns log p(x_1:t) of every prefix in nats, [B, T]."""
     inference, _ = model.infer(observed)

@@ -39,6 +39,7 @@ def test_rows_are_made_once_and_compared_with_both_controls(monkeypatch, capsys,
     assert rows[0]["1.0"] != rows[1]["1.0"] != rows[2]["1.0"]
     assert table.endswith(run(monkeypatch, capsys, *common, "--table"))
     assert table.count("| oracle | 10 | 1 |") == 1
+    assert [-1 <= row["agreement"] <= 1 for row in rows[2:]] == [True, True]
 
 
 def test_the_true_ratio_is_that_of_the_likelihoods_of_every_prefix():
