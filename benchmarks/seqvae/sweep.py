@@ -156,7 +156,7 @@ def main() -> None:
     add("--data", type=Path, default=Path(), help="folder with the data of the suite")
     add("--model", default="RNN", choices=CONTROLS)
     add("--out", type=Path, required=True, help="JSON lines file of the rows")
-    add("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    add("--settings", nargs="+", choices=SETTINGS, help="default: all that the model can have")
     add("--weights", type=float, nargs="+", default=[0.1, 1, 10, 100], help="of the gradient")
     add("--seeds", type=int, default=5, help="number of random seeds")
     add("--first-seed", type=int, default=0)
@@ -168,7 +168,9 @@ def main() -> None:
     add("--hparams", default="", help="hyperparameters to change in all models")
     add("--table", action="store_true", help="print the rows of --out and train nothing")
     args = parser.parse_args()
-    if args.model != "RNN" and "oracle" in args.settings:
+    excluded = {"oracle"} if args.model != "RNN" else set()
+    args.settings = args.settings or [name for name in SETTINGS if name not in excluded]
+    if excluded & set(args.settings):
         parser.error("oracle needs --model RNN: with latents, the model's density is only bounded")
     if not args.table:
         make, length = SUITES[args.suite]
