@@ -65,6 +65,7 @@ def test_numbers_in_the_support_pass_in_any_dtype(dtype):
     for decoder in (codec.BernoulliDecoder(), codec.BetaDecoder(), codec.NormalDecoder()):
         check_observed(decoder.support, observed)
         assert asserted(decoder.support, observed) is None
+        assert assert_observed(decoder.support, observed), "without compilation, of NumPy's arrays"
 
 
 def test_limits_beyond_the_dtype_of_the_data_exclude_nothing():

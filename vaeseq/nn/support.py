@@ -142,10 +142,11 @@ def _expand(mask: Any, x: Any) -> Any:
 
 def _assert_inside(
     support: Support,
-    values: tf.Tensor,
+    values: Tensor,
     mask: tf.Tensor | None,
     lengths: tf.Tensor | None,
 ) -> tf.Tensor:
+    values = tf.convert_to_tensor(values)
     values = tf.cast(values, tf.uint8) if values.dtype == tf.bool else values
     outside = _within_dtype(support, values.dtype).excludes(values)
     if values.dtype.is_floating:
