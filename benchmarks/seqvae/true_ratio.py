@@ -9,7 +9,7 @@ from vaeseq.adversarial.discriminators import Causal, Discriminator
 
 
 class TrueRatio(Discriminator):
-    """Judges samples by the densities of the oracles and of the model, and not as it has learned.
+    """A discriminator of samples that knows the densities of the oracles and of the model.
 
     The logits of samples are those of a perfect discriminator, log p(x_1:t) - log q(x_1:t). The
     rewards l_t - l_{t-1}, undiscounted, then make the policy gradient that of KL(q || p). What is
@@ -31,7 +31,7 @@ class TrueRatio(Discriminator):
     def call(
         self, observed: tf.Tensor, lengths: tf.Tensor | None = None, training: bool = False
     ) -> tf.Tensor:
-        """Returns the logits [B, T] of symbols [B, T]; those that are learned, in training."""
+        """Returns the true logits [B, T] of symbols [B, T], or in training the learned ones."""
         if training:
             return self.learned(observed, lengths)
         oracles, model = self._densities()
@@ -41,6 +41,12 @@ class TrueRatio(Discriminator):
     def judge(self, observed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the learned logits and the critic's predictions, [B, T] each."""
         return self.learned.judge(observed)
+
+
+def judge_by_oracles(model: Tokens, suite: Suite) -> None:
+    """Replaces the discriminator of a compiled model by `TrueRatio`."""
+    adversary = model.adversary
+    adversary.discriminator = TrueRatio(adversary.discriminator, suite, model)
 
 
 def agreement(model: Tokens, symbols: np.ndarray) -> float:
@@ -54,9 +60,3 @@ def _log_prob(model: Tokens, observed: tf.Tensor) -> tf.Tensor:
     """Returns log p(x_1:t) of every prefix in nats, [B, T]."""
     inference, _ = model.infer(observed)
     return tf.cumsum(inference.log_prob, axis=1)
-
-
-def judge_by_oracles(model: Tokens, suite: Suite) -> None:
-    """Replaces the discriminator of a compiled model by `TrueRatio`."""
-    adversary = model.adversary
-    adversary.discriminator = TrueRatio(adversary.discriminator, suite, model)

@@ -152,5 +152,5 @@ def raise_clear_errors(function: Callable[[Data], Result]) -> Callable[[Data], R
 
 def _advice(names: str) -> str:
     if names.split(",")[0] in ("inputs", "sample_weight"):
-        return "The data has such values: leave them out"
+        return "The data has such values: replace them, or leave out the sequences that have them"
     return "Use a smaller learning_rate or clip_gradient_norm, and check the data for such values"
