@@ -18,6 +18,7 @@ their own learning rate, of which the last weights count:
 
     ELBO, further            the control: by the ELBO
     stepwise, prefix         with a policy gradient beside the ELBO
+    prefix alone             as published: the policy gradient and the KL, without reconstruction
 
 A remedy has several settings. All are trained with the first seed, and the others have the one with
 the lowest NLL_valid there; --settings 1 trains the first one alone.
@@ -60,7 +61,9 @@ _FURTHER = {  # the arms of `benchmarks.seqvae.arms` that continue from the ELBO
     "ELBO, further": "SEQVAE",
     "stepwise": "SEQVAE stepwise",
     "prefix": "SEQVAE prefix",
+    "prefix alone": "SEQVAE prefix",
 }
+_ALONE = "policy_elbo=kl,policy_latents=prior,policy_log_prob=encoded,policy_baseline=none"
 LABELS = (
     *("RNN", "ELBO", "free bits", "BN-VAE", "cyclical", "aggressive", "IWAE"),
     *_FURTHER,
@@ -106,6 +109,8 @@ def settings_of(label: str, steps: int) -> list[str]:
         return [f"objective={label.lower()},num_particles=4"]
     if label in ("stepwise", "prefix"):
         return ["policy_gradient_weight=1", "policy_gradient_weight=10"]
+    if label == "prefix alone":
+        return [_ALONE]
     return [""]
 
 

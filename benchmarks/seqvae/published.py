@@ -29,6 +29,9 @@ NLL_oracle at the end below the lowest at no higher NLL_test:
     MLE            of the temperature curve of a regularised RNN: of the rows "MLE" in the file
                    --mle, which the --out of `benchmarks.seqvae` has written
 
+"both with two numbers" gives the model at the end all temperatures and b as well: the mean distance
+of its best pairs below those before the first update, over their common NLL_test.
+
 --table prints what is in --out, with 95% confidence intervals of the mean gains over the runs (t),
 and --picture plots it.
 """
@@ -50,7 +53,7 @@ from benchmarks.seqvae.data import Suite, random_oracle, released_oracle, sample
 from benchmarks.seqvae.experiment import read_lines
 from benchmarks.seqvae.measures import measure_samples, sharpened
 from benchmarks.seqvae.model import TokenHParams, Tokens
-from benchmarks.seqvae.tables import factors, from_smallest_nll_test, interval
+from benchmarks.seqvae.tables import factors, from_smallest_nll_test, gain, interval
 from benchmarks.timing import print_table
 from vaeseq.adversarial import schedule
 from vaeseq.hparams.table import changed
@@ -249,11 +252,13 @@ _COLUMNS = {
     "grams_2": 3,
     "grams_3": 3,
     "kl_sequence": 3,
+    "reward": 3,
+    "discriminator_loss": 3,
 }
 
 
 def print_tables(args: argparse.Namespace) -> None:
-    """Prints start, best and end, the gains, the two numbers at the start, and the curves."""
+    """Prints start, best and end, the gains, the two numbers at start and end, and the curves."""
     names = [name.replace("nll", "NLL") for name in _COLUMNS]
     curves, rows, ends, numbers = [], [], [], []
     reference = regularised_curve(args.mle)
@@ -266,16 +271,20 @@ def print_tables(args: argparse.Namespace) -> None:
             for point, line in points.items():
                 rows.append([arm, str(number), point, _place(line), *_cells(line)])
             curves += [[arm, str(number), _place(line), *_cells(line)] for line in lines]
-            own = (temperature_curve(start), two_numbers(start)) if start else (_NONE, _NONE)
-            gains.append([gain_at(end, curve) for curve in (*own, reference)])
-            numbers += [[arm, str(number), *cells] for cells in _adjusted_cells(start or {})]
-        ends.append([arm, str(len(runs)), *map(interval, np.transpose(gains))])
+            if start:
+                gains.append(gains_of(start, end, reference))
+                for point in ("start", "end"):
+                    cells = _adjusted_cells(points[point])
+                    numbers += [[arm, str(number), point, *row] for row in cells]
+        if gains:
+            ends.append([arm, str(len(gains)), *map(interval, np.transpose(gains))])
     print_table(["arm", "run", "point", "at", *names], rows)
     print()
-    if numbers:  # of arms with a policy gradient, which have a start
-        print_table(["gain of", "runs", "over temperature", "over two numbers", "over MLE"], ends)
+    if ends:  # of arms with a policy gradient, which have a start
+        over = ["over temperature", "over two numbers", "over MLE", "both with two numbers"]
+        print_table(["gain of", "runs", *over], ends)
         print()
-        print_table(["start of", "run", "logits x", "b", *_ADJUSTED], numbers)
+        print_table(["arm", "run", "point", "logits x", "b", *_ADJUSTED], numbers)
         print()
     print_table(["arm", "run", "at", *names], curves)
 
@@ -283,6 +292,15 @@ def print_tables(args: argparse.Namespace) -> None:
 def start_of(lines: list[dict[str, float]]) -> dict[str, float] | None:
     """Returns the report before the first update of the policy; None if there is none."""
     return next((line for line in lines if line.get("round") == 0), None)
+
+
+def gains_of(
+    start: Mapping[str, float], end: Mapping[str, float], reference: np.ndarray
+) -> list[float]:
+    """Returns the gains of a run over the controls, and that of its pairs over those before."""
+    before = two_numbers(start)
+    at_end = [gain_at(end, curve) for curve in (temperature_curve(start), before, reference)]
+    return [*at_end, gain(two_numbers(end), before)]
 
 
 def gain_at(line: Mapping[str, float], curve: np.ndarray) -> float:
@@ -345,7 +363,7 @@ def plot(args: argparse.Namespace) -> None:
                 axes.plot(*temperature_curve(start).T, ":", color=color, linewidth=1)
                 axes.plot(*two_numbers(start).T, "--", color=color, linewidth=1)
     if args.mle:
-        axes.plot(*regularised_curve(args.mle).T, "k--", label="regularised MLE, temperatures")
+        axes.plot(*regularised_curve(args.mle).T, "k--", label="RNN with dropout, temperatures")
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
     axes.set_title(
         "thin: pretraining; circle: its end; dots: every fifth update of the policy gradient\n"

@@ -70,6 +70,9 @@ def test_a_gain_is_the_distance_below_a_temperature_curve():
     assert published.gain_at({"nll_test": 9.0, "nll_oracle": 7.2}, curve) == pytest.approx(-0.2)
     assert np.isnan(published.gain_at({"nll_test": 4.9, "nll_oracle": 7.2}, curve))
     assert published.two_numbers(line).tolist() == [[5.0, 8.0], [5.5, 7.4], [7.0, 7.0]]
+    end = {key: x - 0.25 if key.startswith("nll_oracle") else x for key, x in line.items()}
+    gains = published.gains_of(line, end, published._NONE)
+    np.testing.assert_allclose(gains, [0.25, 0.25, np.nan, 0.25])
 
 
 def test_frequent_symbols_are_favoured_by_their_log_frequencies(suite):
@@ -103,7 +106,8 @@ def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
     published.print_tables(args)
     table = capsys.readouterr().out
     assert "| SeqVAE_2 | 0 | start | round 0 |" in table and "| round 5 |" in table
-    assert "| SeqVAE_2 | 0 | 0.8 | 0.2 |" in table
+    assert "| SeqVAE_2 | 0 | start | 0.8 | 0.2 |" in table
+    assert "| SeqVAE_2 | 0 | end | 0.8 | 0.2 |" in table
     args.picture = args.out / "curve.png"
     published.plot(args)
     assert args.picture.read_bytes().startswith(b"\x89PNG")
