@@ -166,9 +166,10 @@ def test_shapes_and_numbers_that_do_not_fit_are_refused(name, rng):
         score(samples, observed, mask=np.ones(3, bool))
     with pytest.raises(ValueError, match="mask must be of True and False"):
         score(samples, observed, mask=observed)
-    samples[5, 1, 2] = np.nan
-    with pytest.raises(ValueError, match="1 samples are NaN"):
-        score(samples, observed)
+    for bad in (np.nan, np.inf):
+        samples[5, 1, 2] = bad
+        with pytest.raises(ValueError, match="1 samples are NaN or infinite"):
+            score(samples, observed)
 
 
 def test_arguments_out_of_range_are_refused(rng):
@@ -181,6 +182,9 @@ def test_arguments_out_of_range_are_refused(rng):
             metrics.quantile_loss(samples, observed, levels)
         with pytest.raises(ValueError, match="levels must be numbers between 0 and 1"):
             metrics.coverage(samples, observed, levels)
+    for axis in (1, -2):
+        with pytest.raises(ValueError, match=f"axis {axis} is not one of the 1 of observed"):
+            metrics.coverage(samples, observed, 0.5, axis=axis)
     for axes in (0, 2):
         with pytest.raises(ValueError, match="event_axes must be from 1 to 1"):
             metrics.energy_score(samples, observed, event_axes=axes)

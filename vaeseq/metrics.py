@@ -7,7 +7,7 @@
 Elements that are missing are not scored: those that are NaN in `observed`, and those that are
 False in `mask`. A mask has the shape of `observed`, or lacks axes at its end: [B, T] goes with
 [B, T, *event_shape]. The score of a missing element is NaN, so average with `np.nanmean`.
-Samples that are NaN where something was observed are refused.
+Samples that are NaN or infinite where something was observed are refused.
 
 The scores are proper: no forecast has a lower expectation than the distribution of the data
 (Gneiting and Raftery 2007, doi:10.1198/016214506000001437).
@@ -185,8 +185,8 @@ def coverage(
       [L] or [], and the axes that are left; NaN where nothing was observed.
 
     Raises:
-      ValueError: as `quantile_loss`, or if there are fewer samples than the interval needs, which
-        is 2 / (1 - p) - 1.
+      ValueError: as `quantile_loss`, for an axis that `observed` does not have, or if there are
+        fewer samples than the interval needs, which is 2 / (1 - p) - 1.
 
     Example:
       >>> import numpy as np
@@ -206,6 +206,8 @@ def coverage(
     inside = sample_quantiles(samples, (1 - p) / 2) <= observed
     inside &= observed <= sample_quantiles(samples, (1 + p) / 2)
     axes = range(observed.ndim) if axis is None else np.atleast_1d(axis)
+    if any(not -observed.ndim <= a < observed.ndim for a in axes):
+        raise ValueError(f"axis {axis} is not one of the {observed.ndim} of observed")
     averaged = tuple(int(a) % observed.ndim + p.ndim for a in axes)
     counted = np.broadcast_to(present, inside.shape)
     total = counted.sum(axis=averaged)
@@ -242,9 +244,9 @@ def _prepare(
     if mask is not None:
         present &= _as_mask(mask, observed.shape)
     samples, observed = np.where(present, samples, 0.0), np.where(present, observed, 0.0)
-    bad = int(np.isnan(samples).sum())
+    bad = int((~np.isfinite(samples)).sum())
     if bad:
-        raise ValueError(f"{bad} samples are NaN where something was observed")
+        raise ValueError(f"{bad} samples are NaN or infinite where something was observed")
     return samples, observed, present
 
 

@@ -55,6 +55,19 @@ def test_what_is_missing_is_left_out_of_each_component():
     )
 
 
+def test_what_is_missing_is_drawn_given_what_is_observed():
+    """By Bayes: p(b | a) = p(a, b) / p(a), for every b."""
+    decoder = codec.MixtureDecoder(codec.CategoricalDecoder(3, [2]), 4)
+    params, a = repeated(params_of(decoder), 3), np.full([3], 1)
+    events = np.stack([a, np.arange(3)], axis=1).astype(np.int32)
+    mask = tf.constant([[True, False]] * 3)
+    given = decoder.given(params, events, mask)
+    both, one = decoder.log_prob(params, events), decoder.masked_log_prob(params, events, mask)
+    assert_close(decoder.masked_log_prob(given, events, ~mask), both - one)
+    unobserved = decoder.given(params, events, tf.zeros_like(mask))
+    assert_close(decoder.log_prob(unobserved, events), both)
+
+
 def test_impossible_sizes_and_parameters_are_refused():
     with pytest.raises(ValueError, match="num_components must be at least 1, not 0"):
         codec.MixtureDecoder(codec.NormalDecoder([2]), 0)

@@ -127,6 +127,16 @@ def test_a_mixture_of_chains_sums_to_1():
     assert decoder.sample(repeated(params, 5), [0, 1]).shape == (5, 4)
 
 
+def test_params_and_events_are_broadcast_against_each_other():
+    decoder = NADEDecoder([3])
+    params = decoder(tf.random.stateless_normal([2, decoder.param_size], [0, 1]))
+    events = np.random.default_rng(0).integers(2, size=[2, 3, 3])
+    dist = decoder.dist(tf.nest.map_structure(lambda x: x[:, None], params))
+    expected = [decoder.log_prob(params, events[:, i]) for i in range(3)]
+    assert_close(dist.log_prob(events), tf.stack(expected, axis=1))
+    assert dist.sample(5, seed=[0, 1]).shape == (5, 2, 1, 3)
+
+
 def test_a_single_element_without_axes():
     decoder = NADEDecoder([], 3, 4)
     params = decoder(tf.random.stateless_normal([1, decoder.param_size], [0, 1]))

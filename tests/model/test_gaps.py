@@ -9,6 +9,7 @@ from tests.conftest import SMALL, Waves, assert_close
 from tests.model.test_sequence_model import Driven
 from tests.pool import unchanged
 from vaeseq import codec
+from vaeseq.codec.mixtures import MixtureParams
 
 GAPS = SMALL.replace(gaps=True, log_prob_samples=2)
 RNG = np.random.default_rng(0)
@@ -110,6 +111,30 @@ def test_padding_and_gaps_together(gappy, observed):
     clean = np.nan_to_num(dirty, nan=3.0, posinf=-2.0)
     arguments = {"lengths": lengths, "observed_mask": ELEMENTS}
     assert_close(gappy.log_prob(dirty, **arguments), gappy.log_prob(clean, **arguments))
+
+
+class OneOfTwo(codec.MixtureDecoder):
+    """Two numbers that are both near 0 or both near 10, whatever the features."""
+
+    def call(self, features):
+        half, scale = tf.ones([1, 2, 2]) * [[[0.0], [10.0]]], tf.fill([1, 2, 2], 0.1)
+        params = MixtureParams(tf.zeros([1, 2]), (half, scale))
+        return tf.nest.map_structure(lambda x: tf.repeat(x, tf.shape(features)[0], axis=0), params)
+
+
+@pytest.mark.parametrize("vae_type", ["RNN", "SRNN", "VRNN"])
+def test_missing_elements_of_a_mixture_go_with_those_observed(vae_type):
+    class Pairs(Waves):
+        def make_decoder(self):
+            return codec.MLPObsDecoder(self.hparams, OneOfTwo(codec.NormalDecoder([2]), 2))
+
+    observed = np.array([[[0.0, np.nan], [np.nan, 10.0], [np.nan, np.nan]]])
+    model = Pairs(GAPS.replace(vae_type=vae_type))
+    drawn = model.impute(observed, ~np.isnan(observed), 20)[:, 0]
+    assert np.abs(drawn[:, 0, 1]).max() < 1
+    assert np.abs(drawn[:, 1, 0] - 10).max() < 1
+    np.testing.assert_allclose(drawn[:, 2, 0], drawn[:, 2, 1], atol=1)
+    assert 0 < (drawn[:, 2, 0] > 5).mean() < 1
 
 
 def test_missing_values_are_sampled_and_others_kept(gappy, observed):

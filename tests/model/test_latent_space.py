@@ -31,6 +31,8 @@ def test_slerp_keeps_the_distance_from_the_origin():
     points = latent_space.slerp(start, end, 3)
     np.testing.assert_allclose(points, [[2, 0], [2**0.5, 2**0.5], [0, 2]], atol=1e-6)
     np.testing.assert_allclose(latent_space.slerp(start, 2 * start, 3)[1], [3, 0], atol=1e-6)
+    opposite = latent_space.slerp(tf.constant([1.0]), tf.constant([-1.0]), 5)
+    np.testing.assert_allclose(opposite[:, 0], [1, 0.5, 0, -0.5, -1], atol=1e-6)
 
 
 def test_an_attribute_vector_is_the_difference_of_posterior_means(seq_vae, observed):

@@ -110,6 +110,35 @@ def test_impossible_lengths_stop_fit_and_evaluate(waves, observed):
     assert waves.trained_steps == 0
 
 
+def test_padding_of_the_first_row_does_not_count_in_fit_and_evaluate_of_arrays():
+    class Bits(Waves):
+        def make_decoder(self):
+            return codec.MLPObsDecoder(self.hparams, codec.BernoulliDecoder([2]))
+
+    model = Bits(SMALL.replace(vae_type="RNN"))
+    model.compile(run_eagerly=True)
+    clean, lengths = np.zeros([4, 6, 2], np.int32), LENGTHS[::-1]
+    dirty = np.where((np.arange(6) < lengths[:, None])[..., None], clean, -1)
+    results = [
+        model.evaluate({"observed": x, "lengths": lengths}, verbose=0) for x in (clean, dirty)
+    ]
+    assert results[0] == results[1]
+    model.fit({"observed": dirty, "lengths": lengths}, verbose=0)
+    with pytest.raises(ValueError, match=r"-1 at \[0, 1, 0\]"):
+        model.fit(dirty, verbose=0)
+
+
+def test_lengths_of_a_dataset_without_known_shapes_are_taken(waves, observed):
+    lengths = tf.data.Dataset.from_tensors(LENGTHS).map(
+        lambda x: tf.numpy_function(lambda y: y, [x], tf.int64)
+    )
+    rows = tf.data.Dataset.from_tensors(observed.astype(np.float32))
+    data = tf.data.Dataset.zip({"observed": rows, "lengths": lengths})
+    known = {"observed": observed, "lengths": LENGTHS}
+    results = [waves.evaluate(x, verbose=0, batch_size=b) for x, b in ((data, None), (known, 4))]
+    assert_close(*results)
+
+
 def test_sizes_of_observations_and_inputs_must_match():
     model = Driven(SMALL.replace(vae_type="RNN"))
     observed = np.full([4, 6, 4], 0.5, np.float32), np.full([4, 6], 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import SMALL, Waves
+from tests.conftest import SMALL, Waves, assert_close
 from vaeseq import objectives
 from vaeseq.model import scoring
 from vaeseq.model.scoring import (
@@ -81,6 +81,16 @@ def test_a_row_that_has_ended_adds_nothing(waves, observed, scorer):
     longer, _ = scorer(waves, 2).score([start, rest])
     np.testing.assert_allclose(longer, short, rtol=1e-5)
     assert np.all(longer.elbo[1:] == 0)
+
+
+@pytest.mark.parametrize("particles", [1, 2])
+def test_the_state_of_a_row_that_has_ended_stays_as_it_is(waves, observed, scorer, particles):
+    start, rest = (observed[:, :3], [3, 3, 3, 3]), (observed[:, 3:], [0, 0, 0, 0])
+    _, ended = scorer(waves, particles).score([start])
+    _, state = scorer(waves, particles).score([rest], ended)
+    assert_close(state.context, ended.context)
+    if particles == 1:  # more are resampled
+        assert_close(state, ended)
 
 
 def test_a_score_needs_windows(waves, scorer):

@@ -19,6 +19,12 @@ def test_slices_are_those_of_the_array(tmp_path, limit, shape):
     assert rows[:].dtype == array_file.dtype(limit)
 
 
+def test_steps_are_refused(tmp_path):
+    array_file.write(tmp_path / "ids", [np.arange(5)], 5)
+    with pytest.raises(ValueError, match="not in steps of 2"):
+        ArrayFile(tmp_path / "ids", 5)[::2]
+
+
 def test_missing_cut_and_changed_files_are_refused(tmp_path):
     path = tmp_path / "file"
     with pytest.raises(UsageError, match="--log-dir: cannot read"):

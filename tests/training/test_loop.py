@@ -6,6 +6,7 @@ import os
 import signal
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -80,6 +81,32 @@ def test_the_best_weights_are_those_of_the_lowest_or_highest_metric(
     report = Report(run, 3, 1, lambda: {"valid_loss": next(values)}, metric, dict)
     train(compiled(), batch, report)
     assert run.restore_best(compiled()) == best and run.restore_latest(compiled()) == 3
+
+
+def test_a_metric_that_is_not_finite_is_no_best_one_also_after_an_interruption(tmp_path, compiled):
+    run, values = make_run(tmp_path), iter([np.nan, 1.0, 0.5])
+    for steps in (2, 3):
+        report = Report(run, steps, 1, lambda: {"valid_loss": next(values)}, "valid_loss", dict)
+        train(compiled(), batch, report)
+        assert run.restore_best(compiled()) == steps
+
+
+def test_batches_of_other_shapes_are_refused(tmp_path, compiled):
+    report = Report(make_run(tmp_path), 2, 2, dict, "-step", dict)
+
+    def growing(step):
+        return np.concatenate([batch(step)] * (step + 1))
+
+    with pytest.raises(Exception, match=r"batch\(1\) has an array of shape .* the same shapes"):
+        train(compiled(), growing, report)
+
+
+def test_accumulated_gradients_are_refused(tmp_path, compiled):
+    model = compiled()
+    model.compile(keras.optimizers.Adam(gradient_accumulation_steps=2))
+    report = Report(make_run(tmp_path), 2, 2, dict, "-step", dict)
+    with pytest.raises(ValueError, match="every batch is a step"):
+        train(model, batch, report)
 
 
 def test_a_training_ends_early_if_a_report_is_good_enough(tmp_path, compiled):

@@ -38,6 +38,12 @@ def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
         make_run(tmp_path / "file" / "run")
 
 
+def test_a_file_of_the_caller_that_is_missing_is_not_blamed_on_the_run(tmp_path):
+    run = Run(tmp_path / "run", {"program": "prog", "hparams": {}})
+    with pytest.raises(FileNotFoundError), run.beginning():
+        (tmp_path / "missing.txt").read_text()
+
+
 def test_run_json_names_the_version_that_made_it(tmp_path):
     make_run(tmp_path)
     assert json.loads((tmp_path / "run.json").read_text())["vaeseq"]

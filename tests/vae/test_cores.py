@@ -104,6 +104,38 @@ def test_only_a_decoder_that_sees_the_context_depends_on_it_directly(small, pool
         assert np.allclose(means[:, 0], means[:, 1]) != sees
 
 
+class Stateless(vaeseq.VAECore):
+    def __init__(self, hparams, encoder, decoder, name=None):
+        super().__init__(hparams, encoder, decoder, name=name)
+        self.latent_size = hparams.latent_size
+
+    def initial_state(self, batch_size):
+        return ()
+
+    def step(self, context, state, noise, *, evidence=None, latents=None):
+        prior = vaeseq.Gaussian.standard_like(noise)
+        z = prior.reparameterize(noise) if latents is None else latents
+        return vaeseq.Step(self.decoder(vaeseq.concat((z, context))), z, prior, prior), state
+
+
+def test_a_model_without_a_state_generates_and_a_core_with_latents_must_encode(monkeypatch):
+    monkeypatch.setitem(vaeseq.VAE_TYPES, "STATELESS", Stateless)
+
+    class Memoryless(Waves):
+        def make_context(self):
+            return vaeseq.context.Inputs()
+
+    monkeypatch.setattr(Stateless, "encode", lambda self, c, x, lengths=None: x[..., :1])
+    hparams = SMALL.replace(vae_type="STATELESS")
+    model = Memoryless(hparams, tf.TensorSpec([1]))
+    drawn = model.generate(2, 3, inputs=np.zeros([2, 3, 1]))
+    assert drawn.shape == (2, 3, 2) and np.all(drawn[0] != drawn[1])
+    monkeypatch.undo()
+    monkeypatch.setitem(vaeseq.VAE_TYPES, "STATELESS", Stateless)
+    with pytest.raises(NotImplementedError, match="Stateless must define encode"):
+        Memoryless(hparams, tf.TensorSpec([1]))
+
+
 def test_params_do_not_depend_on_later_observations(waves, vae_type, observed):
     changed = observed.copy()
     changed[:, 3:] += 1

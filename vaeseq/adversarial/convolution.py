@@ -47,7 +47,8 @@ def window_maxima(
         products = []
         for kernel, width, end, mask in zip(kernels, widths, ends, masks, strict=True):
             own = windows[: width * size, : end * rows]
-            product = tf.reshape(tf.matmul(own, kernel, transpose_a=True), [end, rows, -1])
+            product = tf.matmul(own, kernel, transpose_a=True)
+            product = tf.reshape(product, [end, rows, kernel.shape[1]])
             products.append(product if mask is None else tf.where(mask, product, product.dtype.min))
         largest = tuple(tf.reduce_max(product, axis=0) for product in products)
 

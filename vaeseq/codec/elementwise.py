@@ -53,13 +53,13 @@ class ElementwiseDecoder(DistModule):
         return True
 
     def log_prob(self, params: Any, event: Tensor) -> tf.Tensor:
-        """Computes the log-density of events of any dtype, in nats."""
+        """Computes the log-density of events in nats."""
         return super().log_prob(params, self._as_event(event))
 
     def masked_log_prob(self, params: Any, event: Tensor, is_observed: Tensor) -> tf.Tensor:
         """Computes the sum of the log-densities of the elements that are observed, in nats."""
         dist = self.dist(params)
-        elements = dist.distribution if self.event_shape else dist
+        elements = dist.distribution
         log_prob = tf.where(is_observed, elements.log_prob(self._as_event(event)), 0.0)
         rank = log_prob.shape.rank
         return tf.reduce_sum(log_prob, axis=list(range(rank - len(self.event_shape), rank)))
@@ -69,7 +69,7 @@ class ElementwiseDecoder(DistModule):
         return event
 
     def _independent(self, elements: tfd.Distribution) -> tfd.Distribution:
-        return tfd.Independent(elements, len(self.event_shape)) if self.event_shape else elements
+        return tfd.Independent(elements, len(self.event_shape))
 
 
 class _LogitDecoder(ElementwiseDecoder):

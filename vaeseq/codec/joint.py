@@ -56,6 +56,11 @@ class JointDecoder(DistModule):
         parts = zip(self.decoders, params, event, is_observed, strict=True)
         return tf.add_n([decoder.masked_log_prob(*part) for decoder, *part in parts])
 
+    def given(self, params: Nest, event: Nest, is_observed: Nest) -> tuple[Nest, ...]:
+        """Returns the parts' params of what is missing."""
+        parts = zip(self.decoders, params, event, is_observed, strict=True)
+        return tuple(decoder.given(*part) for decoder, *part in parts)
+
     def call(self, features: tf.Tensor) -> tuple[Nest, ...]:
         """Maps features [N, param_size] to a tuple of the parts' params."""
         shares = tf.split(features, [decoder.param_size for decoder in self.decoders], axis=-1)

@@ -111,6 +111,13 @@ class MixtureDecoder(_Mixture):
         event, mask = (self._for_components(x, params) for x in (event, is_observed))
         return _mix(params.logits, self.component.masked_log_prob(params.components, event, mask))
 
+    def given(self, params: MixtureParams, event: Tensor, is_observed: Tensor) -> MixtureParams:
+        """Weighs each component by the density of what is observed."""
+        event, mask = (self._for_components(x, params) for x in (event, is_observed))
+        log_prob = self.component.masked_log_prob(params.components, event, mask)
+        components = self.component.given(params.components, event, mask)
+        return MixtureParams(params.logits + log_prob, components)
+
     def temper(self, params: MixtureParams, temperature: Tensor | float) -> MixtureParams:
         """Tempers the components, and divides their logits by the temperature."""
         components = self.component.temper(params.components, temperature)

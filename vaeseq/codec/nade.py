@@ -257,22 +257,21 @@ class _NADE(tfd.Distribution):
         events = tf.cast(events, tf.int32)
         events = tf.broadcast_to(events, tf.concat([leading, self._event_shape_tensor()], 0))
         x = tf.reshape(events, [-1, decoder.num_elements])
-        log_prob = _sparse_log_prob(decoder, self._flat_params(tf.shape(x)[0], batch), x)
+        log_prob = _sparse_log_prob(decoder, self._flat_params(leading), x)
         return tf.reshape(log_prob, leading)
 
     def _sample_n(self, n: Tensor, seed: Tensor) -> tf.Tensor:
         decoder, batch = self._decoder, self._batch_shape_tensor()
-        rows = n * tf.reduce_prod(batch)
-        x = _sample(decoder, self._flat_params(rows, batch), seed)
+        x = _sample(decoder, self._flat_params(tf.concat([[n], batch], 0)), seed)
         shape = tf.concat([[n], batch, self._event_shape_tensor()], 0)
         return tf.reshape(tf.cast(x, self.dtype), shape)
 
-    def _flat_params(self, rows: tf.Tensor, batch: tf.Tensor) -> NADEParams:
-        """Returns the params as [N, ...]; repeated if there are several events for each."""
-        events = tf.reduce_prod(batch)
+    def _flat_params(self, leading: tf.Tensor) -> NADEParams:
+        """Returns the params of events [*leading, ...] as [N, ...]."""
 
         def flatten(x: tf.Tensor) -> tf.Tensor:
-            return tf.tile(tf.reshape(x, [events, x.shape[-1]]), [rows // tf.maximum(events, 1), 1])
+            shape = tf.concat([leading, x.shape[-1:]], 0)
+            return tf.reshape(tf.broadcast_to(x, shape), [-1, x.shape[-1]])
 
         flat: NADEParams = tf.nest.map_structure(flatten, self._params)
         return flat

@@ -60,6 +60,10 @@ class WrappedDecoder(DistModule):
         """Computes the log-density of what is observed with `decoder`, in nats."""
         return self.decoder.masked_log_prob(params, event, is_observed)
 
+    def given(self, params: Nest, event: Nest, is_observed: Nest) -> Nest:
+        """Returns the params of what is missing with `decoder`."""
+        return self.decoder.given(params, event, is_observed)
+
     def temper(self, params: Nest, temperature: Tensor | float) -> Nest:
         """Returns the tempered params of `decoder`."""
         return self.decoder.temper(params, temperature)

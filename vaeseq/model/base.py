@@ -102,8 +102,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         `hparams.check_numerics`, because XLA removes assertions.
 
         Raises:
-          ValueError: for a loss or metrics: the loss is the negative ELBO, or another bound. And
-            for XLA with `objective="fivo"`.
+          ValueError: for a loss or metrics: the loss is the negative ELBO, or another bound. For
+            XLA with `objective="fivo"`, and for accumulated gradients with a policy gradient.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
@@ -126,6 +126,11 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs
         )
         if self.hparams.policy_gradient != "none":
+            if self.optimizer.gradient_accumulation_steps:
+                raise ValueError(
+                    "compile: gradient_accumulation_steps is not supported with a policy gradient, "
+                    "whose phases are counted in updates; use larger batches"
+                )
             with self.distribute_strategy.scope(), initial_seed(self.hparams.seed):
                 self.adversary = Adversary(self)
 
@@ -222,18 +227,18 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         shape = tf.nest.flatten(batch.observed)[0].shape
         if 0 in shape[:2]:  # Keras would train without a word
             raise ValueError(f"observed of shape {shape} has no rows or no steps")
+        lengths = batch.lengths
+        if lengths is not None:
+            lengths = as_lengths(lengths, *shape[:2])
         row = tf.nest.map_structure(
             lambda array: None if array is None else array[:1],
-            [batch.observed, batch.inputs, None, batch.observed_mask],
+            [batch.observed, batch.inputs, lengths, batch.observed_mask],
         )
         self.prepare(*row)  # one row shows every wrong shape
         if batch.observed_mask is not None and not any(
             map(np.any, tf.nest.flatten(batch.observed_mask))
         ):
             raise ValueError("observed_mask is False everywhere: nothing is observed")
-        lengths = batch.lengths
-        if lengths is not None:
-            lengths = as_lengths(lengths, *tf.nest.flatten(batch.observed)[0].shape[:2])
         support.check_observed(self.decoder.support, batch.observed, lengths, batch.observed_mask)
 
     def _with_weight(self, x: Any, sample_weight: Tensor | None) -> Any:
@@ -361,8 +366,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         terms = self._terms(data, stateless_seed(self.hparams.seed), 1.0, training=False)
         terms, _ = terms.total([])
         self._update_means(1.0, terms)
-        metrics: Metrics = super().get_metrics_result()
-        return metrics
+        return {name: mean.result() for name, mean in self._means.items()}
 
     def make_train_function(self, force: bool = False) -> None:
         """Sets `train_function`, which raises `Stopped` if a loss or gradient is not finite."""

@@ -168,7 +168,8 @@ class ExportableModel(ForecastingModel):
         return checked
 
     def _sampled(self, inputs: Nest, state: Any, steps: tf.Tensor, seed: tf.Tensor) -> Any:
-        return self._extend_eagerly(inputs, state, steps, None, seed, None)[0]
+        rows = tf.shape(tf.nest.flatten([state, inputs])[0])[0]
+        return self._extend_eagerly(inputs, state, rows, steps, None, seed, None)[0]
 
 
 def _sequences(specs: Specs) -> Specs:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from vaeseq.hparams import HParams
 from vaeseq.model.smoothing import SmoothingModel
-from vaeseq.nn import convert
+from vaeseq.nn import convert, masked
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
@@ -22,7 +22,8 @@ _ROWS_AT_ONCE = 2048
 class ForecastingModel(SmoothingModel):
     """A sequence model that samples what is not observed; see `ModelBase`.
 
-    All methods compute in bounded memory, however many samples they return.
+    All methods compute in bounded memory, however many samples they return, but for `impute` with a
+    core that filters: like `smooth`, it has all particles of a row at once.
     """
 
     def __init__(
@@ -86,10 +87,11 @@ class ForecastingModel(SmoothingModel):
     ) -> Any:
         """Samples what is missing of observed sequences.
 
-        A missing x_t is sampled from p(x_t | x_1:t-1, z_1:t), where z_1:T comes from the
-        approximate posterior given all that is observed, before and after it; from the particles
-        of `smooth` if that of the core filters. Given z_1:T, the samples of different steps are
-        independent. A core without latents knows only what comes before.
+        A missing x_t is sampled from p(x_t | x_1:t-1, z_1:t), and missing elements of x_t also
+        given those that are observed. z_1:T comes from the approximate posterior given all that is
+        observed, before and after it; from the particles of `smooth` if that of the core filters.
+        Given z_1:T, the samples of different steps are independent. A core without latents knows
+        only what comes before.
 
         Args:
           observed, observed_mask, inputs, lengths: see `infer`.
@@ -157,7 +159,9 @@ class ForecastingModel(SmoothingModel):
         noise_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed))
         prepared = observed, inputs, lengths
         inference, _ = self.infer_prepared(*prepared, None, noise_seed, num_samples)
-        return self.decoder.sample(inference.steps.obs_params, seed)
+        repeated = repeat_rows(observed, num_samples)
+        params = masked.given(self.decoder, inference.steps.obs_params, repeated)
+        return self.decoder.sample(params, seed)
 
 
 def split_inputs(inputs: Nest, ends: tf.Tensor, time: Size, steps: Size) -> tuple[Any, Any]:

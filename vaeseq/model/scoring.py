@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.model.wiring import State
-from vaeseq.nn.sequences import last, repeat_rows, replace_padding
+from vaeseq.nn.sequences import last, repeat_rows, replace_padding, where_row
 from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Tensor
 from vaeseq.training.private_api import compile_quietly
@@ -246,7 +246,8 @@ class WindowScorer:
         observed = replace_padding(observed, lengths, model.neutral_observations)
         before = tf.nest.map_structure(lambda x: x[::K], state.context)
         given = model.condition(observed, inputs, lengths, before)
-        given, context_state = repeat_rows((given, last(given.context_states, lengths)), K)
+        after = where_row(lengths > 0, last(given.context_states, lengths), before)
+        given, context_state = repeat_rows((given, after), K)
         rows, steps = tf.shape(lengths)[0] * K, tf.shape(tf.nest.flatten(observed)[0])[1]
         noise = model.noise(rows, steps, seed)
         return _Steps(given.contexts, given.observed, given.evidence, noise), context_state
@@ -267,7 +268,8 @@ class WindowScorer:
         bound, log_weights = particles.normalise(before.log_weights + log_weights)
         of_particles = (objectives.elbo(inference), tf.reduce_sum(inference.kl, axis=1))
         means = [tf.reduce_mean(tf.reshape(x, [-1, K]), axis=1) for x in of_particles]
-        after = particles.resample_if_few(log_weights, uniforms, last(inference.states, lengths))
+        states = where_row(lengths > 0, last(inference.states, lengths), before.state)
+        after = particles.resample_if_few(log_weights, uniforms, states)
         return tf.stack([*means, bound]), _Particles(after[1], after[0])
 
 

@@ -220,7 +220,7 @@ class SequenceModel(WiredModel):
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
         rows = num_rows(state)
-        if rows != batch_size:
+        if tf.nest.flatten(state) and rows != batch_size:
             raise ValueError(
                 f"the state has {rows} rows, not batch_size = {batch_size}; `prime` returns a "
                 "state of as many rows as you want, each with its own latents"
@@ -238,6 +238,7 @@ class SequenceModel(WiredModel):
             observed, after = self._extend(
                 inputs,
                 state,
+                tf.constant(batch_size),
                 tf.constant(sequence_size),
                 scale,
                 stateless_seed(seed),
@@ -268,6 +269,7 @@ class SequenceModel(WiredModel):
         self,
         inputs: Nest,
         state: State,
+        rows: tf.Tensor,
         steps: tf.Tensor,
         temperature: tf.Tensor | None,
         seed: tf.Tensor,
@@ -278,7 +280,6 @@ class SequenceModel(WiredModel):
     ) -> tuple[Any, State]:
         noise_seed, seed = self.split_seed(seed)
         if noise is None:
-            rows = tf.shape(tf.nest.flatten(state)[0])[0]
             noise = self.noise(1 if alike else rows, steps, noise_seed, temperature)
             if alike:
                 noise = tf.repeat(noise, rows, axis=0)

@@ -10,9 +10,9 @@ from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
 from vaeseq.model.sequence_model import SequenceModel
 from vaeseq.model.wiring import Conditions, State
-from vaeseq.nn import convert
+from vaeseq.nn import convert, masked
 from vaeseq.nn.convert import stateless_seed
-from vaeseq.nn.sequences import num_rows
+from vaeseq.nn.sequences import num_rows, repeat_rows
 from vaeseq.nn.types import Nest, Seed, Specs, Tensor
 from vaeseq.training.private_api import compile_quietly
 from vaeseq.vae import particle_filter, particles
@@ -49,7 +49,8 @@ class Smoothing(NamedTuple):
     log_prob: np.ndarray  # mean of log p(x_t | x_1:t-1, z_1:t) over the samples, in nats [B, T]
     kl: np.ndarray  # mean over the samples of the KL from prior to q(z_t | ...), in nats [B, T]
     bound: np.ndarray  # importance-weighted log p(x_t | x_1:t-1), in nats [B, T]
-    observed: Any  # samples of p(x_t | x_1:t-1, z_1:t), reconstructions: nest of [N, B, T, ...]
+    observed: Any  # samples of p(x_t | x_1:t-1, z_1:t), reconstructions: nest of [N, B, T, ...];
+    # elements that are missing also depend on those of x_t that are observed
     effective_sample_size: np.ndarray  # from 1 to N: how many samples of z_t count [B, T]
 
 
@@ -179,7 +180,9 @@ class SmoothingModel(SequenceModel):
             tf.ensure_shape(tf.reshape(latents, tf.shape(noise)), noise.shape),
             num_samples,
         )
-        sampled = self.decoder.sample(inference.steps.obs_params, seeds[2])
+        repeated = repeat_rows(observed, num_samples)
+        params = masked.given(self.decoder, inference.steps.obs_params, repeated)
+        sampled = self.decoder.sample(params, seeds[2])
         log_prob, kl, *sampled_flat = (
             tf.reshape(x, tf.concat([[-1, num_samples], tf.shape(x)[1:]], 0))
             for x in (inference.log_prob, inference.kl, *tf.nest.flatten(sampled))

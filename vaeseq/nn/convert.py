@@ -105,6 +105,8 @@ def as_lengths(lengths: Tensor | Sequence[int], batch_size: Size, steps: Size) -
     if not given.dtype.is_integer:
         raise ValueError(f"lengths must be whole numbers, not {given.dtype.name}")
     lengths = tf.cast(given, tf.int32)
+    if lengths.shape.rank is None:  # of a dataset that does not know its shapes
+        lengths = tf.ensure_shape(lengths, [None])
     rows = tf.get_static_value(batch_size)
     if lengths.shape.rank != 1 or not lengths.shape.is_compatible_with([rows]):
         raise ValueError(

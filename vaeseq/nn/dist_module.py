@@ -133,6 +133,14 @@ class DistModule(keras.layers.Layer, abc.ABC):
         ]
         return tf.where(tf.reduce_all(whole, axis=0), log_prob, 0.0)
 
+    def given(self, params: Any, event: Nest, is_observed: Nest) -> Nest:
+        """Returns the params of what is missing of an event, given what is observed of it.
+
+        The arguments are those of `masked_log_prob`. By default the params themselves: override it
+        if single elements may be missing and depend on the others.
+        """
+        return params
+
     def sample(self, params: Any, seed: Tensor) -> Nest:
         """Samples one event for each element of the batch shape.
 

@@ -37,6 +37,13 @@ def log_prob(decoder: DistModule, params: Any, observed: Nest) -> tf.Tensor:
     return decoder.log_prob(params, observed)
 
 
+def given(decoder: DistModule, params: Any, observed: Nest) -> Nest:
+    """Returns the params of what is missing of events, given what is observed of them."""
+    if isinstance(observed, Masked):
+        return decoder.given(params, observed.values, observed.is_observed)
+    return params
+
+
 class MaskedEncoder(keras.layers.Layer):
     """An encoder that also tells what is observed: its features are followed by the mask.
 

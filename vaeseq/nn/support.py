@@ -152,7 +152,8 @@ def _assert_inside(
     if values.dtype.is_floating:
         outside |= ~tf.math.is_finite(values)
     if lengths is not None:
-        outside &= _expand(tf.sequence_mask(lengths, tf.shape(values)[1]), outside)
+        inside = tf.sequence_mask(tf.reshape(lengths, [-1]), tf.shape(values)[1])
+        outside &= _expand(inside, outside)
     if mask is not None:
         outside &= _expand(tf.cast(mask, tf.bool), outside)
     is_inside = ~tf.reduce_any(outside)

@@ -50,6 +50,8 @@ class ArrayFile:
 
     def __getitem__(self, part: slice) -> np.ndarray:
         wanted = self._range[part]
+        if wanted.step != 1:
+            raise ValueError(f"an array file is read in order, not in steps of {wanted.step}")
         count, offset = len(wanted) * math.prod(self.shape), wanted.start * self._row_bytes
         rows = np.fromfile(self.path, self.dtype, count, offset=offset)
         if len(rows) < count or np.any(rows >= self.limit):

@@ -46,6 +46,5 @@ class BestWeights:
             self._lowest = badness
 
     def _badness(self, metrics: Metrics) -> float:
-        if self._name not in metrics:  # the line is not of this program
-            return math.inf
-        return self._sign * metrics[self._name]
+        value = metrics.get(self._name, math.nan)  # missing in a line of another program
+        return math.inf if math.isnan(value) else self._sign * value

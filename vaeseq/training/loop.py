@@ -32,6 +32,7 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
       False if the run has reached that step already.
 
     Raises:
+      ValueError: if the optimizer accumulates gradients: a batch must be a step.
       UsageError, Stopped, Interrupted: see `Run.training`.
 
     Example:
@@ -65,6 +66,11 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
       >>> vaeseq.train(model, batch, report)  # it is at step 4 already
       False
     """
+    if getattr(model.optimizer, "gradient_accumulation_steps", None):
+        raise ValueError(
+            "train: gradient_accumulation_steps is not supported, because every batch is a step of "
+            "the run; use larger batches, or `fit`"
+        )
     run, stop, strategy = report.run, report.num_steps, model.distribute_strategy
     if not workers.is_chief(strategy):
         return _follow(model, batch, run, stop)
@@ -132,7 +138,17 @@ def batches_by_step(
         """Returns the parts `first` to `last` of every batch, one after another."""
 
         def arrays(step: np.int64) -> list[np.ndarray]:
-            return [x[first * rows : last * rows] for x in tf.nest.flatten(batch(int(step)))]
+            flat = tf.nest.flatten(batch(int(step)))
+            shapes = [
+                (np.shape(x), tuple(spec.shape)) for x, spec in zip(flat, flat_specs, strict=True)
+            ]
+            for shape, expected in shapes:
+                if shape != expected:
+                    raise ValueError(
+                        f"batch({step}) has an array of shape {list(shape)}, batch({start}) one of "
+                        f"{list(expected)}: all batches must have the same shapes"
+                    )
+            return [x[first * rows : last * rows] for x in flat]
 
         def load(step: tf.Tensor) -> Arrays:
             flat = tf.numpy_function(arrays, [step], [spec.dtype for spec in flat_specs])

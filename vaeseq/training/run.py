@@ -243,9 +243,11 @@ def _about_schema(added: files.Schema) -> files.Schema:
 
 @contextlib.contextmanager
 def _reporting_what_cannot_be_written(path: Path) -> Iterator[None]:
-    """Raises `UsageError` for an `OSError`: a new run needs a directory that can be written."""
+    """Raises `UsageError` if a file or the path of a new run cannot be written."""
     try:
         yield
     except OSError as error:
-        where = error.filename or path
+        where = Path(os.fsdecode(error.filename or path))
+        if not (where.is_relative_to(path) or path.is_relative_to(where)):
+            raise  # a file that the caller has opened
         raise UsageError(f"--log-dir: cannot write {where}: {error.strerror}") from error

@@ -22,6 +22,7 @@ class Trainable(Protocol):
     """
 
     stop_training: bool
+    optimizer: keras.optimizers.Optimizer
 
     @property
     def trained_steps(self) -> int:

@@ -194,6 +194,8 @@ class VAECore(keras.layers.Layer, abc.ABC):
         Returns:
           The evidence [B, T, D]; None if the core has no latent variables.
         """
+        if self.latent_size:
+            raise NotImplementedError(f"{type(self).__name__} must define encode")
         return None
 
     def state_features(self, states: Any) -> tf.Tensor:
