@@ -164,7 +164,11 @@ def add_workers(parser: Parser, main: Callable[[], None]) -> None:
 
 
 def add_sampling(
-    parser: Parser, length: int, unit: str, kind: Callable[[str], float] | None = None
+    parser: Parser,
+    length: int,
+    unit: str,
+    kind: Callable[[str], float] | None = None,
+    default_of_others: str = "with --interpolate: the length of training sequences",
 ) -> None:
     """Adds the flags of every `generate` command.
 
@@ -173,13 +177,13 @@ def add_sampling(
       length: the default length of a sample.
       unit: the unit of lengths, for the help.
       kind: parses `--length`; by default, it must be a positive whole number.
+      default_of_others: the default of samples that another flag asks for, for the help.
     """
     parser.add_argument(
         "--length",
         type=kind or positive,
         metavar="N",
-        help=f"length of each sample in {unit} (default: {length}; "
-        "with --interpolate: the length of training sequences)",
+        help=f"length of each sample in {unit} (default: {length}; {default_of_others})",
     )
     parser.set_defaults(default_length=length)
     parser.add_argument(

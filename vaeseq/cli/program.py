@@ -12,6 +12,7 @@ from absl import logging
 
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams
+from vaeseq.hparams.table import changed
 from vaeseq.training import loop, memory, workers
 from vaeseq.training.callbacks import Report
 from vaeseq.training.run import Run
@@ -38,13 +39,11 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
       name: the name of the program.
       defaults: the default hyperparameters.
       flags: the flags of `train` that run.json stores, with the JSON Schema of each.
-      inputs: one word for what these flags name, for messages.
     """
 
     name: str
     defaults: Params
     flags: dict[str, Schema]
-    inputs: str
 
     @abc.abstractmethod
     def prepare(self, args: argparse.Namespace, hparams: Params) -> tuple[Domain, Content]:
@@ -142,12 +141,13 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
         hparams = self._hparams(run)
         workers.share(strategy, hparams.batch_size)
         given = {name: getattr(args, name) for name in self.flags if getattr(args, name)}
-        same_flags = all(run.about.get(name) == value for name, value in given.items())
-        if not same_flags or _apply_flags(hparams, args) != hparams:
+        others = [f"--{name}" for name, value in given.items() if run.about.get(name) != value]
+        others += changed(hparams, _apply_flags(hparams, args))
+        if others:
+            names = ", ".join(name.replace("_", "-") if "--" in name else name for name in others)
             raise UsageError(
-                f"--log-dir: the run in {args.log_dir} started with different hparams, seed or "
-                f"{self.inputs} (see its run.json); omit these flags to resume it, or choose "
-                "another directory"
+                f"--log-dir: the run in {args.log_dir} started with other values of {names} (see "
+                "its run.json); omit them to resume it, or choose another directory"
             )
         return run
 

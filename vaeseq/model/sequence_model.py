@@ -280,6 +280,8 @@ class SequenceModel(WiredModel):
     ) -> tuple[Any, State]:
         noise_seed, seed = self.split_seed(seed)
         if noise is None:
+            flat = tf.nest.flatten(state)
+            rows = tf.shape(flat[0])[0] if flat else rows  # a loop must know the number if it can
             noise = self.noise(1 if alike else rows, steps, noise_seed, temperature)
             if alike:
                 noise = tf.repeat(noise, rows, axis=0)

@@ -49,6 +49,8 @@ def test_run_prints_each_game_and_a_summary(trained_run, play_main):
     lines = stdout.splitlines()
     assert code == 0 and len(lines) == 4 and lines[0].startswith("game 1: score ")
     assert "over 3 games; not solved (threshold 475)" in lines[3]
+    code, stdout, _ = play_main(*command, "--agent", "random", "--solved-at", 2)
+    assert "over 3 games; solved (threshold 2)" in stdout
     code, stdout, _ = play_main(*command, "--json")
     result = json.loads(stdout)
     assert code == 0 and result["env"] == "CartPole-v1" and result["threshold"] == 475
@@ -65,8 +67,9 @@ def test_a_run_keeps_its_environment(trained_run, play_main):
 
 def test_a_solved_run_stays_as_it_is_without_no_early_stop(tmp_path, play_main, without_pictures):
     train = ["train", "--log-dir", tmp_path, "--num-steps", 60, "--solved-at", "-1"]
-    code, _, stderr = play_main(*train, "--hparams", WITHOUT_UPDATES)
+    code, stdout, stderr = play_main(*train, "--hparams", WITHOUT_UPDATES)
     assert code == 0 and "20/60" in stderr.replace(" ", "")
+    assert stdout.count("; solved (threshold -1)") == 2
     assert "closing games, then as many with random actions" in stderr
     code, _, stderr = play_main(*train)
     assert code == 0 and "solved at step 20; use --no-early-stop to continue" in stderr

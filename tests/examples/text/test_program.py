@@ -72,11 +72,15 @@ def test_a_finished_run_is_left_alone(main, copied_run):
 
 
 @pytest.mark.parametrize(
-    "flags", [("--hparams", "batch_size=5"), ("--seed", 3), ("--train-corpus", "other")]
+    ("flags", "other"),
+    [
+        (("--hparams", "batch_size=5", "--seed", 3), "batch_size, seed"),
+        (("--train-corpus", "other"), "--train-corpus"),
+    ],
 )
-def test_a_run_cannot_be_resumed_with_other_inputs(main, trained_run, flags):
+def test_a_run_cannot_be_resumed_with_other_inputs(main, trained_run, flags, other):
     code, _, err = main("train", "--log-dir", trained_run, "--num-steps", 2, *flags)
-    assert code == 2 and "started with different hparams, seed or corpora" in err
+    assert code == 2 and f"started with other values of {other} (see its run.json)" in err
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,14 @@ def parser() -> arguments.Parser:
     generate = arguments.add_command(
         commands, f"{_PACKAGE}.generate", "generate", "generate music as .mid, .wav and .png files"
     )
-    arguments.add_sampling(generate, length=30, unit="seconds", kind=arguments.above_zero)
+    arguments.add_sampling(
+        generate,
+        length=30,
+        unit="seconds",
+        kind=arguments.above_zero,
+        default_of_others="with --like: the whole tune; with --interpolate: what both pieces have, "
+        "at most a training sequence of melodies, or 30 seconds",
+    )
     generate.add_argument("--out-dir", required=True, metavar="DIR", help="output directory")
     generate.add_argument(
         "--play",
@@ -97,16 +104,17 @@ def parser() -> arguments.Parser:
     generate.add_argument(
         "--exact-length",
         action="store_true",
-        help="stop at --length exactly, even within a note (default: generate up to half as much "
-        "more, at most 8 seconds, and end there where no new note starts for the longest time)",
+        help="stop at --length exactly, even within a note (default: generate up to 50%% more, at "
+        "most 8 seconds, and end at the longest rest or held chord); not with --like and "
+        "--interpolate, whose samples have no such ending",
     )
     generate.add_argument(
         "--tempo",
         type=arguments.above_zero,
         metavar="BPM",
         help="beats per minute of the generated music (default: that of the end of --prime, or the "
-        "median of the training files); if the run counts frames per second, the music is as much "
-        "faster than by default as this tempo is",
+        "median of the training files); if the run counts frames per second, the music is sped up "
+        "by the ratio of this tempo to the default",
     )
     generate.add_argument(
         "--program",

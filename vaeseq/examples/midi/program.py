@@ -74,7 +74,6 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
     """
 
     name = "vaeseq-midi"
-    inputs = "files"
     defaults = MidiHParams()
     flags = _FLAGS
 

@@ -36,14 +36,18 @@ def _add_environment(parser: arguments.Parser) -> None:
         help="the game: a Gymnasium id such as Pendulum-v1, module:Id if importing a module "
         "registers it, or gym:Id for Gym (default: CartPole-v1)",
     )
+    _add_threshold(parser, "stop when the mean score reaches X")
+    parser.add_argument(
+        "--no-early-stop", action="store_true", help="train until --num-steps even if solved"
+    )
+
+
+def _add_threshold(parser: arguments.Parser, what: str) -> None:
     parser.add_argument(
         "--solved-at",
         type=arguments.finite,
         metavar="X",
-        help="stop when the mean score reaches X (default: the threshold that the game declares)",
-    )
-    parser.add_argument(
-        "--no-early-stop", action="store_true", help="train until --num-steps even if solved"
+        help=f"{what} (default: the threshold that the game declares)",
     )
 
 
@@ -52,6 +56,7 @@ def _add_games(parser: arguments.Parser) -> None:
     parser.add_argument(
         "--env", metavar="NAME", help="the game of the run; only needed to trust a module:Id"
     )
+    _add_threshold(parser, "the mean score that counts as solved")
     parser.add_argument(
         "--num-games",
         type=arguments.positive,

@@ -31,12 +31,12 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
     """
 
     name = "vaeseq-play"
-    inputs = "env"
     defaults = PlayHParams()
     flags: dict[str, Schema] = {"env": {"type": "string"}}  # noqa: RUF012
 
     def __init__(self, env: str | None):
         self.env = env
+        self.threshold: float | None = None  # of the training in progress
 
     def prepare(self, args: argparse.Namespace, hparams: PlayHParams) -> tuple[Environment, None]:
         """Makes the environment of a new run."""
@@ -83,8 +83,8 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
         """Returns batches and reports; a training step is a step of the environment."""
         domain = self.read(run)
         model.train_in(domain)
-        threshold = domain.threshold if args.solved_at is None else args.solved_at
-        evaluation = Evaluation(model, domain, threshold, not args.no_early_stop)
+        self.threshold = domain.threshold if args.solved_at is None else args.solved_at
+        evaluation = Evaluation(model, domain, self.threshold, not args.no_early_stop)
         return schedule.plan(run, model, evaluation, args.num_steps)
 
     def finish(self, run: Run, model: Player) -> None:
@@ -96,7 +96,7 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
         logging.info("playing %d closing games, then as many with random actions", games)
         for name, actor in (("trained", model.actor), ("random", None)):
             episodes = play(actor, domain, seeds, model.hparams.game_steps)
-            print(f"{name:>8}: {summarise(episodes, domain.threshold)}")
+            print(f"{name:>8}: {summarise(episodes, self.threshold)}")
             if actor is not None:
                 run.write(_DREAM, pictures.reality_beside_dream(model, episodes[0]))
         print(f"trained for {model.trained_steps} moves; the best weights are those after {step}")

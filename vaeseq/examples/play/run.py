@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> None:
             _print_episode(number + 1, episodes[-1])
     if args.render:
         _write(args.render, pictures.gif(frames, len(frames) / environment.frames_per_second))
-    summary = summarise(episodes, environment.threshold)
+    threshold = environment.threshold if args.solved_at is None else args.solved_at
+    summary = summarise(episodes, threshold)
     if args.json:
         about = {"env": environment.name, "agent": args.agent, "seed": args.seed}
         print(_json(about, summary, episodes))

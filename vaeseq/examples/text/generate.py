@@ -28,9 +28,13 @@ def generate(args: argparse.Namespace) -> None:
 
 
 def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
-    unknown = vocabulary.count_oov(vocabulary.encode(text))
+    unknown = [x for x in dict.fromkeys(text) if vocabulary.count_oov(vocabulary.encode(x))]
     if unknown:
-        logging.warning("%s: characters outside the run's vocabulary: %d", flag, unknown)
+        logging.warning(
+            "%s: the run does not know %s: not in the text that it was trained on",
+            flag,
+            ", ".join(map(repr, unknown)),
+        )
 
 
 def _sample(model: TextModel, args: argparse.Namespace) -> list[str]:

@@ -35,7 +35,6 @@ class TextProgram(Program[TextHParams, Vocabulary, Mapping[str, Text], TextModel
     """
 
     name = "vaeseq-text"
-    inputs = "corpora"
     defaults = TextHParams()
     flags = dict.fromkeys(_CORPORA, _PATH)
 

@@ -42,7 +42,7 @@ class Guard:
         """
         host = request.headers.get("Host", "")
         if host.rpartition(":")[0] not in self._hosts and host not in self._hosts:
-            raise Forbidden("this name of the server is not one of its own")
+            raise Forbidden("open the studio at the address that it printed, not by another name")
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.scheme}://{host}":
             raise Forbidden("the request comes from another site")
