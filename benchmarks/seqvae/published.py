@@ -65,7 +65,7 @@ from vaeseq.training.run import Run
 _SIZES = {"train": 9984, "valid": 250, "test": 2000}
 _SAMPLES = 2000
 _FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.27, 1.5, 1.82)
-_FAVOURED = tuple((f, b) for f in (0.6, 0.8, 1.0, 1.2) for b in (0.2, 0.4, 0.6, 1.0))
+_FAVOURED = tuple((f, b) for f in (0.6, 0.8, 1.0, 1.2) for b in (0.2, 0.4, 0.6, 1.0, 1.5, 2.0))
 _PAIRS = (*((factor, 0.0) for factor in _FACTORS), *_FAVOURED)
 _ADJUSTED = ("NLL_oracle", "NLL_test", "frequency")
 _SEQGAN_OF_8 = (
