@@ -47,13 +47,20 @@ def test_damaged_repeated_and_foreign_lines_are_ignored(log, tmp_path):
         f'{{"step": 3, "seconds": 1{"0" * 400}}}',
         f'{{"step": 3, "seconds": 1{"0" * 9000}}}',
         f'{{"loss": null, "step": 3, "seconds": 1{"0" * 400}}}',
-        json.dumps({"step": 3, "seconds": 1, **{f"a{i}": 0 for i in range(100)}}),
+        json.dumps({"step": 3, "seconds": 1, **{f"a{i}": 0 for i in range(200)}}),
         "[" * 10**5,
     ],
 )
 def test_a_line_that_no_report_writes_is_ignored(log, tmp_path, line):
     (tmp_path / "metrics.jsonl").write_text(f'{{"step": 2, "seconds": null}}\n{line}\n')
     assert steps(log) == [2]
+
+
+@pytest.mark.parametrize("more", [{"Valid Loss": 1.0}, {f"a{i}": 0.0 for i in range(200)}])
+def test_metrics_that_would_be_ignored_are_refused(log, tmp_path, more):
+    with pytest.raises(ValueError, match="at most 200 numbers with names such as valid_loss"):
+        log.append({"step": 1, "seconds": 1.0, **more})
+    assert not (tmp_path / "metrics.jsonl").exists()
 
 
 def test_a_file_that_is_already_right_is_not_written_again(log, tmp_path):

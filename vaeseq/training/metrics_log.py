@@ -12,7 +12,7 @@ from vaeseq.training import files
 
 _FILE = "metrics.jsonl"
 _NAME = re.compile("[a-z][a-z0-9_]{0,63}")
-_MOST_METRICS = 100
+_MOST_METRICS = 200
 _MOST = 1 << 53  # of a whole number: all below are floats, too
 
 Metrics: TypeAlias = dict[str, float]
@@ -33,9 +33,19 @@ class MetricsLog:
         self._folder = folder
 
     def append(self, metrics: Mapping[str, float]) -> None:
-        """Appends the metrics of a report. Values that are not finite become null."""
+        """Appends the metrics of a report. Values that are not finite become null.
+
+        Raises:
+          ValueError: for a line that `read` would ignore: with too many metrics, or wrong names.
+        """
+        line = _to_json(metrics)
+        if _parse(line, set()) is None:
+            raise ValueError(
+                f"the metrics of a report must be at most {_MOST_METRICS} numbers with names such "
+                f"as valid_loss, of small letters, digits and _; not {', '.join(metrics)}"
+            )
         with open(self._folder.file(_FILE), "a", encoding="utf-8") as file:
-            file.write(_to_json(metrics))
+            file.write(line)
             files.sync(file)
 
     def read(self) -> list[Metrics]:
