@@ -99,7 +99,11 @@ class Context(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def observe(self, observed: Nest, state: Nest) -> Nest:
-        """Returns the state after x_t, given x_t [B, *event_shape] and the state before it."""
+        """Returns the state after x_t, given x_t [B, *event_shape] and the state before it.
+
+        If elements are missing (`HParams(gaps=True)` and a mask), x_t is `vaeseq.nn.masked.Masked`,
+        values and what of them is observed, which the encoder of the model takes as it is.
+        """
 
     def from_observations(self, observed: Nest, inputs: Nest, state: Nest) -> tuple[Nest, Nest]:
         """Computes the contexts of a known sequence.
@@ -108,7 +112,7 @@ class Context(keras.layers.Layer, abc.ABC):
         that gives the same results faster.
 
         Args:
-          observed: nest of [B, T, *event_shape].
+          observed: nest of [B, T, *event_shape], or `Masked`; see `observe`.
           inputs: nest of [B, T, ...]; () if the model has no inputs.
           state: the state before the first step.
 

@@ -85,7 +85,10 @@ class SequenceModel(WiredModel):
         (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519) with `num_samples` samples, by
         default `hparams.log_prob_samples`; its expectation is at most the log-likelihood.
 
-        The arguments are those of `infer`.
+        With an `observed_mask` it is that of what is observed, by a model that sees what is missing
+        as missing: not the marginal of what `generate` samples.
+
+        The arguments are those of `infer`, and the errors, too.
         """
         samples = self.hparams.log_prob_samples if num_samples is None else num_samples
         samples = convert.as_count("num_samples", samples)
