@@ -55,7 +55,8 @@ def test_compiled_methods_equal_the_eager_ones(waves, observed):
         waves.infer(observed, seed=3), waves.infer_prepared(observed, (), None, None, seed)
     )
     state = waves.initial_state(2)
-    eager, _ = waves._extend_eagerly((), state, tf.constant(3), None, seed, None)
+    rows, steps = tf.constant(2), tf.constant(3)
+    eager, _ = waves._extend_eagerly((), state, rows, steps, None, seed, None)
     assert_close(waves.extend(state, 2, 3, seed=3)[0], eager)
 
 
