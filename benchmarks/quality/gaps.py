@@ -251,7 +251,7 @@ BASELINES = {
 
 
 def step_means(train):
-    """Returns a method that gives the mean of the training series at each step: of each hour."""
+    """Returns a method that gives the mean of the training series at each step."""
     means = np.ma.masked_array(train.observed, ~train.mask).mean(axis=0).filled(0.0)  # [T, E]
 
     def at(steps):

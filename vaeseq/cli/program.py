@@ -141,13 +141,14 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
         hparams = self._hparams(run)
         workers.share(strategy, hparams.batch_size)
         given = {name: getattr(args, name) for name in self.flags if getattr(args, name)}
-        others = [f"--{name}" for name, value in given.items() if run.about.get(name) != value]
+        different = [name for name, value in given.items() if run.about.get(name) != value]
+        others = [f"--{name.replace('_', '-')}" for name in different]
         others += changed(hparams, _apply_flags(hparams, args))
         if others:
-            names = ", ".join(name.replace("_", "-") if "--" in name else name for name in others)
             raise UsageError(
-                f"--log-dir: the run in {args.log_dir} started with other values of {names} (see "
-                "its run.json); omit them to resume it, or choose another directory"
+                f"--log-dir: the run in {args.log_dir} started with other values of "
+                f"{', '.join(others)} (see its run.json); omit them to resume it, or choose "
+                "another directory"
             )
         return run
 

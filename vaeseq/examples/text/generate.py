@@ -31,7 +31,7 @@ def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
     unknown = [x for x in dict.fromkeys(text) if vocabulary.count_oov(vocabulary.encode(x))]
     if unknown:
         logging.warning(
-            "%s: the run does not know %s: not in the text that it was trained on",
+            "%s: not in the vocabulary of the run, so read as the unknown symbol: %s",
             flag,
             ", ".join(map(repr, unknown)),
         )
