@@ -153,6 +153,12 @@ def test_a_state_holds_each_feature_once_and_begins_a_segment():
     assert not any(x.numpy().any() for x in tf.nest.flatten(rnn.initial_state(3)))
 
 
+def test_the_features_of_states_are_the_outputs():
+    rnn, inputs, state = make(3, [0, 2], 4)
+    outputs, states = rnn.unroll(inputs, state)
+    assert_close(rnn.features(states), outputs)
+
+
 @pytest.mark.parametrize("embed_inputs", [True, False])
 def test_the_embedding_is_an_input_of_each_step_only_if_wanted(embed_inputs):
     rnn, inputs, state = make(3, [0], 2, embed_inputs=embed_inputs)

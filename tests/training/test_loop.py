@@ -108,14 +108,6 @@ def test_accumulated_gradients_are_refused(tmp_path):
         train(model, batch, report)
 
 
-def test_a_training_ends_early_if_a_report_is_good_enough(tmp_path, compiled):
-    report = Report(
-        make_run(tmp_path), 9, 2, dict, "-step", dict, lambda metrics: metrics["step"] >= 4
-    )
-    train(model := compiled(), batch, report)
-    assert model.trained_steps == 4
-
-
 # Interruptions: wherever a signal arrives, the state after the last complete step is saved.
 
 
@@ -189,6 +181,21 @@ def test_after_an_interruption_anywhere_training_resumes_as_if_nothing_had_happe
     assert arrays(checkpoint(run, 8)) == uninterrupted.newest
     for name in ("step-000000003.txt", "step-000000006.txt"):
         assert (tmp_path / "samples" / name).read_text() == "a sample"
+
+
+def test_a_training_ends_for_good_if_a_report_is_good_enough(tmp_path, compiled):
+    run, validate = make_run(tmp_path), interrupt_once(dict, 1)
+
+    def resume(model):
+        report = Report(run, 9, 2, validate, "-step", dict, lambda metrics: metrics["step"] == 4)
+        return train(model, batch, report)
+
+    with pytest.raises(Interrupted):  # in the report that ends it
+        resume(compiled())
+    for _ in range(2):
+        assert not resume(model := compiled())
+        assert model.trained_steps == 4
+        assert [line["step"] for line in run.metrics()] == [2, 4]
 
 
 def test_a_final_report_that_was_interrupted_is_made_later(tmp_path, compiled):

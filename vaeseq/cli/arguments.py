@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from vaeseq.errors import did_you_mean
+from vaeseq.errors import UsageError, did_you_mean
 from vaeseq.hparams import HParams, table
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -189,9 +189,8 @@ def add_sampling(
     parser.add_argument(
         "--num-samples",
         type=positive,
-        default=1,
         metavar="N",
-        help="number of samples (default: %(default)s)",
+        help="number of samples (default: 1); --interpolate has --steps instead",
     )
     parser.add_argument(
         "--temperature",
@@ -226,10 +225,23 @@ def add_interpolation(parser: Parser, what: str) -> None:
     parser.add_argument(
         "--steps",
         type=positive,
-        default=5,
         metavar="N",
-        help="number of samples of --interpolate, including both ends (default: %(default)s)",
+        help="number of samples of --interpolate, including both ends (default: 5)",
     )
+
+
+def number_of_samples(args: argparse.Namespace) -> int:
+    """Returns how many samples a `generate` command makes.
+
+    Raises:
+      UsageError: if `--steps` is given without `--interpolate`, or `--num-samples` with it.
+    """
+    if args.interpolate and args.num_samples:
+        raise UsageError("--num-samples: cannot be combined with --interpolate; use --steps")
+    if args.steps and not args.interpolate:
+        raise UsageError("--steps: needs --interpolate; use --num-samples")
+    number: int = args.steps or args.num_samples or (5 if args.interpolate else 1)
+    return number
 
 
 def add_evaluation(parser: Parser) -> None:

@@ -85,6 +85,10 @@ class ConductedStack(RecurrentStack):
             tf.zeros([batch_size, 1], tf.int32),
         )
 
+    def features(self, states: Any) -> tf.Tensor:
+        """Returns h_t of the low stack's last layer, [..., H]."""
+        return self.low.features(states.low)
+
     def step(self, inputs: Tensor, state: Any) -> tuple[tf.Tensor, ConductedState]:
         """Computes d_t [B, H] and the next state from inputs [B, X]; begins a segment if due."""
         segment, place = state.place[:, 0] // self.segment, state.place[:, 0] % self.segment

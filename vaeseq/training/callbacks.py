@@ -93,8 +93,8 @@ class Report(keras.callbacks.Callback):
         if its name is preceded by a minus.
       sample: returns generated samples as files by suffix, such as `{".txt": b"..."}`; it may write
         `tf.summary`s.
-      enough: returns, given the metrics of a report, whether the training ends with it; None
-        trains to the last step.
+      enough: returns, given the metrics of a report, whether the training ends with it, for good;
+        None trains to the last step.
 
     Example:
       >>> import vaeseq
@@ -129,10 +129,10 @@ class Report(keras.callbacks.Callback):
     def on_train_begin(self, logs: Logs = None) -> None:
         """Continues the reports of an earlier training; makes the last one if it is missing."""
         step = self.model.trained_steps
-        ends = step >= self.num_steps
-        self.lines = self.run.metrics() if ends else self.run.drop_irregular_reports(self.every)
+        self.lines = self.run.metrics()
+        if step < self.num_steps and not self.is_last:
+            self.lines = self.run.drop_irregular_reports(self.every)
         self.best.restore(self.model, self.lines)
-        self.tensorboard.open()
         self.means = _mean_values(self.model)
         if step and self.is_due(step):
             if not self.lines or self.lines[-1]["step"] < step:
@@ -159,6 +159,11 @@ class Report(keras.callbacks.Callback):
         """Closes TensorBoard's file."""
         self.tensorboard.close()
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the newest report has ended the training."""
+        return self.enough is not None and bool(self.lines) and self.enough(self.lines[-1])
+
     def is_due(self, step: int) -> bool:
         """Returns whether there is a report on a step."""
         return self._is_regular(step) or step == self.num_steps
@@ -179,7 +184,7 @@ class Report(keras.callbacks.Callback):
         if picture is not None:
             self.run.write("curves.png", picture)
         logging.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
-        self.model.stop_training = self.enough is not None and self.enough(metrics)
+        self.model.stop_training = self.is_last
 
 
 def _mean_variables(model: Trainable) -> list[keras.Variable]:

@@ -29,7 +29,7 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
       report: makes the reports in the run.
 
     Returns:
-      False if the run has reached that step already.
+      False if the run has reached that step already, or a report has ended it.
 
     Raises:
       ValueError: if the optimizer accumulates gradients: a batch must be a step.
@@ -76,24 +76,22 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
         return _follow(model, batch, run, stop)
     with run.training(model) as start:
         workers.broadcast_from_chief(strategy, start)
+        report.set_model(model)
+        report.on_train_begin()  # makes the last report if an earlier process was interrupted in it
+        ended = start >= stop or report.is_last
         if start >= stop:
             logging.info("%s is at step %d: give a larger --num-steps", run.path, start)
-            _make_up_for_the_last_report(model, report)
+        elif ended:
+            logging.info("%s: the training has ended at step %d", run.path, start)
         else:
             logging.info("%s from step %d to %d", run.path, start, stop)
             batches = batches_by_step(batch, start, stop, strategy)
             with contextlib.closing(Progress(stop)) as progress:
                 saving = SaveCheckpoints(run, report.is_due)  # before the report of the same step
                 _fit(model, batches, [progress, Interrupts(), saving, report])
+        report.on_train_end()
         workers.broadcast_from_chief(strategy, stop)  # the others wait for the last report
-    return start < stop
-
-
-def _make_up_for_the_last_report(model: Trainable, report: Report) -> None:
-    """Makes the report on the last step if an earlier process was interrupted in it."""
-    report.set_model(model)
-    report.on_train_begin()
-    report.on_train_end()
+    return not ended
 
 
 def _follow(model: Trainable, batch: Batch, run: Run, stop: int) -> bool:

@@ -14,10 +14,7 @@ class TensorBoard:
 
     def __init__(self, folder: Folder):
         self._folder = folder
-
-    def open(self) -> None:
-        """Opens a new file of events."""
-        self._writer = tf.summary.create_file_writer(str(self._folder.file("tensorboard")))
+        self._writer: tf.summary.SummaryWriter | None = None
 
     def write(
         self,
@@ -31,6 +28,8 @@ class TensorBoard:
         Raises:
           Stopped: if the file cannot be written.
         """
+        if self._writer is None:  # a new file of events
+            self._writer = tf.summary.create_file_writer(str(self._folder.file("tensorboard")))
         try:
             with self._writer.as_default(step):
                 for name, value in metrics.items():
@@ -45,4 +44,6 @@ class TensorBoard:
 
     def close(self) -> None:
         """Closes the file."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None

@@ -228,6 +228,7 @@ def test_a_core_without_latent_variables_generates_but_does_not_interpolate(
             ["--prime", "{pieces}/1.mid", "--interpolate", "{pieces}/1.mid", "{pieces}/2.mid"],
             "--interpolate: cannot be combined with --prime",
         ),
+        (["--steps", "3"], "--steps: needs --interpolate; use --num-samples"),
     ],
 )
 def test_a_mistake_of_the_user_is_reported_in_one_line(

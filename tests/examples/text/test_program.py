@@ -162,6 +162,8 @@ def test_texts_with_a_sequence_latent_and_a_policy_gradient(main, tmp_path, corp
     assert code == 0 and err.count("z hardly tells the two apart") == 1
     assert out.startswith("#01:") and "#03:" in out and "#04:" not in out
     assert main(*interpolate, "--prime", "x")[0] == 2
+    code, _, err = main(*interpolate, "--num-samples", 2)
+    assert code == 2 and "--num-samples: cannot be combined with --interpolate" in err
     assert main(*interpolate[:-1], "")[0] == 2
 
     code, out, _ = main("evaluate", "--log-dir", run)

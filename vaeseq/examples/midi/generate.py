@@ -9,6 +9,7 @@ import numpy as np
 from absl import logging
 
 from vaeseq.cli import desktop
+from vaeseq.cli.arguments import number_of_samples
 from vaeseq.errors import UsageError
 from vaeseq.examples.midi import page
 from vaeseq.examples.midi.continuation import continue_roll
@@ -91,7 +92,7 @@ def _file_names(args: argparse.Namespace) -> Iterator[str]:
     yield page.NAME + page.SUFFIX
     if args.interpolate:
         yield f"{_PATH}.png"
-    for index in range(args.steps if args.interpolate else args.num_samples):
+    for index in range(number_of_samples(args)):
         for suffix in _SUFFIXES:
             yield _sample_name(index + 1) + suffix
 
@@ -102,10 +103,9 @@ def _sample_name(index: int) -> str:
 
 def _settings(args: argparse.Namespace) -> dict[str, str]:
     """Returns the values of the flags, without those that were not given and have no default."""
-    ignored = _NOT_SETTINGS | {"num_samples" if args.interpolate else "steps"}
     settings = {}
     for name, value in vars(args).items():
-        if name not in ignored and value is not None and value is not False:
+        if name not in _NOT_SETTINGS and value is not None and value is not False:
             words = value if isinstance(value, list) else [value]
             settings[f"--{name.replace('_', '-')}"] = " ".join(map(str, words))
     return settings
@@ -115,6 +115,7 @@ def _check_flags(args: argparse.Namespace) -> None:
     given = [f"--{x}" for x in ("interpolate", "like", "prime") if getattr(args, x)]
     if len(given) > 1:
         raise UsageError(f"{given[0]}: cannot be combined with {given[1]}; leave one of them out")
+    number_of_samples(args)
     if args.amount is not None and not args.like:
         raise UsageError("--amount: needs --like; give a file, or leave it out")
     if args.amount is not None and not args.amount <= 1:
@@ -162,7 +163,7 @@ def _choose_programs(names: Sequence[str], form: RollFormat) -> tuple[int, ...]:
 
 def _check_memory(args: argparse.Namespace, performance: Performance, tune: Tune | None) -> None:
     """Checks that the samples, and the sound of one of them, fit into memory."""
-    number = args.steps if args.interpolate else args.num_samples
+    number = number_of_samples(args)
     length = args.length or args.default_length
     if args.like and tune:
         frames = first_seconds(tune, performance.form, args.length)
@@ -217,7 +218,7 @@ def _continue(
         say_what_is_used(tune, "--prime", performance.start, model, performance.form)
     given = np.zeros([0, performance.form.num_keys], np.uint8) if tune is None else tune.roll
     given = given[: performance.start]
-    count, length = args.num_samples, most - len(given)
+    count, length = number_of_samples(args), most - len(given)
     with bar(total=count * length, unit="frame") as shown:
         drawing = (count, args.temperature, args.seed, shown.update)
         rolls = list(continue_roll(model, given, length, *drawing))

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from vaeseq.cli.arguments import number_of_samples
 from vaeseq.cli.usefulness import (
     warn_of_sequence_latents,
     warn_of_step_latents,
@@ -50,7 +51,8 @@ def _interpolate_by_sequence(
     """
     window = model.hparams.sequence_size
     start, end = (model.observe(x[:window], strike_first_frame=True) for x in ends)
-    states = model.state_from_latents(model.interpolate_latents(start, end, args.steps))
+    z = model.interpolate_latents(start, end, number_of_samples(args))
+    states = model.state_from_latents(z)
     length = performance.num_frames(args.length) if args.length else min(window, *map(len, ends))
     logging.info(
         "--interpolate: %d frames%s",
@@ -69,10 +71,9 @@ def _interpolate_by_frame(
     """Interpolates between the z of each frame, up to the length of the shorter piece."""
     length = min(performance.num_frames(args.length or args.default_length), *map(len, ends))
     rolls = np.stack([frames[:length] for frames in ends])
-    with bar(total=args.steps * length, unit="frame") as shown:
-        drawn, kl = path_by_frame(
-            *(model, rolls, args.steps, args.temperature, args.seed, shown.update)
-        )
+    steps = number_of_samples(args)
+    with bar(total=steps * length, unit="frame") as shown:
+        drawn, kl = path_by_frame(model, rolls, steps, args.temperature, args.seed, shown.update)
     if not warn_of_step_latents(dict(zip(args.interpolate, kl.tolist(), strict=True))):
         warn_of_rolls(drawn, args.temperature, between=True)
     return drawn
@@ -115,7 +116,7 @@ def _draw_path(
     args: argparse.Namespace,
 ) -> np.ndarray:
     """Returns a roll for each state of an interpolation, all with the same noise."""
-    with bar(total=args.steps * length, unit="frame") as shown:
+    with bar(total=number_of_samples(args) * length, unit="frame") as shown:
         return model.to_rolls(
             sample_with_common_noise(model, states, length, temperature, args.seed, shown.update)
         )

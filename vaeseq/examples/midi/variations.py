@@ -5,6 +5,7 @@ import argparse
 import numpy as np
 import tensorflow as tf
 
+from vaeseq.cli.arguments import number_of_samples
 from vaeseq.cli.usefulness import warn_of_sequence_latent, warn_of_step_latents
 from vaeseq.examples.midi.model import MidiModel, Observed
 from vaeseq.examples.midi.music.performance import Performance
@@ -29,7 +30,7 @@ def vary(
     say_what_is_used(tune, "--like", len(roll), model, form)
     is_doubtful = bool(model.core.latent_size) and _warn_of_latents(model, tune.path, roll)
     amount = AMOUNT if args.amount is None else args.amount
-    drawing = (args.num_samples, args.temperature, args.seed)
+    drawing = (number_of_samples(args), args.temperature, args.seed)
     rolls = list(vary_roll(model, roll, form, amount, *drawing))
     if not is_doubtful:
         warn_of_rolls(rolls, args.temperature)

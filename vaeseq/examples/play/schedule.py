@@ -82,9 +82,7 @@ def plan(run: Run, player: Player, evaluation: Evaluation, num_steps: int) -> tu
     """
     lines = run.metrics()
     if lines and evaluation.is_enough(lines[-1]):
-        solved_at = int(lines[-1]["step"])
-        logging.info("solved at step %d; use --no-early-stop to continue", solved_at)
-        num_steps = min(num_steps, solved_at)
+        logging.info("solved at step %d; use --no-early-stop to continue", lines[-1]["step"])
     report = Report(
         run,
         num_steps,

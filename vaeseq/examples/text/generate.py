@@ -4,6 +4,7 @@ import argparse
 
 from absl import logging
 
+from vaeseq.cli.arguments import number_of_samples
 from vaeseq.cli.usefulness import warn_of_samples, warn_of_sequence_latents
 from vaeseq.errors import UsageError
 from vaeseq.examples.text.data import Vocabulary
@@ -16,11 +17,12 @@ from vaeseq.training import memory
 
 def generate(args: argparse.Namespace) -> None:
     """Prints sampled texts, with a numbered heading each if there are several."""
+    number = number_of_samples(args)
     _, model = load_trained(args)
     _warn_of_unknown(model.vocabulary, "--prime", args.prime)
     for text in args.interpolate or ():
         _warn_of_unknown(model.vocabulary, "--interpolate", text)
-    texts = _interpolate(model, args) if args.interpolate else _sample(model, args)
+    texts = (_interpolate if args.interpolate else _sample)(model, args, number)
     for index, text in enumerate(texts, 1):
         if len(texts) > 1:
             print(f"#{index:02d}:")
@@ -37,12 +39,12 @@ def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
         )
 
 
-def _sample(model: TextModel, args: argparse.Namespace) -> list[str]:
+def _sample(model: TextModel, args: argparse.Namespace, number: int) -> list[str]:
     """Returns texts that continue `--prime`."""
     length = args.length or args.default_length
-    what = f"--length: {args.num_samples} x {length} characters"
-    memory.require(8.0 * args.num_samples * length, what, "use a shorter --length")  # id and glyph
-    how = args.num_samples, length, args.temperature, args.seed
+    what = f"--length: {number} x {length} characters"
+    memory.require(8.0 * number * length, what, "use a shorter --length")  # id and glyph
+    how = number, length, args.temperature, args.seed
     texts = list(sample_texts(model, args.prime, *how, progress=True))
     warn_of_samples(_numbered(texts), args.temperature)
     return texts
@@ -52,14 +54,14 @@ def _numbered(texts: list[str]) -> dict[str, str]:
     return {f"#{index:02d}": text for index, text in enumerate(texts, 1)}
 
 
-def _interpolate(model: TextModel, args: argparse.Namespace) -> list[str]:
+def _interpolate(model: TextModel, args: argparse.Namespace, number: int) -> list[str]:
     """Returns texts decoded from points between the latents of two texts."""
     if args.prime:
         raise UsageError("--interpolate cannot be combined with --prime; omit one of them")
     if not all(args.interpolate):
         raise UsageError("--interpolate: a text is empty; give two texts of at least one character")
     start, end = map(model.vocabulary.encode, args.interpolate)
-    z = model.interpolate_latents(start, end, args.steps)
+    z = model.interpolate_latents(start, end, number)
     length = args.length or model.hparams.sequence_size
     temperature = args.temperature * BETWEEN_TEMPERATURE
     ids = sample_with_common_noise(
