@@ -83,6 +83,7 @@ def add_command(commands: Commands, module: str, name: str, text: str) -> Parser
     parser = commands.add_parser(name, help=text, description=_sentence(text))
     parser.add_argument(
         "--log-dir",
+        type=path,
         required=True,
         metavar="DIR",
         help="run directory: the weights, metrics and samples of a training run",
@@ -240,6 +241,8 @@ def number_of_samples(args: argparse.Namespace) -> int:
         raise UsageError("--num-samples: cannot be combined with --interpolate; use --steps")
     if args.steps and not args.interpolate:
         raise UsageError("--steps: needs --interpolate; use --num-samples")
+    if args.steps == 1:
+        raise UsageError("--steps: 1 is out of range: at least 2, because both ends count")
     number: int = args.steps or args.num_samples or (5 if args.interpolate else 1)
     return number
 
@@ -265,6 +268,13 @@ def add_evaluation(parser: Parser) -> None:
 def positive(text: str) -> int:
     """Parses a whole number of at least 1."""
     return _number(int, text, lambda value: value >= 1, "a whole number of at least 1")
+
+
+def path(text: str) -> str:
+    """Parses the path of a file or a folder. An unset variable of the shell is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a path, not ''")
+    return text
 
 
 def natural(text: str) -> int:

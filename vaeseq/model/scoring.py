@@ -196,6 +196,28 @@ class WindowScorer:
             raise ValueError("windows: there are none to score")
         return Score(*totals), state
 
+    def score_apart(
+        self,
+        windows: Iterable[tuple[Nest, Tensor | Sequence[int]]],
+        state: State | None = None,
+        seed: int = 0,
+    ) -> Score:
+        """Scores consecutive windows of which each has latents of its own.
+
+        This is how a core with one latent for a whole sequence is trained: longer sequences than a
+        window it does not know. Windows have nothing in common but the last observation.
+
+        Args:
+          windows, state, seed: see `score`; of the state, only the context counts.
+        """
+        totals = np.zeros(())
+        for index, (observed, lengths) in enumerate(windows):
+            begin = self.model.initial_state(len(lengths) * self.num_samples)
+            state = begin if state is None else state._replace(core=begin.core)
+            score, state = self.score([(observed, lengths)], state, seed + index)
+            totals = totals + np.asarray(score)
+        return Score(*totals)
+
     def _score_window(
         self, observed: Nest, lengths: tf.Tensor, state: State, seeds: tf.Tensor
     ) -> tuple[tf.Tensor, State]:

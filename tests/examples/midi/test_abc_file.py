@@ -170,6 +170,12 @@ def test_tempos(field, tempo):
     assert tune.midi.tempo == pytest.approx(tempo)
 
 
+@pytest.mark.parametrize("header", ["Q:240\nL:1/16", "L:1/16\nQ:240"])
+def test_a_tempo_in_units_of_length_may_precede_the_unit(header):
+    tune = parse(f"X:1\nM:4/4\n{header}\nK:C\nC8|")
+    assert tune.midi.tempo == pytest.approx(60)
+
+
 @pytest.mark.parametrize(
     ("meter", "signature"),
     [("C", (4, 4)), ("C|", (2, 2)), ("2+3/8", (5, 8)), ("(2+2+3)/8", (7, 8)), ("none", None)],

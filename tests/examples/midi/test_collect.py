@@ -3,6 +3,7 @@
 import music21
 import numpy as np
 import pytest
+from absl import logging
 
 from tests.examples.midi.conftest import save
 from vaeseq import UsageError
@@ -14,7 +15,7 @@ from vaeseq.examples.midi.collect import (
     warn_refused,
 )
 from vaeseq.examples.midi.music import chorales, tunes
-from vaeseq.examples.midi.music.midi_file import DRUMS
+from vaeseq.examples.midi.music.midi_file import DRUMS, Notes
 from vaeseq.examples.midi.music.roll import RollFormat
 
 
@@ -70,6 +71,22 @@ def test_a_piece_too_large_for_the_rate_is_refused(folder):
     assert pieces == [short] and "lower rate" in refused["long"]
     with pytest.raises(UsageError, match="-: all pieces were refused: long needs a roll"):
         warn_refused(select_fitting([long], RollFormat(rate=1000.0)), "-")
+
+
+def test_a_piece_without_a_note_for_a_keyboard_is_refused_and_other_notes_are_counted(
+    folder, caplog, monkeypatch
+):
+    monkeypatch.setattr(logging.get_absl_logger(), "propagate", True)
+    (piano,), _ = parse_files([folder / "a.mid"], False, False)
+    notes = piano.notes._replace(program=piano.notes.program + 40)
+    violin = piano._replace(name="violin", notes=notes)
+    parts = [np.concatenate(x) for x in zip(piano.notes[:-1], violin.notes[:-1], strict=True)]
+    duet = piano._replace(name="duet", notes=Notes(*parts, piano.notes.length))
+    form = RollFormat(8.0, programs=(0,), apart=True)
+    pieces, refused = select_fitting([piano, violin, duet], form)
+    assert pieces == [piano, duet]
+    assert refused == {"violin": "has no notes for the run's keyboards: Acoustic Grand Piano"}
+    assert f"left out: {len(piano.notes.start)} notes of instruments without a" in caplog.text
 
 
 def test_notes_of_chorales_are_those_of_music21():

@@ -2,6 +2,8 @@
 
 import io
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -222,6 +224,21 @@ def test_scores_and_midi_files_of_a_folder_are_read_and_bad_ones_named(tmp_path)
         "f.xml": "cannot be read: No such file or directory",
     }
     assert pieces[1].tempo == pytest.approx(read_file(paths[1]).tempo)
+
+
+def test_a_score_that_ends_its_process_does_not_end_the_others(tmp_path, monkeypatch):
+    class Breaking(ProcessPoolExecutor):
+        def map(self, function, paths, **kwargs):
+            yield function(paths[0])
+            raise BrokenProcessPool
+
+    paths = [tmp_path / f"{name}.xml" for name in "abc"]
+    for path, content in zip(paths, (SCORE, "<a>", SCORE), strict=True):
+        path.write_text(content)
+    monkeypatch.setattr(musicxml, "ProcessPoolExecutor", Breaking)
+    first, bad, last = musicxml.parse_files(paths)
+    assert isinstance(bad, Refused)
+    assert np.array_equal(first.notes.pitch, last.notes.pitch)
 
 
 def test_a_process_that_computes_too_long_is_ended(tmp_path):

@@ -109,6 +109,7 @@ def long_pieces(tmp_path_factory):
         (["--train-files", "{pieces}/1.mid"], "needs at least two pieces"),
         (["--train-files", "{pieces}", "--hparams", "decoder=beta_count"], "velocity_levels=0"),
         (["--train-files", "{pieces}", "--hparams", "rate=1000000"], "rate"),
+        (["--hparams", "rate=16"], "--hparams: rate counts frames per second, but this run"),
         (["--train-files", "{pieces}", "--hparams", "num_particles=0"], "out of range: at least 1"),
         (
             ["--train-files", "{pieces}", "--hparams", "objective=fivo,estimator=dreg"],

@@ -38,6 +38,26 @@ def test_each_stream_is_scored_once_given_the_window_before_it(model):
     assert streams.bound == pytest.approx(expected)
 
 
+def test_with_one_latent_for_a_sequence_each_window_has_its_own(pooled):
+    model = pooled(TextModel, HPARAMS.replace(vae_type="SEQVAE"), VOCABULARY)
+    ids = np.random.default_rng(0).integers(3, size=157)
+    begin = model.initial_state(1)
+
+    def kl(start, stop):
+        last = model.infer(ids[None, start - 1 : start])[1].context if start else begin.context
+        state = begin._replace(context=last)
+        return np.sum(model.infer(ids[None, start:stop], state=state)[0].kl)
+
+    for stream_characters, bounds in ((30, [0, 31, 62, 94, 125, 157]), (1000, [0, 157])):
+        windows = [
+            (at, min(at + HPARAMS.sequence_size, end))
+            for begin, end in itertools.pairwise(bounds)
+            for at in range(begin, end, HPARAMS.sequence_size)
+        ]
+        score = score_text(WindowScorer(model), ids, stream_characters=stream_characters)
+        assert score.kl == pytest.approx(sum(itertools.starmap(kl, windows)), rel=1e-5)
+
+
 def log_prob(model, ids):
     return float(model.log_prob(ids[None])[0]) if len(ids) else 0.0
 

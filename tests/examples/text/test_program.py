@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,8 @@ def test_a_run_cannot_be_resumed_with_other_inputs(main, trained_run, flags, oth
         (["--train-corpus", "."], "--train-corpus: cannot read .: Is a directory"),
         (["--train-corpus", "empty"], "--train-corpus: empty is empty"),
         (["--train-corpus", "binary"], "binary"),
+        (["--train-corpus", "pipe"], "--train-corpus: pipe is a pipe"),
+        (["--train-corpus", ""], "argument --train-corpus: must be a path, not ''"),
         (["--train-corpus", "latin-1"], "not UTF-8 text: invalid continuation byte at byte 1"),
         (["--train-corpus", "one"], "repeats one character"),
         (["--train-corpus", "short"], "the text has 5 characters, 4 after a tenth is held out"),
@@ -119,10 +122,11 @@ def test_a_bad_input_is_reported_in_one_line_and_nothing_is_written(
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    os.mkfifo(tmp_path / "pipe")
     monkeypatch.chdir(tmp_path)
     code, out, err = main("train", "--log-dir", "run", "--train-corpus", "good", *flags)
     assert code == 2 and out == "" and err.count("\n") == 1 and message in err, err
-    assert {path.name for path in tmp_path.iterdir()} == set(files), "something was written"
+    assert {path.name for path in tmp_path.iterdir()} == {*files, "pipe"}, "something was written"
 
 
 @pytest.mark.parametrize("command", ["generate", "evaluate"])
@@ -164,6 +168,8 @@ def test_texts_with_a_sequence_latent_and_a_policy_gradient(main, tmp_path, corp
     assert main(*interpolate, "--prime", "x")[0] == 2
     code, _, err = main(*interpolate, "--num-samples", 2)
     assert code == 2 and "--num-samples: cannot be combined with --interpolate" in err
+    code, _, err = main(*interpolate, "--steps", 1)
+    assert code == 2 and "--steps: 1 is out of range: at least 2" in err
     assert main(*interpolate[:-1], "")[0] == 2
 
     code, out, _ = main("evaluate", "--log-dir", run)

@@ -72,14 +72,19 @@ def parser() -> arguments.Parser:
         default_of_others="with --like: the whole tune; with --interpolate: what both pieces have, "
         "at most a training sequence of melodies, or 30 seconds",
     )
-    generate.add_argument("--out-dir", required=True, metavar="DIR", help="output directory")
+    generate.add_argument(
+        "--out-dir", type=arguments.path, required=True, metavar="DIR", help="output directory"
+    )
     generate.add_argument(
         "--play",
         action="store_true",
         help="open the page that shows and plays the samples in the browser",
     )
     generate.add_argument(
-        "--prime", metavar="FILE", help="MIDI, MusicXML or ABC file that each sample continues"
+        "--prime",
+        type=arguments.path,
+        metavar="FILE",
+        help="MIDI, MusicXML or ABC file that each sample continues",
     )
     generate.add_argument(
         "--prime-seconds",
@@ -89,6 +94,7 @@ def parser() -> arguments.Parser:
     )
     generate.add_argument(
         "--like",
+        type=arguments.path,
         metavar="FILE",
         help="make variations of a tune, as long as it is or as --length says. With latent "
         "variables, they lie between those of the tune and random ones; without, the model keeps "
@@ -186,4 +192,4 @@ def _port(text: str) -> int:
 
 
 def _add_files(parser: arguments.Parser, flag: str, text: str) -> None:
-    parser.add_argument(flag, nargs="+", metavar="PATH", help=text)
+    parser.add_argument(flag, type=arguments.path, nargs="+", metavar="PATH", help=text)

@@ -116,20 +116,17 @@ def parse_files(
     return _collect_distinct(pieces(), len(paths), progress)
 
 
-def embedded_chorales(beats: bool) -> Collection:
-    """Returns the chorales of Bach that the package `music21` contains.
+def embedded_chorales() -> Collection:
+    """Returns the chorales of Bach that the package `music21` contains, with times in beats.
 
     Raises:
       UsageError: if music21 is not installed.
     """
     paths = _find_chorales()
-    unit = 1.0 if beats else 60 / chorales.TEMPO
 
     def pieces() -> Iterator[Piece]:
         for path, notes in zip(paths, chorales.parse_scores(paths), strict=True):
-            start, end, *others, length = notes
-            scaled = Notes._make([start * unit, end * unit, *others, length * unit])
-            yield Piece(path.name, scaled, chorales.TEMPO)
+            yield Piece(path.name, notes, chorales.TEMPO)
 
     return _collect_distinct(pieces(), len(paths), progress=True)
 
@@ -243,14 +240,17 @@ def _to_piece(name: str, midi: MidiFile, beats: bool, drums: bool) -> Piece:
 
 
 def select_fitting(pieces: Iterable[Piece], form: RollFormat) -> Collection:
-    """Refuses the pieces whose rolls would be too large in this format."""
-    collection = Collection([], {})
+    """Refuses the pieces whose rolls would be too large, or empty, in this format."""
+    collection, left_out = Collection([], {}), 0
     for piece in pieces:
         try:
+            left_out += len(piece.notes.start) - roll.check_keyboards(piece.notes, form)
             roll.num_frames(piece.notes, form)
             collection.pieces.append(piece)
         except Refused as error:
             collection.refused[piece.name] = str(error)
+    if left_out:
+        logging.warning("left out: %d notes of instruments without a keyboard", left_out)
     return collection
 
 

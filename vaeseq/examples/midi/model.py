@@ -1,6 +1,6 @@
 """Models of piano rolls, frame by frame."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -202,27 +202,10 @@ def score_pieces(
         parts = consecutive_windows(corpus.frames, spans, min(longest, window_frames))
         observed = ((model.observe(rolls), lengths) for rolls, lengths in parts)
         if model.has_sequence_latent:
-            scores[:, pieces] = _score_separately(scorer, model, observed, len(pieces), seed)
+            scores[:, pieces] = scorer.score_apart(observed, seed=seed)
         else:
             scores[:, pieces] = scorer.score(observed, seed=seed)[0]
     return Score(*scores)
-
-
-def _score_separately(
-    scorer: WindowScorer,
-    model: MidiModel,
-    windows: Iterable[tuple[Observed, Any]],
-    rows: int,
-    seed: int,
-) -> np.ndarray:
-    """Scores consecutive windows that have nothing in common but the last observation."""
-    total = np.zeros([len(Score._fields), rows])
-    state = begin = model.initial_state(rows * scorer.num_samples)
-    for index, window in enumerate(windows):
-        score, state = scorer.score([window], state, seed=seed + index)
-        total += score
-        state = state._replace(core=begin.core)
-    return total
 
 
 def training_windows(model: MidiModel, corpus: Corpus) -> Iterator[tuple[Observed, list[int]]]:

@@ -98,12 +98,17 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
         """
         frames_per_beat = _frames_per_beat(args, hparams)
         beats = frames_per_beat is not None
+        if beats and hparams.rate != self.defaults_for(args).rate:
+            raise UsageError(
+                "--hparams: rate counts frames per second, but this run counts them per beat; use "
+                "--frames-per-beat"
+            )
         if args.train_files:
             pieces, refused = collect(args.train_files, "--train-files", beats, args.drums)
         elif hparams.decoder == "melody":
             pieces, refused = embedded_melodies()
         else:
-            pieces, refused = embedded_chorales(beats)
+            pieces, refused = embedded_chorales()
         if args.valid_files:
             train = pieces
             valid, others = collect(args.valid_files, "--valid-files", beats, args.drums)

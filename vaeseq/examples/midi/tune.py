@@ -46,8 +46,7 @@ def to_tune(path: str, midi: MidiFile, form: RollFormat) -> Tune:
     """
     midi.in_seconds()  # refuses a piece that is too long
     notes = timing.in_unit_of(form, midi)
-    if not (form.keyboards(notes.program) >= 0).any():
-        raise Refused(f"has no notes for the run's keyboards: {describe_programs(form.programs)}")
+    roll.check_keyboards(notes, form)
     return Tune(path, midi, roll.to_roll(notes, form), roll.shift(notes, form))
 
 

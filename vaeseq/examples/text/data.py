@@ -245,7 +245,8 @@ _SCHEMA = {
     "properties": {
         "characters": {
             "type": "array",
-            "items": {"type": "string", "minLength": 1, "maxLength": 1},
+            # No text can contain a NUL or a lone surrogate.
+            "items": {"type": "string", "pattern": "^[^\0\ud800-\udfff]$"},
             "maxItems": _CODE_POINTS,
         },
         "oov_buckets": {"type": "integer", "minimum": 1, "maximum": 1 << 16},

@@ -47,6 +47,7 @@ def score_text(
 
     A long text is split into streams, which are scored side by side as the rows of a batch. Each
     stream starts from the state after the window before it; only what lies further back is lost.
+    If one z describes a sequence, each window of `hparams.sequence_size` characters has its own.
 
     Args:
       scorer: scores with a `TextModel`.
@@ -58,7 +59,7 @@ def score_text(
     Returns:
       The score of the whole text, in nats.
     """
-    hparams = scorer.model.hparams
+    model, hparams = scorer.model, scorer.model.hparams
     width = hparams.sequence_size
     streams = max(1, min(hparams.batch_size, len(ids) // stream_characters))
     bounds = [len(ids) * stream // streams for stream in range(streams + 1)]
@@ -72,6 +73,8 @@ def score_text(
         disable=not progress,
     )
     state = _states_before(scorer, ids, spans, seed) if streams > 1 else None
+    if model.has_sequence_latent:
+        return Score(*map(np.sum, scorer.score_apart(shown, state, seed)))
     return Score(*map(np.sum, scorer.score(shown, state, seed)[0]))
 
 

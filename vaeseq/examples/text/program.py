@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -45,11 +46,14 @@ class TextProgram(Program[TextHParams, Vocabulary, Mapping[str, Text], TextModel
         self, args: argparse.Namespace, hparams: TextHParams
     ) -> tuple[Vocabulary, dict[str, Text]]:
         """Returns the vocabulary, and the texts to store in the run."""
-        texts = {
-            name: data.file_text(getattr(args, name), f"--{name.replace('_', '-')}")
-            for name in _CORPORA
-            if getattr(args, name)
-        }
+        flags = {name: f"--{name.replace('_', '-')}" for name in _CORPORA if getattr(args, name)}
+        texts = {name: data.file_text(getattr(args, name), flag) for name, flag in flags.items()}
+        for name, flag in flags.items():
+            if Path(getattr(args, name)).is_fifo():
+                raise UsageError(
+                    f"{flag}: {getattr(args, name)} is a pipe, but the text is read twice; write "
+                    "it to a file"
+                )
         texts.setdefault("train_corpus", data.embedded_shakespeare())
         counts = {name: data.count(text) for name, text in texts.items()}
         data.check_length(counts["train_corpus"], hparams.sequence_size, "valid_corpus" in texts)

@@ -324,7 +324,7 @@ class _Reader:
         self.number, self.titles = "", list[str]()
         self.scope = "pitch"  # of accidentals
         self.unit_is_set = False
-        self.quick: float | None = None  # units per minute, an old form of the tempo
+        self.tempo = ""  # of the header, perhaps in a unit that only its end tells
         self.header = _Voice(TICKS / 2, _Signs((4, 4), 0, False, TEMPO), {}, 0)
         self.voices: dict[str, _Voice] = {}
         self.voice = self.header
@@ -347,6 +347,7 @@ class _Reader:
             self._read_field(letter, value, in_header)
             if letter == "K" and in_header:
                 in_header = False
+                self._set_tempo(self.tempo)
                 self._switch_voice("")
 
     def _switch_voice(self, name: str) -> None:
@@ -375,14 +376,19 @@ class _Reader:
             voice.unit, self.unit_is_set = 4 * TICKS * _parse_fraction("L", value), True
         elif letter == "K":
             self._read_key(value)
+        elif letter == "Q" and in_header:
+            self.tempo = value
         elif letter == "Q":
-            tempo = _parse_tempo(value, voice.unit / TICKS)
-            if tempo is not None and _TEMPOS[0] <= tempo <= _TEMPOS[1]:
-                self._sign(voice.signs._replace(tempo=tempo))
+            self._set_tempo(value)
         elif letter == "V" and not in_header and value:
             self._switch_voice(value.split()[0])
         elif letter == "I" and value.startswith("propagate-accidentals"):
             self.scope = value.split()[-1]
+
+    def _set_tempo(self, value: str) -> None:
+        tempo = _parse_tempo(value, self.voice.unit / TICKS)
+        if tempo is not None and _TEMPOS[0] <= tempo <= _TEMPOS[1]:
+            self._sign(self.voice.signs._replace(tempo=tempo))
 
     def _sign(self, signs: _Signs) -> None:
         """Makes signs count from the beginning of the measure, if nothing precedes them in it."""

@@ -43,6 +43,7 @@ _MAX_CONTAINER_BYTES = 1 << 16
 _MAX_ELEMENTS = 1_000_000
 _MAX_DEPTH = 100
 _MAX_NOTES = 50_000  # music21 takes about a millisecond for each
+_MAX_SECONDS = 600  # to parse a file, after another has ended the process that parsed it
 _CONTAINER = "META-INF/container.xml"
 _LIMITS = {  # of numbers that music21 counts up to
     **{"octave": 10, "octave-change": 10, "chromatic": 120, "staves": 16, "fifths": 12},
@@ -64,9 +65,14 @@ def parse_files(paths: Sequence[Path]) -> Iterator[MidiFile | Refused | OSError]
         return
     # A fork would copy TensorFlow's threads in an undefined state.
     context = multiprocessing.get_context("spawn")
+    parsed = 0
     with ProcessPoolExecutor(os.cpu_count(), context, _ignore_interrupts) as pool:
         try:
-            yield from pool.map(_try_to_parse, paths, chunksize=4)
+            for midi in pool.map(_try_to_parse, paths, chunksize=4):
+                yield midi
+                parsed += 1
+        except BrokenProcessPool:  # one of the others takes too much memory
+            yield from map(_try_to_parse_alone, paths[parsed:])
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -79,6 +85,13 @@ def _ignore_interrupts() -> None:
 def _try_to_parse(path: Path) -> MidiFile | Refused | OSError:
     try:
         return parse_file(path)
+    except (Refused, OSError) as error:
+        return error
+
+
+def _try_to_parse_alone(path: Path) -> MidiFile | Refused | OSError:
+    try:
+        return parse_file_within(path, _MAX_SECONDS)
     except (Refused, OSError) as error:
         return error
 

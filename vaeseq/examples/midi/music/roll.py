@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from vaeseq.examples.midi.music.instruments import describe_programs
 from vaeseq.examples.midi.music.key import shift_to_c
 from vaeseq.examples.midi.music.midi_file import DRUMS, Notes, Refused
 
@@ -109,6 +110,18 @@ def num_frames(notes: Notes, form: RollFormat) -> int:
 def nearest_frames(times: np.ndarray, form: RollFormat) -> np.ndarray:
     """Returns the frames that begin nearest to times in the unit of `form`."""
     return np.floor(times * form.rate + 0.5).astype(int)
+
+
+def check_keyboards(notes: Notes, form: RollFormat) -> int:
+    """Returns how many notes have a keyboard.
+
+    Raises:
+      Refused: if none has.
+    """
+    number = int(np.sum(form.keyboards(notes.program) >= 0))
+    if not number:
+        raise Refused(f"has no notes for the run's keyboards: {describe_programs(form.programs)}")
+    return number
 
 
 def to_roll(notes: Notes, form: RollFormat) -> np.ndarray:
