@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 
 import vaeseq
@@ -179,13 +180,15 @@ def train(kind, data, args):
     steps = args.steps or data.steps
     hparams = HPARAMS.parse(data.hparams).parse(args.hparams)
     hparams = hparams.replace(seed=args.seed, learning_rate_decay_steps=steps)
+    keras.utils.set_random_seed(args.seed)  # of the order of the batches
     model = kind(hparams, data.train.observed.shape[-1])
     model.compile()
     epochs = -(-steps * hparams.batch_size // len(data.train.lengths))
     model.fit(data.train.batch(), batch_size=hparams.batch_size, epochs=epochs, verbose=0)
 
     def impute(series):
-        return np.asarray(model.impute(series.hidden(), series.mask, SAMPLES))
+        given = series.hidden(), series.mask
+        return np.asarray(model.impute(*given, SAMPLES, lengths=series.lengths))
 
     def forecast(series, ahead):
         samples = model.forecast(

@@ -45,7 +45,7 @@ import numpy as np
 
 from benchmarks.seqvae.arms import make_hparams, pretrain, train_arm
 from benchmarks.seqvae.data import SUITES, Suite
-from benchmarks.seqvae.experiment import read_lines
+from benchmarks.seqvae.experiment import check_flags, read_begun, read_lines
 from benchmarks.seqvae.measures import Row, measure_latents, nats_per_symbol
 from benchmarks.seqvae.model import Tokens
 from benchmarks.seqvae.tables import group_by_label, mean_and_deviation
@@ -79,6 +79,9 @@ _DIGITS = {
     "reconstruction_accuracy": 3,
     "seconds": 0,
 }
+
+
+_FLAGS = ("length", "policy_steps", "hparams", "particles")  # on which all results depend
 
 
 class Run(NamedTuple):
@@ -206,14 +209,17 @@ def run_and_log(args: argparse.Namespace) -> list[Row]:
     make, length = SUITES[args.suite]
     suite = make(args.data, args.length or length)
     trainings = Trainings(args, suite)
-    lines = read_lines([args.out]) if args.out and args.out.exists() else []
+    flags = {name: getattr(args, name) for name in _FLAGS}
+    lines = read_begun(args.out)
+    check_flags(lines, flags)
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         for run in runs_of(args, seed, of_suite(lines, args)):
             if run in map(identity, lines):
                 continue
             model, seconds = trainings.train(run)
             row = measure(model, suite, args.particles)
-            lines.append(run._asdict() | {"seconds": round(seconds, 1)} | row)
+            found = {"flags": flags, "seconds": round(seconds, 1)}
+            lines.append(run._asdict() | found | row)
             text = json.dumps(lines[-1])
             print(text, flush=True)
             if args.out:

@@ -104,6 +104,21 @@ def read_lines(paths: list[Path]) -> list[Row]:
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
+def read_begun(path: Path | None) -> list[Row]:
+    """Returns the rows in the file of --out; none if it does not exist or is not given."""
+    return read_lines([path]) if path and path.exists() else []
+
+
+def check_flags(lines: list[Row], flags: Row) -> None:
+    """Checks that a command goes on with the flags of the rows that are there.
+
+    Raises:
+      SystemExit: if it does not.
+    """
+    if any(line["flags"] != flags for line in lines):
+        raise SystemExit("--out: has rows that were made with other flags; choose another file")
+
+
 def parse_arguments() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(

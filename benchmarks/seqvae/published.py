@@ -25,15 +25,17 @@ to which b times the log-frequencies of the symbols have been added. Gains are t
 NLL_oracle at the end below the lowest at no higher NLL_test:
 
     temperature    of the temperature curve before the first update
-    two numbers    of all temperatures and b before the first update
-    MLE            of the temperature curve of a regularised RNN: of the rows "MLE" in the file
+    two numbers    of all temperatures and b of at most 1 before the first update
+    the RNN        of the temperature curve of a regularised RNN: of the rows "MLE" in the file
                    --mle, which the --out of `benchmarks.seqvae` has written
 
 "both with two numbers" gives the model at the end all temperatures and b as well: the mean distance
-of its best pairs below those before the first update, over their common NLL_test.
+of its best pairs below those before the first update, over their common NLL_test and with all b of
+the reports. The updates add to b, so this is too high where the pairs before them end at their
+largest b.
 
---table prints what is in --out, with 95% confidence intervals of the mean gains over the runs (t),
-and --picture plots it.
+--table prints what is in --out, with means and standard deviations over the runs and 95% confidence
+intervals of the mean gains (t), and --picture plots it.
 """
 
 import argparse
@@ -53,7 +55,13 @@ from benchmarks.seqvae.data import Suite, random_oracle, released_oracle, sample
 from benchmarks.seqvae.experiment import read_lines
 from benchmarks.seqvae.measures import measure_samples, sharpened
 from benchmarks.seqvae.model import TokenHParams, Tokens
-from benchmarks.seqvae.tables import factors, from_smallest_nll_test, gain, interval
+from benchmarks.seqvae.tables import (
+    factors,
+    from_smallest_nll_test,
+    gain,
+    interval,
+    mean_and_deviation,
+)
 from benchmarks.timing import print_table
 from vaeseq.adversarial import schedule
 from vaeseq.hparams.table import changed
@@ -66,6 +74,7 @@ _SIZES = {"train": 9984, "valid": 250, "test": 2000}
 _SAMPLES = 2000
 _FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.27, 1.5, 1.82)
 _FAVOURED = tuple((f, b) for f in (0.6, 0.8, 1.0, 1.2) for b in (0.2, 0.4, 0.6, 1.0, 1.5, 2.0))
+_LARGEST_B = 1.0  # of the control
 _PAIRS = (*((factor, 0.0) for factor in _FACTORS), *_FAVOURED)
 _ADJUSTED = ("NLL_oracle", "NLL_test", "frequency")
 _SEQGAN_OF_8 = (
@@ -224,11 +233,20 @@ def train_arm(args: argparse.Namespace, arm: str, suite: Suite, seed: int) -> No
     about = {"program": "published", "hparams": json.loads(json.dumps(values))}
     path = args.out / name
     run = Run(path, about)
-    if not Run.exists(path):
+    if Run.exists(path):
+        check_hparams(path, about)
+    else:
         with run.beginning():
             pass
     report = CurveReport(run, model, suite, last_step(hparams, suite, args), args.particles)
     train(model, lambda step: batch_of(suite, hparams, step), report)
+
+
+def check_hparams(path: Path, about: Mapping[str, Any]) -> None:
+    """Checks that a run goes on with the hyperparameters that it began with."""
+    begun = json.loads((path / "run.json").read_text())["hparams"]
+    if begun != about["hparams"]:
+        raise SystemExit(f"{path} began with other hyperparameters; choose another --out")
 
 
 def read(out: Path, experiment: str) -> dict[str, list[list[dict[str, float]]]]:
@@ -260,10 +278,11 @@ _COLUMNS = {
 def print_tables(args: argparse.Namespace) -> None:
     """Prints start, best and end, the gains, the two numbers at start and end, and the curves."""
     names = [name.replace("nll", "NLL") for name in _COLUMNS]
-    curves, rows, ends, numbers = [], [], [], []
+    curves, rows, means, ends, numbers = [], [], [], [], []
     reference = regularised_curve(args.mle)
     for arm, runs in read(args.out, args.experiment).items():
         gains = []
+        means += [[arm, *row] for row in _mean_rows(runs)]
         for number, lines in enumerate(runs):
             start, end = start_of(lines), lines[-1]
             points = {"best": min(lines, key=lambda x: x["nll_oracle"]), "end": end}
@@ -280,13 +299,32 @@ def print_tables(args: argparse.Namespace) -> None:
             ends.append([arm, str(len(gains)), *map(interval, np.transpose(gains))])
     print_table(["arm", "run", "point", "at", *names], rows)
     print()
+    print_table(["mean of", "at", "runs", *names], means)
+    print()
     if ends:  # of arms with a policy gradient, which have a start
-        over = ["over temperature", "over two numbers", "over MLE", "both with two numbers"]
+        over = ["over temperature", "over two numbers", "over the RNN", "both with two numbers"]
         print_table(["gain of", "runs", *over], ends)
         print()
         print_table(["arm", "run", "point", "logits x", "b", *_ADJUSTED], numbers)
         print()
     print_table(["arm", "run", "at", *names], curves)
+
+
+def _mean_rows(runs: list[list[dict[str, float]]]) -> list[list[str]]:
+    """Returns the means and standard deviations of the reports that all runs have."""
+    by_place = [{_place(line): line for line in lines} for lines in runs]
+    shared = [place for place in by_place[0] if all(place in lines for lines in by_place)]
+    return [
+        [
+            place,
+            str(len(runs)),
+            *(
+                mean_and_deviation([lines[place].get(name) for lines in by_place], digits)
+                for name, digits in _COLUMNS.items()
+            ),
+        ]
+        for place in shared
+    ]
 
 
 def start_of(lines: list[dict[str, float]]) -> dict[str, float] | None:
@@ -298,9 +336,9 @@ def gains_of(
     start: Mapping[str, float], end: Mapping[str, float], reference: np.ndarray
 ) -> list[float]:
     """Returns the gains of a run over the controls, and that of its pairs over those before."""
-    before = two_numbers(start)
-    at_end = [gain_at(end, curve) for curve in (temperature_curve(start), before, reference)]
-    return [*at_end, gain(two_numbers(end), before)]
+    control = two_numbers(start, _LARGEST_B)
+    at_end = [gain_at(end, curve) for curve in (temperature_curve(start), control, reference)]
+    return [*at_end, gain(two_numbers(end), two_numbers(start))]
 
 
 def gain_at(line: Mapping[str, float], curve: np.ndarray) -> float:
@@ -361,7 +399,7 @@ def plot(args: argparse.Namespace) -> None:
             axes.plot([], [], ".-", color=color, label=None if run else arm)
             if start := start_of(lines):
                 axes.plot(*temperature_curve(start).T, ":", color=color, linewidth=1)
-                axes.plot(*two_numbers(start).T, "--", color=color, linewidth=1)
+                axes.plot(*two_numbers(start, _LARGEST_B).T, "--", color=color, linewidth=1)
     if args.mle:
         axes.plot(*regularised_curve(args.mle).T, "k--", label="RNN with dropout, temperatures")
     axes.set(xlabel="NLL_test, nats per symbol", ylabel="NLL_oracle, nats per symbol")
@@ -389,9 +427,10 @@ def temperature_curve(line: Mapping[str, float]) -> np.ndarray:
     return from_smallest_nll_test(np.array([points[factor] for factor in sorted(points)]))
 
 
-def two_numbers(line: Mapping[str, float]) -> np.ndarray:
+def two_numbers(line: Mapping[str, float], largest_b: float = np.inf) -> np.ndarray:
     """Returns the points that no other temperature and b of a report beats on both axes, [N, 2]."""
-    own = [adjusted_point(line, f, b) for f, b in _FAVOURED if column("NLL_test", f, b) in line]
+    pairs = [(f, b) for f, b in _FAVOURED if b <= largest_b and column("NLL_test", f, b) in line]
+    own = [adjusted_point(line, f, b) for f, b in pairs]
     points = np.array(sorted([*map(tuple, temperature_curve(line)), *own]))
     best_before = np.minimum.accumulate(np.append(np.inf, points[:-1, 1]))
     return points[points[:, 1] < best_before]

@@ -41,7 +41,7 @@ import numpy as np
 
 from benchmarks.seqvae.arms import CONTROLS, make_hparams, pretrain, train_arm
 from benchmarks.seqvae.data import SUITES, Suite
-from benchmarks.seqvae.experiment import read_lines
+from benchmarks.seqvae.experiment import check_flags, read_begun
 from benchmarks.seqvae.measures import Row, measure_model
 from benchmarks.seqvae.model import Tokens
 from benchmarks.seqvae.tables import gain, interval, mean_and_deviation, sweep
@@ -93,7 +93,8 @@ def rows_of_seed(
             steps = suite.test.shape[1]
             drawn = sample(model, model.initial_state(_SAMPLES), _SAMPLES, steps, seed=seed)
             row["agreement"] = agreement(model, drawn)
-        yield {"model": args.model, **dict(zip(_KEYS, key, strict=True)), **row}
+        identity = dict(zip(_KEYS, key, strict=True))
+        yield {"model": args.model, **identity, "flags": flags_of(args), **row}
         keras.backend.clear_session()
 
 
@@ -115,6 +116,12 @@ def train(args: argparse.Namespace, suite: Suite, key: Key, weights: list[np.nda
     )
 
 
+def flags_of(args: argparse.Namespace) -> Row:
+    """Returns the flags on which the results of all rows depend."""
+    names = ("suite", "length", "steps", "policy_steps", "hparams", "factors", "particles")
+    return {name: getattr(args, name) for name in names}
+
+
 def key_of(row: Row) -> Key:
     """Returns what tells a row from the others of its model."""
     return row["setting"], row["common"], row["weight"], row["seed"]
@@ -122,8 +129,7 @@ def key_of(row: Row) -> Key:
 
 def read(args: argparse.Namespace) -> list[Row]:
     """Returns the rows of --out that belong to the model."""
-    lines = read_lines([args.out]) if args.out.exists() else []
-    return [row for row in lines if row["model"] == args.model]
+    return [row for row in read_begun(args.out) if row["model"] == args.model]
 
 
 def print_sweep(rows: list[Row]) -> None:
@@ -174,6 +180,7 @@ def main() -> None:
     if excluded & set(args.settings):
         parser.error("oracle needs --model RNN: with latents, the model's density is only bounded")
     if not args.table:
+        check_flags(read(args), flags_of(args))
         make, length = SUITES[args.suite]
         suite = make(args.data, args.length or length)
         for seed in range(args.first_seed, args.first_seed + args.seeds):

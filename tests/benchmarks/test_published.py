@@ -60,7 +60,8 @@ def test_batches_of_an_epoch_are_all_sequences(suite):
 
 def test_a_gain_is_the_distance_below_a_temperature_curve():
     line = {"nll_test": 5.0, "nll_oracle": 8.0}
-    points = ((0.5, 0, 7.0, 9.9), (1.5, 0, 7.0, 7.0), (1.0, 0.2, 5.5, 7.4), (0.8, 0.4, 6.0, 7.6))
+    points = [(0.5, 0, 7.0, 9.9), (1.5, 0, 7.0, 7.0), (1.0, 0.2, 5.5, 7.4), (0.8, 0.4, 6.0, 7.6)]
+    points.append((1.0, 2.0, 6.5, 7.2))  # beyond the largest b of the control
     for factor, b, test, oracle in points:
         line |= {published.column("NLL_test", factor, b): test}
         line |= {published.column("NLL_oracle", factor, b): oracle}
@@ -69,10 +70,14 @@ def test_a_gain_is_the_distance_below_a_temperature_curve():
     assert published.gain_at({"nll_test": 6.0, "nll_oracle": 7.2}, curve) == pytest.approx(0.3)
     assert published.gain_at({"nll_test": 9.0, "nll_oracle": 7.2}, curve) == pytest.approx(-0.2)
     assert np.isnan(published.gain_at({"nll_test": 4.9, "nll_oracle": 7.2}, curve))
-    assert published.two_numbers(line).tolist() == [[5.0, 8.0], [5.5, 7.4], [7.0, 7.0]]
+    assert published.two_numbers(line, 1).tolist() == [[5.0, 8.0], [5.5, 7.4], [7.0, 7.0]]
+    assert [6.5, 7.2] in published.two_numbers(line).tolist()
     end = {key: x - 0.25 if key.startswith("nll_oracle") else x for key, x in line.items()}
     gains = published.gains_of(line, end, published._NONE)
     np.testing.assert_allclose(gains, [0.25, 0.25, np.nan, 0.25])
+    end |= {"nll_test": 6.5, "nll_oracle": 7.1}
+    over_two_numbers = published.gains_of(line, end, published._NONE)[1]
+    assert over_two_numbers == pytest.approx(7.4 - 0.4 * (6.5 - 5.5) / (7.0 - 5.5) - 7.1)
 
 
 def test_frequent_symbols_are_favoured_by_their_log_frequencies(suite):
@@ -97,6 +102,9 @@ def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
     published.train_arm(args, "SeqVAE_2", suite, 0)
     args.rounds = 5
     published.train_arm(args, "SeqVAE_2", suite, 0)
+    others = argparse.Namespace(**vars(args) | {"hparams": f"{SMALL},clip_gradient_norm=1"})
+    with pytest.raises(SystemExit, match="began with other hyperparameters"):
+        published.train_arm(others, "SeqVAE_2", suite, 0)
     (lines,) = published.read(args.out, "authors")["SeqVAE_2"]
     assert [x["round"] for x in lines] == [0, 2, 5]
     assert [x["step"] for x in lines] == [6, 8 + 2 * 2, 8 + 5 * 2]
@@ -106,6 +114,7 @@ def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
     published.print_tables(args)
     table = capsys.readouterr().out
     assert "| SeqVAE_2 | 0 | start | round 0 |" in table and "| round 5 |" in table
+    assert "| SeqVAE_2 | round 2 | 1 |" in table
     assert "| SeqVAE_2 | 0 | start | 0.8 | 0.2 |" in table
     assert "| SeqVAE_2 | 0 | end | 0.8 | 0.2 |" in table
     args.picture = args.out / "curve.png"

@@ -33,6 +33,8 @@ def test_rows_are_made_once_and_compared_with_both_controls(monkeypatch, capsys,
     flags = [*common, "--steps", 4, "--policy-steps", 2, "--seeds", 1]
     run(monkeypatch, capsys, *flags, "--weights", 1)
     table = run(monkeypatch, capsys, *flags, "--weights", 1, 10)
+    with pytest.raises(SystemExit, match="made with other flags"):
+        run(monkeypatch, capsys, *flags, "--weights", 1, "--policy-steps", 3)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     expected = [("start", 0), ("control", 0), ("oracle", 1), ("oracle", 10)]
     assert [(row["setting"], row["weight"]) for row in rows] == expected
