@@ -3,10 +3,16 @@
 import functools
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from werkzeug.test import Client
 
-from vaeseq.examples.midi.studio.app import Studio, create_app
+from vaeseq.examples.midi.corpus import Corpus
+from vaeseq.examples.midi.hparams import MidiHParams
+from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.music.roll import KEYS, RollFormat
+from vaeseq.examples.midi.studio.api import Api
+from vaeseq.examples.midi.studio.app import LOCAL_HOSTS, Studio, create_app
 
 TOKEN = "secret"
 
@@ -46,6 +52,24 @@ def studio_of(trained):
     @functools.cache
     def open_studio(kind):
         opened.append(create_app(str(trained(kind).path), TOKEN))
+        return Visitor(Client(opened[-1]), opened[-1])
+
+    yield open_studio
+    for studio in opened:
+        studio.close()
+
+
+@pytest.fixture
+def studio_by_second():
+    """Opens the studio of a model of piano rolls with 8 frames per second, at a tempo."""
+    opened = []
+
+    def open_studio(tempo):
+        small = {"rnn_hidden_sizes": (8,), "obs_encoder_fc_layers": (8,), "decoder": "keys"}
+        model = MidiModel(MidiHParams(sequence_size=8, **small), KEYS)
+        silence = Corpus(np.zeros([8, KEYS], np.uint8), [(0, 8)])
+        api = Api("by second", model, RollFormat(8.0, tempo=tempo), silence, silence)
+        opened.append(Studio(api, TOKEN, LOCAL_HOSTS))
         return Visitor(Client(opened[-1]), opened[-1])
 
     yield open_studio

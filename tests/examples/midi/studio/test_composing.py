@@ -1,13 +1,18 @@
 """The music of the studio: what a request asks for, and always the same."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 from werkzeug.test import Client
 
 from tests.examples.midi.studio.conftest import TOKEN, Visitor, wait_until_ready
+from vaeseq.errors import UsageError
 from vaeseq.examples.midi.corpus import Corpus
-from vaeseq.examples.midi.hparams import MELODY
+from vaeseq.examples.midi.hparams import MELODY, MidiHParams
+from vaeseq.examples.midi.interpolate import interpolate
 from vaeseq.examples.midi.model import MidiModel
+from vaeseq.examples.midi.music.performance import Performance
 from vaeseq.examples.midi.music.roll import KEYS, RollFormat
 from vaeseq.examples.midi.studio.app import create_app
 from vaeseq.examples.midi.studio.composer import Composer, Source, Style
@@ -165,6 +170,26 @@ def test_locked_bars_stay_exactly(studio_of, kind, locked):
         assert visitor.ask("fill", **fields | {"piece": rings})["piece"] == piece
 
 
+@pytest.mark.parametrize("tempo", [109.0, 112.0, 120.0, 150.0])
+def test_the_locked_bars_are_those_of_the_page_if_frames_are_counted_by_second(
+    studio_by_second, tempo
+):
+    """A bar of the page has whole frames, also where a bar of the music has 17.14."""
+    visitor = studio_by_second(tempo)
+    size = visitor.ask("info")["frames_per_bar"]
+    assert abs(size - 8 * 4 * 60 / tempo) <= 0.5
+    piece = {"frames": 4 * size, "notes": [[x, 1, 60 + x % 12] for x in range(4 * size)]}
+    for locked in ([0], [1], [3], [0, 2]):
+        fields = {"piece": piece, "locked": locked, "temperature": 1, "seed": 4}
+        filled = visitor.ask("fill", **fields)["piece"]
+        assert starts_in(filled, size, locked) == starts_in(piece, size, locked)
+
+
+def starts_in(piece, size, locked):
+    """Returns the starts and pitches in some bars; a last note may ring on behind its bar."""
+    return [[start, pitch] for start, _, pitch in piece["notes"] if start // size in locked]
+
+
 def test_filling_prefers_what_fits_to_the_locked_bars(melodies):
     """The score of what is chosen is the best of all candidates of its round."""
     composer = melodies.studio._api._composer
@@ -184,6 +209,24 @@ def test_a_run_with_a_z_for_each_frame_draws_lines_by_frame(studio_of):
     assert len(pieces) == 4 and pieces[0] == drawn[0] and pieces[-1] == TUNE
     assert visitor.ask("line", **fields)["pieces"] == pieces
     assert visitor.post("pad", {}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("others", "offered"),
+    [
+        ({"vae_type": "RNN"}, False),
+        ({"vae_type": "SRNN"}, True),
+        ({"vae_type": "SRNN", "latent_kind": "categorical"}, False),
+    ],
+)
+def test_a_line_is_offered_where_the_program_interpolates(others, offered):
+    small = {"latent_size": 3, "rnn_hidden_sizes": (8,), "decoder": "keys"}
+    model = MidiModel(MidiHParams(**small, **others), KEYS)
+    form = RollFormat(4.0, beats=True)
+    with pytest.raises(UsageError) as refusal:
+        interpolate(model, Performance.of_run(form), Namespace(interpolate=["no.mid"]))
+    assert ("no.mid" in str(refusal.value)) == offered, "it is read where it is of use"
+    assert Composer(model, form).can_draw_lines == offered
 
 
 def test_sliders_move_what_is_heard_and_are_measured(melodies):

@@ -8,7 +8,10 @@ import pytest
 
 from tests.examples.midi.studio.test_guard import refused
 from tests.examples.midi.test_generate import DUET
+from tests.examples.midi.test_midi_file import file, off, on, tempo
 from vaeseq.examples.midi.music import midi_file
+from vaeseq.examples.midi.music.roll import RollFormat
+from vaeseq.examples.midi.studio import exchange
 
 TUNE = {"frames": 16, "notes": [[0, 4, 60], [4, 4, 64], [8, 8, 67]]}
 
@@ -29,6 +32,21 @@ def test_a_piece_comes_back_as_it_went(melodies):
     answer = upload(melodies, body, "tune.MIDI").get_json()
     assert answer["piece"] == TUNE and answer["message"] == ""
     assert answer["tempo"] == pytest.approx(97, rel=1e-4)
+
+
+# Eight beats, of which the last two are four times as slow.
+SLOWER = file(
+    tempo(0, 500_000) + tempo(6 * 480, 2_000_000),
+    b"".join(on(0, 60 + i) + off(480, 60 + i) for i in range(8)),
+)
+
+
+@pytest.mark.parametrize("by", [{"rate": 4.0, "beats": True}, {"rate": 8.0}])
+def test_a_file_lasts_as_long_as_before_at_the_tempo_that_comes_with_it(melodies, by):
+    form = RollFormat(**by, tempo=112.0)
+    given = exchange.read(SLOWER, "slower.mid", melodies.studio._api._model, form)
+    played = midi_file.parse(exchange.write("mid", [given.roll], form, given.tempo))
+    assert played.in_seconds().length == pytest.approx(7, abs=0.02)
 
 
 SCORE = """<score-partwise version="4.0"><part-list><score-part id="P1"><part-name>x</part-name>

@@ -1,9 +1,15 @@
 """Who gets in, and that wrong requests are answered in a sentence."""
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.test import create_environ, run_wsgi_app
 
 from tests.examples.midi.studio.conftest import TOKEN
+from vaeseq.examples.midi.studio import app, guard
 
 RIGHT = {"count": 1, "frames": 8, "temperature": 1, "seed": 0}
 PIECE = {"frames": 8, "notes": [[0, 4, 60]]}
@@ -149,3 +155,12 @@ def test_too_large_a_body_is_refused_before_it_is_read(melodies):
 def test_a_mistake_of_the_server_is_no_traceback(melodies, monkeypatch):
     monkeypatch.setitem(melodies.studio._api._answers, "info", lambda fields: 1 / 0)
     assert "mistake" in refused(melodies.post("info"), 500)
+
+
+def test_the_page_of_the_studio_lists_every_status_of_an_error():
+    """Werkzeug itself refuses bodies that are too large."""
+    kinds = filter(inspect.isclass, [*vars(app).values(), *vars(guard).values()])
+    errors = [RequestEntityTooLarge, *(x for x in kinds if issubclass(x, HTTPException))]
+    page = Path(__file__).parents[4] / "docs" / "studio.md"
+    (listed,) = re.findall(r"An error is .* with status ([\d, or\s]+)", page.read_text("utf-8"))
+    assert set(map(int, re.findall(r"\d+", listed))) == {x.code for x in errors} - {None}

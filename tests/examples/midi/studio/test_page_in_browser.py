@@ -238,6 +238,30 @@ def test_sliders_say_what_they_do_and_move_the_pad(page, melodies):
     assert page.element("#dials").text.count("nats") == 2
 
 
+def test_a_melody_without_notes_has_no_place_on_the_sliders(page):
+    page.wait("return studio.info.ready && document.querySelector('#sliders input')")
+    page.run(
+        "studio.act('no notes', {...studio.state, shown: {from: 'own', piece: arguments[0]}})",
+        {"frames": 16, "notes": []},
+    )
+    page.wait("return studio.answers.lane('attributes').answer?.attributes.pitch === null")
+    assert "now" not in page.element("#slider-pitch-now").text
+    page.run("studio.set('the seed', {seed: 6})")
+    page.wait()
+    assert page.run("return JSON.parse(studio.answers.lane('pad').key.slice(4)).seed") == 6
+
+
+def test_a_view_that_fails_stops_nothing_else(page):
+    page.run("studio.show(() => { throw new Error('broken view'); })")
+    page.run("studio.set('the seed', {seed: 6})")
+    page.wait()
+    assert page.run("return JSON.parse(studio.answers.lane('pad').key.slice(4)).seed") == 6
+    assert page.element("#seed").get_attribute("value") == "6"
+    page.run("studio.views.pop()")
+    errors = page.errors()
+    assert errors and all("broken view" in error for error in errors), "the console has them"
+
+
 # --- editing ---------------------------------------------------------------------------------
 
 
@@ -299,6 +323,38 @@ def test_locked_bars_stay(tune):
     assert tune.state["locked"] == []
     tune.click("#lock-all")
     assert tune.state["locked"] == [0, 1]
+
+
+@pytest.fixture
+def page_by_second(browser, studio_by_second, downloads):
+    """The page of a run in which a bar of the music has 17.14 frames."""
+    server = Serving(studio_by_second(112.0).studio)
+    page = Page(browser, f"http://127.0.0.1:{server.port}/?token={TOKEN}", downloads)
+    yield page
+    browser.get("about:blank")
+    server.stop()
+    page.traffic()  # it was of another server
+    assert not page.errors()
+
+
+def test_bars_are_whole_frames_if_frames_are_counted_by_second(page_by_second):
+    piece = {"frames": 68, "notes": [[0, 4, 60], [51, 17, 72]]}
+    page = page_by_second.open(fragment_of(shown={"from": "own", "piece": piece}))
+    page.click("#locks button:nth-child(4)")
+    page.click("#fill")
+    assert page.piece["frames"] == 68
+    assert [51, 17, 72] in page.piece["notes"]
+    bars, beats = page.run(
+        "const drawn = {}; const real = CanvasRenderingContext2D.prototype.fillRect;"
+        "CanvasRenderingContext2D.prototype.fillRect = function (...box) {"
+        "if (this.canvas.id === 'roll' && box[2] === 1) "
+        "(drawn[this.fillStyle] ??= []).push(box[0]); real.apply(this, box)};"
+        "studio.render(); CanvasRenderingContext2D.prototype.fillRect = real;"
+        "return Object.values(drawn)"
+    )
+    width = page.run("return document.querySelector('#roll').clientWidth")
+    assert bars == [round(bar * width / 4) for bar in range(4)]
+    assert len(beats) == 12
 
 
 def test_the_model_continues_and_varies(tune):
@@ -374,6 +430,20 @@ def test_an_address_that_holds_no_session_opens_a_new_one(page_of):
         assert not page.element("#undo").is_enabled()
 
 
+def test_a_paste_opens_a_session_and_nothing_else(page):
+    state, words = page.state, page.words
+    for text in ("F# minor", "#", "https://example.org/music#F-sharp", "C#eyes", "no. #1"):
+        paste(page, text)
+        assert (page.state, page.words) == (state, words), text
+    link = f"http://127.0.0.1:1/?token=other#{fragment_of(seed=9)}"
+    for text in (link, link.replace("?token=other", "")):
+        page.run("studio.set('the seed', {seed: 1})")
+        paste(page, text)
+        assert page.state["seed"] == 9
+    paste(page, link[:-3])
+    assert "cut off" in page.words
+
+
 def test_a_session_of_any_content_is_valid(page):
     rng = np.random.default_rng(0)
     hostile = [None, -1, 1e300, "x", [], [[]], {}, [{"piece": {}}] * 4, {"from": "own"}, True]
@@ -415,18 +485,46 @@ def test_a_long_file_says_how_much_of_it_a_corner_uses(page, tmp_path):
     assert "the first 4 of 5 bars are used" in page.words
 
 
-def test_a_dropped_file_becomes_the_melody(page, tmp_path):
-    content = save(tmp_path / "own" / "scale.mid", key=57, count=4).read_bytes()
+def drop(page, selector, path):
+    """Drops a file on an element, and waits until the page has said what it read."""
     page.run(
         "const bytes = Uint8Array.from(atob(arguments[0]), (x) => x.charCodeAt(0));"
         "const transfer = new DataTransfer();"
-        "transfer.items.add(new File([bytes], 'dropped.mid'));"
-        "document.querySelector('header').dispatchEvent("
+        "transfer.items.add(new File([bytes], arguments[1]));"
+        "document.querySelector(arguments[2]).dispatchEvent("
         "new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}))",
-        base64.b64encode(content).decode(),
+        *(base64.b64encode(path.read_bytes()).decode(), path.name, selector),
     )
-    page.wait("return studio.state.shown.from === 'own'")
+    page.wait(f"return document.querySelector('#status').textContent.startsWith('{path.name}')")
+
+
+def test_a_dropped_file_becomes_the_melody(page, tmp_path):
+    drop(page, "header", save(tmp_path / "own" / "scale.mid", key=57, count=4))
+    assert page.state["shown"]["from"] == "own"
     assert [note[2] for note in page.piece["notes"]] == [57, 58, 59, 60]
+
+
+@pytest.mark.parametrize("place", ["header", "#roll-drop"])
+def test_a_file_that_becomes_the_melody_brings_its_tempo(page, tmp_path, place):
+    before = page.state
+    assert before["tempo"] == 120
+    drop(page, place, save(tmp_path / "own" / "slow.mid", key=57, count=4, tempo=60.0))
+    assert page.state["tempo"] == 60
+    assert page.words == "slow.mid: the tempo is now 60, as fast as the file"
+    page.click("#save-mid")
+    expected = [[0.25 * i, 0.25 * i + 0.25, 57 + i] for i in range(4)]
+    np.testing.assert_allclose(notes_of(page.saved(".mid")), expected, atol=2e-3)
+    page.click("#undo")
+    assert page.state == before
+
+
+def test_a_tempo_that_is_not_taken_is_told(page, tmp_path):
+    drop(page, "[data-corner='2']", save(tmp_path / "own" / "slow.mid", tempo=60.0))
+    assert page.state["tempo"] == 120, "three other corners have it"
+    assert page.words == "slow.mid: heard at tempo 120; at 60 it is as fast as the file"
+    drop(page, "header", save(tmp_path / "own" / "slower.mid", tempo=20.0))
+    assert page.state["tempo"] == 30, "the lowest"
+    assert page.words.endswith("heard at tempo 30; at 20 it is as fast as the file")
 
 
 def test_a_file_that_is_refused_is_told_in_words(page, tmp_path):

@@ -5,10 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
+
+from vaeseq.cli import desktop
+from vaeseq.examples.midi.studio import serve
 
 
 @pytest.fixture
@@ -57,6 +62,27 @@ def test_a_run_with_several_keyboards_is_refused(trained, midi_main):
     run = trained("keys").path
     code, _, stderr = midi_main("studio", "--log-dir", run, "--port", 0, "--no-browser")
     assert code == 2 and "--instruments apart" in stderr and len(stderr.splitlines()) == 1
+
+
+def test_the_page_is_served_while_the_browser_is_being_opened(monkeypatch, capsys):
+    """What opens it may stay in the foreground."""
+    serving, opened, waited = threading.Event(), threading.Event(), []
+
+    def open_address(address):
+        waited.append(serving.wait(30))
+        opened.set()
+
+    def serve_forever(server):
+        serving.set()
+        opened.wait(30)
+
+    app = SimpleNamespace(token="secret", close=lambda: None)
+    monkeypatch.setattr(serve, "create_app", lambda log_dir: app)
+    monkeypatch.setattr(serve._Server, "serve_forever", serve_forever)
+    monkeypatch.setattr(desktop, "open_address", open_address)
+    serve.studio(SimpleNamespace(log_dir="run", port=0, no_browser=False))
+    assert waited == [True]
+    assert "token=secret" in capsys.readouterr().out
 
 
 def test_it_serves_until_ctrl_c(trained):

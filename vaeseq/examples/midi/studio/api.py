@@ -59,6 +59,8 @@ class Api:
     def __init__(self, name: str, model: MidiModel, form: RollFormat, train: Corpus, valid: Corpus):
         self._name, self._model, self._form = name, model, form
         self._composer, self._turns = Composer(model, form), Turns()
+        # The page draws and locks bars of whole frames; what is kept must be what it shows.
+        self._frames_per_bar = max(1, round(BEATS_PER_BAR * frames_per_beat(form)))
         self._lowest, self._highest = self._pitches(train)
         self._weights = _digest(model)
         self._reading = threading.Lock()  # files, one at a time
@@ -166,6 +168,7 @@ class Api:
                 "version": version("vaeseq"),
                 "kind": "melody" if model.hparams.decoder == "melody" else "roll",
                 "frames_per_beat": frames_per_beat(form),
+                "frames_per_bar": self._frames_per_bar,
                 "beats_per_bar": BEATS_PER_BAR,
                 "window": model.hparams.sequence_size,
                 "max_frames": pieces.MAX_FRAMES,
@@ -234,7 +237,7 @@ class Api:
 
     def _fill(self, fields: Fields) -> Response:
         roll = self._roll(fields["piece"])
-        bars = (np.arange(len(roll)) / (BEATS_PER_BAR * frames_per_beat(self._form))).astype(int)
+        bars = np.arange(len(roll)) // self._frames_per_bar
         locked = np.isin(bars, [int(bar) for bar in fields["locked"]])
         with self._turns.take():
             filled = self._composer.fill(roll, locked, *_drawing(fields))

@@ -67,8 +67,9 @@ class Composer:
 
     @property
     def can_draw_lines(self) -> bool:
-        """Whether the model has latent variables to interpolate."""
-        return self.model.core.latent_size > 0
+        """Whether the model has latent variables between whose values there are others."""
+        is_categorical = self.model.hparams.latent_kind == "categorical"
+        return self.model.core.latent_size > 0 and not is_categorical
 
     def draw(self, count: int, style: Style) -> list[np.ndarray]:
         """Draws pieces: the sources with the seeds `style.seed`, `style.seed` + 1, ..."""

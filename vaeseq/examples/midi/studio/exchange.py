@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vaeseq.examples.midi.model import MidiModel
-from vaeseq.examples.midi.music import abc_file, midi_file, musicxml, render, timing
+from vaeseq.examples.midi.music import abc_file, midi_file, musicxml, render
 from vaeseq.examples.midi.music.midi_file import MidiFile, Notes, Refused
 from vaeseq.examples.midi.music.performance import Performance
-from vaeseq.examples.midi.music.roll import KEYS, RollFormat
+from vaeseq.examples.midi.music.roll import KEYS, TEMPOS, RollFormat
 from vaeseq.examples.midi.studio.pieces import MAX_FRAMES
 from vaeseq.examples.midi.tune import describe_use, to_tune
 
@@ -28,7 +28,11 @@ _MAX_NAME = 80
 
 
 class Upload(NamedTuple):
-    """A piece that a person gave, its tempo, and what was not used of it, in words."""
+    """A piece that a person gave, and what was not used of it, in words.
+
+    `tempo` is that at which the piece is as fast as its file. Where frames are counted per second,
+    it is the tempo of the run, at which a frame lasts as long as it did in the file.
+    """
 
     roll: np.ndarray
     tempo: float
@@ -62,7 +66,8 @@ def read(body: bytes, name: str, model: MidiModel, form: RollFormat) -> Upload:
         told.append(f"transposed to C major or A minor, by {tune.shift:+d} semitones")
     if frames < len(tune.roll):
         told.append(f"used the first {frames} of {len(tune.roll)} frames")
-    return Upload(tune.roll[:frames], timing.last_tempo(tune.midi), "; ".join(filter(None, told)))
+    tempo = float(np.clip(tune.midi.tempo, *TEMPOS)) if form.beats else form.tempo
+    return Upload(tune.roll[:frames], tempo, "; ".join(filter(None, told)))
 
 
 def _parse(body: bytes, suffix: str) -> tuple[MidiFile, str]:

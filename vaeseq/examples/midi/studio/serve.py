@@ -28,7 +28,8 @@ def studio(args: argparse.Namespace) -> None:
         server = _Server(listening, app)
         print(f"the studio is open at {address}\nCtrl-C closes it", flush=True)
         if not args.no_browser:
-            _open(address)
+            # It may take seconds, in which the page is served already.
+            threading.Thread(target=_open, args=(address,), daemon=True).start()
         try:
             server.serve_forever()  # returns at Ctrl-C
         finally:

@@ -18,6 +18,9 @@ export function encode(state, info) {
   return btoa(bytes.join("")).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
+/** Whether a text begins as all fragments of sessions do: with {" in base 64. */
+export const begins = (text) => text.startsWith("eyJ");
+
 /** Reads a fragment. Returns {state, run, weights}; throws an Error in words if it is no session. */
 export function decode(fragment, info) {
   let read;

@@ -5,8 +5,8 @@ import { SoundFont } from "./soundfont.js";
 import { Sound } from "./sound.js";
 import { Studio } from "./studio.js";
 import { byId, takesDrops } from "./page.js";
-import { own } from "./state.js";
 import * as acts from "./acts.js";
+import * as address from "./address.js";
 import * as dials from "./dials.js";
 import * as pad from "./pad.js";
 import * as roll from "./roll.js";
@@ -92,7 +92,7 @@ async function open() {
   byId("run").textContent = `${info.run} · ${info.kind === "melody" ? "melodies" : "piano rolls"}`;
   const parts = [transport, settings, sources, pad, roll, tiles, acts, save];
   const moving = parts.map((part) => part.attach(studio)).filter((part) => part?.tick);
-  const use = (piece) => studio.act("open a file", own(studio.state, piece));
+  const use = (piece, tempo) => studio.take(piece, tempo);
   takesDrops(document.body, { piece: use, file: (file) => studio.upload(file, use) });
   keepAddress(studio);
   studio.start();
@@ -134,9 +134,10 @@ async function measured(studio) {
 function takePastes(api, opened) {
   document.addEventListener("paste", (event) => {
     const text = event.clipboardData.getData("text").trim();
-    const [, fragment] = text.split("#");
-    if (fragment) opened.studio?.open(fragment);
-    if (fragment && api.isThere) return;
+    const [, fragment = ""] = text.split("#");
+    const isSession = address.begins(fragment); // other texts have a #, too, such as F# minor
+    if (isSession) opened.studio?.open(fragment);
+    if (isSession && api.isThere) return;
     const mine = opened.studio?.fragment ?? location.hash.slice(1);
     token.follow(text, mine, (other) => api.renew(other));
   });

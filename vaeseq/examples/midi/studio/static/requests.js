@@ -2,13 +2,13 @@
 // music, and gets it: every answer is a function of the request and the run alone.
 
 import { fit } from "./piece.js";
-import { framesPerBar, nextSeed } from "./state.js";
+import { nextSeed } from "./state.js";
 
 const source = (given, frames) => (given.piece ? { piece: fit(given.piece, frames) } : given);
 
 function common(state, info) {
   const { temperature, seed, sliders, bars } = state;
-  return { frames: bars * framesPerBar(info), temperature, seed, sliders };
+  return { frames: bars * info.frames_per_bar, temperature, seed, sliders };
 }
 
 export function pad(state, info) {
@@ -23,7 +23,7 @@ export function line(state, info) {
 }
 
 export function goOn(state, info, piece) {
-  const frames = Math.min(state.more * framesPerBar(info), info.max_frames - piece.frames);
+  const frames = Math.min(state.more * info.frames_per_bar, info.max_frames - piece.frames);
   return { piece, frames, temperature: state.temperature, seed: nextSeed(state) };
 }
 

@@ -12,7 +12,7 @@ const MOST_WIDTH = 8000;
 const PIANO = [21, 108]; // the keys of melodies
 
 export function attach(studio) {
-  const { info, perBar } = studio;
+  const { info, perBar, perBeat } = studio;
   const [roll, ruler, keyboard] = [byId("roll"), byId("ruler"), byId("keyboard")];
   const [scroll, wide, locks] = [byId("roll-scroll"), byId("roll-wide"), byId("locks")];
   const oneVoice = info.kind === "melody";
@@ -20,7 +20,7 @@ export function attach(studio) {
   let selected = null; // a note
   let drag = null;
   let changing = null; // what the keys change: the piece without the note, and the result so far
-  let length = Math.max(1, Math.round(info.frames_per_beat / 2)); // of the next note
+  let length = Math.max(1, Math.round(perBeat / 2)); // of the next note
   let rows = [55, 80]; // the pitches that are shown; they rest during a drag
 
   const piece = () => studio.piece();
@@ -54,10 +54,9 @@ export function attach(studio) {
       context.fillStyle = color("black-key");
       context.fillRect(0, (rows[1] - pitch) * row, width, row);
     }
-    const beat = info.frames_per_beat;
-    for (let at = 0; at < music.frames; at += beat) {
+    for (let at = 0; at < music.frames; at += perBeat) {
       const isBar = Math.abs(at / perBar - Math.round(at / perBar)) < 1e-6;
-      if (!isBar && frame * beat < 9) continue;
+      if (!isBar && frame * perBeat < 9) continue;
       context.fillStyle = color(isBar ? "bar-line" : "grid");
       context.fillRect(Math.round(at * frame), 0, 1, height);
     }
@@ -378,7 +377,7 @@ export function attach(studio) {
 
   // --- own files ---
 
-  const use = (read) => studio.act("open a file", own(studio.state, read));
+  const use = (read, tempo) => studio.take(read, tempo);
   const useFile = (file) => studio.upload(file, use);
   onClick("roll-file", () => chooseFile(useFile));
   onClick("note-remove", removeSelected);
@@ -413,8 +412,8 @@ export function attach(studio) {
     const index = selected ? indexOf(piece(), selected) : -1;
     if (index < 0) return `${piece().notes.length} notes, ${barsOf(piece(), perBar)} bars`;
     const [start, own_, pitch] = selected;
-    const beat = (start % perBar) / info.frames_per_beat + 1;
-    const beats = own_ / info.frames_per_beat;
+    const beat = (start % perBar) / perBeat + 1;
+    const beats = own_ / perBeat;
     const heard = Math.min(Math.max(pitch + studio.state.transpose, 0), 127);
     return (
       `${noteName(heard)}, bar ${Math.floor(start / perBar) + 1}, beat ${round(beat)}, ` +

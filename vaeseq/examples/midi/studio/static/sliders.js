@@ -42,7 +42,8 @@ export function attach(studio) {
 
 /** What a slider really does, and where the melody in the roll is. */
 function words({ name, unit, effect, correlation, others }, value, attributes) {
-  const here = value === undefined ? "" : `now ${figure(value)} ${unit} · `;
+  // Nothing before the first answer, and null for what a melody without notes does not have.
+  const here = value == null ? "" : `now ${figure(value)} ${unit} · `;
   const large = Math.max(...Object.values(others ?? {}).map(Math.abs), 0);
   const beside = attributes
     .filter((other) => other.name !== name && Math.abs(others?.[other.name] ?? 0) > 0)

@@ -17,7 +17,7 @@ export const CORNERS = ["upper left", "upper right", "lower left", "lower right"
 
 /** The fields that are plain numbers, with their limits. Whole numbers have a step of 1. */
 export function limits(info) {
-  const perBar = framesPerBar(info);
+  const perBar = info.frames_per_bar;
   return {
     seed: { low: 0, high: SEEDS - 1, step: 1 },
     temperature: { low: 0.05, high: 2, step: 0.05 },
@@ -34,14 +34,11 @@ export function limits(info) {
   };
 }
 
-export const framesPerBar = (info) =>
-  Math.max(1, Math.round(info.frames_per_beat * info.beats_per_bar));
-
 export const can = (info, name) => info.can.includes(name);
 
 /** The session that a page without an address opens. */
 export function initial(info) {
-  const bars = Math.min(USUAL_BARS, Math.max(1, Math.round(info.window / framesPerBar(info))));
+  const bars = Math.min(USUAL_BARS, Math.max(1, Math.round(info.window / info.frames_per_bar)));
   const middle = Math.floor(info.pad_size ** 2 / 2);
   const state = {
     seed: 1,
@@ -134,7 +131,7 @@ export function drawn(state, info, name, piece = null) {
   const common = { count: 4, temperature, seed: nextSeed(state) };
   const body =
     name === "draw"
-      ? { ...common, frames: state.bars * framesPerBar(info) }
+      ? { ...common, frames: state.bars * info.frames_per_bar }
       : { ...common, piece, amount };
   return spent({ ...state, tiles: { name, body } });
 }

@@ -15,7 +15,8 @@ export class Studio {
   constructor(api, info, makeSound) {
     this.api = api;
     this.info = info;
-    this.perBar = state.framesPerBar(info);
+    this.perBar = info.frames_per_bar; // whole, even if frames are counted per second
+    this.perBeat = this.perBar / info.beats_per_bar;
     this.history = history.begin(state.initial(info));
     this.views = [];
     this.sayings = [];
@@ -165,15 +166,23 @@ export class Studio {
     this.say(`Four like the ${this.noun} in the roll, which stays there.`);
   }
 
-  /** Reads a file and hands the piece on, of which `most` bars are used. */
+  /** Makes a piece the melody of the roll. A file brings its tempo, the session's from then on. */
+  take(piece, tempo) {
+    const inTempo = state.set(this.state, this.info, { tempo });
+    this.act("open a file", state.own(inTempo, piece));
+  }
+
+  /** Reads a file and hands the piece and its tempo on; `most` bars of it are used. */
   async upload(file, use, most = Infinity) {
     this.say(`Reading ${file.name} ...`);
     try {
-      const { piece, message } = await this.api.upload(file);
-      use(piece);
+      const { piece, tempo, message } = await this.api.upload(file);
+      const before = this.state.tempo;
+      use(piece, tempo);
       const bars = barsOf(piece, this.perBar);
       const used = bars > most ? `the first ${most} of ${bars} bars are used; see Bars` : "";
-      const told = [message, used].filter(Boolean).join("; ");
+      const heard = tempoWords(tempo, before, this.state.tempo);
+      const told = [message, used, heard].filter(Boolean).join("; ");
       this.say(told ? `${file.name}: ${told}` : `${file.name} is read.`);
     } catch ({ message }) {
       this.fail(message.startsWith(file.name) ? message : `${file.name}: ${message}`);
@@ -229,8 +238,15 @@ export class Studio {
     this.views.push(view);
   }
 
+  /** Draws all views. One that fails is told to the console, and stops no other and no request. */
   render() {
-    for (const view of this.views) view(this);
+    for (const view of this.views) {
+      try {
+        view(this);
+      } catch (error) {
+        reportError(error);
+      }
+    }
   }
 
   say(text) {
@@ -302,4 +318,11 @@ export class Studio {
     this.memo[name] = { causes, value };
     return value;
   }
+}
+
+/** What became of the tempo of a file, in words; none if it is that of the session anyway. */
+function tempoWords(tempo, before, now) {
+  const own = Math.round(tempo);
+  if (own !== now) return `heard at tempo ${now}; at ${own} it is as fast as the file`;
+  return before === now ? "" : `the tempo is now ${now}, as fast as the file`;
 }

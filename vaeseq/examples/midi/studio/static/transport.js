@@ -73,7 +73,7 @@ export function attach(studio) {
   return {
     tick(frame) {
       if (frame === null) return;
-      const beat = Math.floor((frame % studio.perBar) / studio.info.frames_per_beat) + 1;
+      const beat = Math.floor((frame % studio.perBar) / studio.perBeat) + 1;
       const text = `${Math.floor(frame / studio.perBar) + 1}.${beat}`;
       if (position.textContent !== text) position.textContent = text;
     },
