@@ -38,7 +38,6 @@ SCHEDULES = {
         "divergence_schedule=gompertz,divergence_strength_start=0.1,divergence_strength_half=200"
     ),
     "linear 100": "divergence_schedule=linear,divergence_strength_half=100",
-    "cyclical 100": "divergence_schedule=cyclical,divergence_strength_half=100",
 }
 CORES = ["SRNN", "SEQVAE", "ISEQ"]
 
