@@ -83,7 +83,7 @@ def add_command(commands: Commands, module: str, name: str, text: str) -> Parser
     parser = commands.add_parser(name, help=text, description=_sentence(text))
     parser.add_argument(
         "--log-dir",
-        type=path,
+        type=not_empty,
         required=True,
         metavar="DIR",
         help="run directory: the weights, metrics and samples of a training run",
@@ -270,10 +270,10 @@ def positive(text: str) -> int:
     return _number(int, text, lambda value: value >= 1, "a whole number of at least 1")
 
 
-def path(text: str) -> str:
-    """Parses the path of a file or a folder. An unset variable of the shell is none."""
+def not_empty(text: str) -> str:
+    """Refuses an empty text, as of a shell variable that is not set: it does not mean "none"."""
     if not text:
-        raise argparse.ArgumentTypeError("must be a path, not ''")
+        raise argparse.ArgumentTypeError("must not be empty")
     return text
 
 

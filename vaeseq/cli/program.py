@@ -2,6 +2,7 @@
 
 import abc
 import argparse
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Generic, TypeAlias, TypeVar
@@ -39,11 +40,13 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
       name: the name of the program.
       defaults: the default hyperparameters.
       flags: the flags of `train` that run.json stores, with the JSON Schema of each.
+      shares_batches: whether several replicas can train a model, each with a part of every batch.
     """
 
     name: str
     defaults: Params
     flags: dict[str, Schema]
+    shares_batches = True
 
     @abc.abstractmethod
     def prepare(self, args: argparse.Namespace, hparams: Params) -> tuple[Domain, Content]:
@@ -73,6 +76,10 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
     def finish(self, run: Run, model: Model) -> None:
         """Shows what the model has learned."""
 
+    def is_unfinished(self, run: Run) -> bool:
+        """Returns whether an earlier process was interrupted in `finish`."""
+        return False
+
     def time_steps(self, hparams: Params) -> int:
         """Returns the number of time steps that an update computes, of all sequences together."""
         return hparams.batch_size * hparams.sequence_size
@@ -88,13 +95,20 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
 
     def train(self, args: argparse.Namespace) -> None:
         """Starts a run, or resumes it if `args.log_dir` has one, and trains its model."""
-        with workers.launch(args.workers, args.main) as strategy:
+        with self._launch(args) as strategy:
             run = self._start_or_resume(args, strategy)
             model = self._model(run, strategy)
             batch, report = self.plan(run, model, args)
             trained = loop.train(model, batch, report)
-            if trained and workers.is_chief(strategy):
+            if workers.is_chief(strategy) and (trained or self.is_unfinished(run)):
                 self.finish(run, model)
+
+    def _launch(
+        self, args: argparse.Namespace
+    ) -> contextlib.AbstractContextManager[tf.distribute.Strategy]:
+        if self.shares_batches:
+            return workers.launch(args.workers, args.main)
+        return contextlib.nullcontext(tf.distribute.get_strategy())
 
     def trained(self, log_dir: str) -> tuple[Run, Model]:
         """Returns a run and its model with the best weights."""

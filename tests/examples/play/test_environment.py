@@ -42,11 +42,43 @@ def test_an_environment_of_gym_is_the_one_of_gymnasium(player_for):
     assert player.trained_steps == 8
 
 
+def test_a_reset_that_takes_any_keyword_gets_the_seed_unless_there_is_a_method_seed():
+    class Keywords(Corridor):
+        def reset(self, **kwargs):
+            self.given = kwargs
+            return super().reset(**kwargs)
+
+    class LegacyKeywords(Legacy):
+        def reset(self, **kwargs):
+            assert not kwargs
+            return super().reset()
+
+    new, old = Environment(Keywords()), Environment(LegacyKeywords())
+    new.reset(7)
+    old.reset(7)
+    assert new.env.given == {"seed": 7} and old.env.seeds == [7]
+
+
 def test_continuous_actions_are_scaled_to_their_bounds():
     pendulum = environment.make("Pendulum-v1")
     assert not pendulum.discrete and pendulum.threshold is None
     np.testing.assert_allclose(pendulum._native_action(np.asarray([3.0])), [2.0])
     np.testing.assert_allclose(pendulum._native_action(np.asarray([-0.5])), [-1.0])
+
+
+@pytest.mark.parametrize(
+    "low, high, dtype", [(0, 1, np.int8), (-128, 127, np.int8), (3, 3, np.uint8), (0, 1, bool)]
+)
+def test_all_integers_of_a_box_are_equally_probable(low, high, dtype):
+    env = Corridor()
+    env.action_space = spaces.Box(low, high, [1], dtype)
+    wrapped, bins = Environment(env), int(high) - int(low) + 1
+    middles = (np.arange(bins) + 0.5) / bins * 2 - 1  # of equal parts of [-1, 1]
+    natives = [wrapped._native_action(np.asarray([x], np.float32)) for x in middles]
+    assert [int(x[0]) for x in natives] == list(range(low, high + 1))
+    for edge, bound in ((-1, low), (1, high)):
+        native = wrapped._native_action(np.asarray([edge], np.float32))
+        assert native == bound and env.action_space.contains(native)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +95,23 @@ def test_an_unknown_name_is_a_one_line_error_with_a_suggestion(name, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_name_that_is_right_is_not_corrected(monkeypatch):
+    def fail(*args, **kwargs):
+        raise ImportError("Box2D is not installed")
+
+    monkeypatch.setattr(environment.gymnasium, "make", fail)
+    for name in ("LunarLander-v3", "LunarLander"):
+        with pytest.raises(UsageError, match=r"Box2D is not installed$"):
+            environment.make(name)
+
+
+def test_a_game_of_gym_is_not_taken_for_one_of_gymnasium():
+    pytest.importorskip("gym")
+    with pytest.raises(UsageError) as error:
+        environment.make("gym:NoSuchGame-v0")
+    assert "known" not in str(error.value) and "did you mean" not in str(error.value)
+
+
 def test_an_error_of_an_environment_is_one_line():
     class Broken(Corridor):
         def step(self, action):
@@ -72,6 +121,29 @@ def test_an_error_of_an_environment_is_one_line():
     broken.reset(1)
     with pytest.raises(Stopped, match=r"Broken raised ValueError: no such action$"):
         broken.step(np.asarray([0, 1]))
+
+
+@pytest.mark.parametrize(
+    "returned, message",
+    [
+        (([0.0], None, False, False, {}), "TypeError: .*NoneType"),
+        (([0.0], 1.0, False), "ValueError: not enough values"),
+        (None, "TypeError: .*NoneType"),
+        (([0.0], 1.0, False, None), "AttributeError: 'NoneType'"),
+        (([[1.0], [1.0, 2.0]], 1.0, False, False, {}), "ValueError: .*inhomogeneous"),
+        ((["north"], 1.0, False, False, {}), "ValueError: could not convert"),
+    ],
+)
+def test_values_that_cannot_be_used_are_one_line(returned, message):
+    class Odd(Corridor):
+        def step(self, action):
+            return returned
+
+    odd = Environment(Odd())
+    odd.reset(1)
+    with pytest.raises(Stopped, match=f"^Odd returned values that cannot be used: {message}") as e:
+        odd.step(np.asarray([0, 1]))
+    assert "\n" not in str(e.value)
 
 
 def test_spaces_that_are_not_vectors_are_rejected():

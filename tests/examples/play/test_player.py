@@ -10,7 +10,8 @@ from tests.examples.play.toy_environments import Bandit, Corridor
 from vaeseq.errors import UsageError
 from vaeseq.examples import play as public
 from vaeseq.examples.play import schedule
-from vaeseq.examples.play.environment import Environment
+from vaeseq.examples.play.collect import _EPISODE
+from vaeseq.examples.play.environment import Environment, derive_seed
 from vaeseq.examples.play.episodes import play
 from vaeseq.examples.play.schedule import Evaluation
 from vaeseq.training import loop
@@ -59,7 +60,7 @@ def test_resuming_gives_the_same_checkpoint_as_one_run(
         player.train_in(environment)
         run = Run(log_dir, {"program": "test", "hparams": {}})
         evaluation = Evaluation(player, environment, None, early_stop=True)
-        loop.train(player, *schedule.plan(run, player, evaluation, num_steps))
+        loop.train(player, *schedule.plan(run, player, evaluation, num_steps, ""))
         groups = [player.weights, *player.training_state.values()]
         return player, [np.array(x.numpy()) for group in groups for x in group]
 
@@ -71,10 +72,31 @@ def test_resuming_gives_the_same_checkpoint_as_one_run(
         np.testing.assert_array_equal(a, b)
 
 
-def test_training_stops_when_solved_and_rejects_other_hparams(tmp_path, without_pictures):
+def test_a_run_is_solved_if_its_return_reaches_the_threshold_of_today():
+    metrics = {"valid_return": 100.0, "solved": 1.0}
+    for threshold, enough in ((None, True), (100.0, True), (475.0, False)):
+        assert Evaluation(None, None, threshold, early_stop=True).is_enough(metrics) == enough
+        assert not Evaluation(None, None, threshold, early_stop=False).is_enough(metrics)
+    unsolved = metrics | {"solved": 0.0}  # the confirmation may have failed
+    assert not Evaluation(None, None, 50.0, early_stop=True).is_enough(unsolved)
+
+
+def test_no_game_of_a_command_is_one_of_the_training():
+    seed, numbers = 3, range(50)
+    played = {schedule.game_seed(seed, number) for number in numbers}
+    assert len(played) == 50
+    trained = {derive_seed(seed, _EPISODE, number) for number in numbers}
+    assert played.isdisjoint(trained)
+    assert derive_seed(0, _EPISODE, 0) == 1484405855, "published results depend on these seeds"
+
+
+def test_training_stops_when_solved_and_rejects_other_hparams(tmp_path, without_pictures, caplog):
+    caplog.set_level("INFO")
     player = public.train(Corridor(1), tmp_path, 100, TINY, solved_at=-1.0)
     assert player.trained_steps == 10
     assert public.train(Corridor(1), tmp_path, 200, TINY, solved_at=-1.0).trained_steps == 10
+    assert "solved at step 10; give a higher solved_at to continue" in caplog.text
+    assert public.train(Corridor(1), tmp_path, 13, TINY, solved_at=2.0).trained_steps == 13
     assert len(public.play(player, Corridor(1), games=3)) == 3
     with pytest.raises(UsageError, match="another hparams"):
         public.train(Corridor(1), tmp_path, 100, TINY.replace(horizon=3))

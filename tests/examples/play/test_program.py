@@ -1,6 +1,7 @@
 """vaeseq-play on the command line."""
 
 import contextlib
+import errno
 import functools
 import io
 import json
@@ -9,6 +10,7 @@ import PIL.Image
 import pytest
 
 from vaeseq.examples.play import app
+from vaeseq.training import files, workers
 
 TINY = (
     "rnn_hidden_sizes=[8],obs_decoder_fc_hidden_layers=[8],policy_fc_layers=[8],batch_size=4,"
@@ -77,6 +79,18 @@ def test_a_solved_run_stays_as_it_is_without_no_early_stop(tmp_path, play_main, 
     assert code == 0 and "from step 20 to 25" in stderr
 
 
+def test_closing_games_that_were_interrupted_are_played_later(
+    tmp_path, play_main, without_pictures, monkeypatch
+):
+    monkeypatch.setattr(workers, "launch", None)  # a player is never shared by several replicas
+    train = ["train", "--log-dir", tmp_path, "--hparams", WITHOUT_UPDATES, "--num-steps", 20]
+    assert "trained for 20 moves" in play_main(*train)[1]
+    assert play_main(*train)[1] == ""
+    (tmp_path / "dream.gif").unlink()
+    assert "trained for 20 moves" in play_main(*train)[1]
+    assert (tmp_path / "dream.gif").exists()
+
+
 def test_metrics_of_another_program_are_no_obstacle(tmp_path, play_main, without_pictures):
     train = ["train", "--log-dir", tmp_path, "--hparams", WITHOUT_UPDATES, "--num-steps"]
     assert play_main(*train, 20)[0] == 0
@@ -119,6 +133,24 @@ def test_a_run_from_elsewhere_imports_no_module_unless_it_is_named(
         assert play_main(*command, "--env", OWN_ENV)[0] == 0
 
 
+def test_a_run_that_does_not_name_its_game_is_a_usage_error(tmp_path, play_main):
+    about = {"program": "vaeseq-play", "hparams": {}}
+    (tmp_path / "run.json").write_text(json.dumps(about))
+    for command in ("run", "train"):
+        code, _, stderr = play_main(command, "--log-dir", tmp_path)
+        assert code == 2 and "run.json does not name the game" in stderr
+        assert len(stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command, flag", [("train", "--env"), ("run", "--env"), ("run", "--render")]
+)
+def test_an_empty_value_is_not_the_default(command, flag, tmp_path, play_main):
+    code, _, stderr = play_main(command, "--log-dir", tmp_path / "run", flag, "")
+    assert code == 2 and f"{flag}: must not be empty" in stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
@@ -147,9 +179,27 @@ def test_the_first_game_is_rendered(trained_run, tmp_path, play_main):
     flags = ["--num-games", 2, "--max-moves", 6, "--render", path]
     assert play_main("run", "--log-dir", trained_run[0], *flags)[0] == 0
     assert 2 <= PIL.Image.open(path).n_frames <= 7
-    flags[-1] = path / "below" / "game.gif"
-    code, _, stderr = play_main("run", "--log-dir", trained_run[0], *flags)
-    assert code == 2 and "--render: cannot write" in stderr
+    for wrong in (path / "below" / "game.gif", tmp_path, "/"):
+        flags[-1] = wrong
+        code, stdout, stderr = play_main("run", "--log-dir", trained_run[0], *flags)
+        assert code == 2 and f"--render: cannot write {wrong}: " in stderr
+        assert not stdout, "no game has been played in vain"
+    assert [x.name for x in tmp_path.iterdir()] == ["game.gif"]
+
+
+def test_the_result_is_printed_even_if_the_film_cannot_be_written(
+    trained_run, tmp_path, play_main, monkeypatch
+):
+    pytest.importorskip("pygame")
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "atomic_write", full)
+    flags = ["--num-games", 1, "--max-moves", 2, "--json", "--render", tmp_path / "game.gif"]
+    code, stdout, stderr = play_main("run", "--log-dir", trained_run[0], *flags)
+    assert code == 2 and "--render: cannot write" in stderr and "No space left" in stderr
+    assert json.loads(stdout)["games"] == 1
 
 
 def test_an_environment_that_cannot_render_is_a_usage_error(

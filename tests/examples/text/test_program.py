@@ -92,7 +92,7 @@ def test_a_run_cannot_be_resumed_with_other_inputs(main, trained_run, flags, oth
         (["--train-corpus", "empty"], "--train-corpus: empty is empty"),
         (["--train-corpus", "binary"], "binary"),
         (["--train-corpus", "pipe"], "--train-corpus: pipe is a pipe"),
-        (["--train-corpus", ""], "argument --train-corpus: must be a path, not ''"),
+        (["--train-corpus", ""], "argument --train-corpus: must not be empty"),
         (["--train-corpus", "latin-1"], "not UTF-8 text: invalid continuation byte at byte 1"),
         (["--train-corpus", "one"], "repeats one character"),
         (["--train-corpus", "short"], "the text has 5 characters, 4 after a tenth is held out"),

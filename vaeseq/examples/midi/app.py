@@ -73,7 +73,7 @@ def parser() -> arguments.Parser:
         "at most a training sequence of melodies, or 30 seconds",
     )
     generate.add_argument(
-        "--out-dir", type=arguments.path, required=True, metavar="DIR", help="output directory"
+        "--out-dir", type=arguments.not_empty, required=True, metavar="DIR", help="output directory"
     )
     generate.add_argument(
         "--play",
@@ -82,7 +82,7 @@ def parser() -> arguments.Parser:
     )
     generate.add_argument(
         "--prime",
-        type=arguments.path,
+        type=arguments.not_empty,
         metavar="FILE",
         help="MIDI, MusicXML or ABC file that each sample continues",
     )
@@ -94,7 +94,7 @@ def parser() -> arguments.Parser:
     )
     generate.add_argument(
         "--like",
-        type=arguments.path,
+        type=arguments.not_empty,
         metavar="FILE",
         help="make variations of a tune, as long as it is or as --length says. With latent "
         "variables, they lie between those of the tune and random ones; without, the model keeps "
@@ -192,4 +192,4 @@ def _port(text: str) -> int:
 
 
 def _add_files(parser: arguments.Parser, flag: str, text: str) -> None:
-    parser.add_argument(flag, type=arguments.path, nargs="+", metavar="PATH", help=text)
+    parser.add_argument(flag, type=arguments.not_empty, nargs="+", metavar="PATH", help=text)

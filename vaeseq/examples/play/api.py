@@ -38,7 +38,7 @@ def train(
       num_steps: the maximum number of steps in the real environment.
       hparams: the hyperparameters.
       solved_at: training ends when the mean return reaches this threshold; by default
-        `env.spec.reward_threshold`.
+        `env.spec.reward_threshold`. A solved run goes on with a higher one.
 
     Returns:
       The player with its best weights.
@@ -70,7 +70,8 @@ def train(
     run = _open_or_begin(log_dir, {"env": environment.name, "hparams": dataclasses.asdict(hparams)})
     threshold = environment.threshold if solved_at is None else solved_at
     evaluation = Evaluation(player, environment, threshold, early_stop=True)
-    vaeseq.train(player, *schedule.plan(run, player, evaluation, num_steps))
+    to_continue = "give a higher solved_at"
+    vaeseq.train(player, *schedule.plan(run, player, evaluation, num_steps, to_continue))
     run.restore_best(player)
     return player
 

@@ -20,7 +20,6 @@ def parser() -> arguments.Parser:
     )
     arguments.add_training(train, num_steps=5000, hparams=PlayHParams)
     _add_environment(train)
-    train.set_defaults(workers=1, main=main)
 
     run = arguments.add_command(commands, f"{_PACKAGE}.run", "run", "play games")
     _add_games(run)
@@ -32,6 +31,7 @@ def _add_environment(parser: arguments.Parser) -> None:
     """Adds the flags of `train` that name the game and say when it is solved."""
     parser.add_argument(
         "--env",
+        type=arguments.not_empty,
         metavar="NAME",
         help="the game: a Gymnasium id such as Pendulum-v1, module:Id if importing a module "
         "registers it, or gym:Id for Gym (default: CartPole-v1)",
@@ -54,7 +54,10 @@ def _add_threshold(parser: arguments.Parser, what: str) -> None:
 def _add_games(parser: arguments.Parser) -> None:
     """Adds the flags of `run` that choose the games and the agent."""
     parser.add_argument(
-        "--env", metavar="NAME", help="the game of the run; only needed to trust a module:Id"
+        "--env",
+        type=arguments.not_empty,
+        metavar="NAME",
+        help="the game of the run; only needed to trust a module:Id",
     )
     _add_threshold(parser, "the mean score that counts as solved")
     parser.add_argument(
@@ -88,6 +91,9 @@ def _add_games(parser: arguments.Parser) -> None:
 def _add_output(parser: arguments.Parser) -> None:
     """Adds the flags of `run` that choose what it writes."""
     parser.add_argument(
-        "--render", metavar="FILE", help="write the first game as an animated GIF to FILE"
+        "--render",
+        type=arguments.not_empty,
+        metavar="FILE",
+        help="write the first game as an animated GIF to FILE",
     )
     parser.add_argument("--json", action="store_true", help="print the result as a JSON object")

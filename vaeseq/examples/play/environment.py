@@ -1,7 +1,8 @@
 """Environments of Gymnasium and Gym behind one interface of float32 vectors.
 
 Observations are flattened to vectors [X]. Actions are vectors [A] as well: one-hot for a `Discrete`
-action space, and numbers in [-1, 1], scaled to the bounds of the space, for a `Box`.
+action space, and numbers in [-1, 1], scaled to the bounds of the space, for a `Box`. The integers
+of a `Box` have equal parts of [-1, 1].
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from gymnasium.envs import registration
 from vaeseq.errors import Stopped, UsageError, did_you_mean
 
 _LEGACY = "gym:"
+_UNUSABLE = "returned values that cannot be used:"
 
 
 class GymEnv(Protocol):
@@ -107,9 +109,8 @@ class Environment:
     def reset(self, seed: int) -> np.ndarray:
         """Begins the episode that belongs to `seed`; returns the first observation [X]."""
         env: Any = self.env
-        takes_seed = "seed" in inspect.signature(env.unwrapped.reset).parameters
         with self._errors_as_stopped():
-            if takes_seed:
+            if _reset_takes_seed(env):
                 returned = env.reset(seed=seed)
             else:  # before Gym 0.26
                 env.seed(seed)
@@ -122,15 +123,11 @@ class Environment:
         native = self._native_action(action)
         with self._errors_as_stopped():
             returned = self.env.step(native)
-        if len(returned) == 5:
-            observation, reward, terminated, truncated, _ = returned
-        else:  # before Gym 0.26
-            observation, reward, done, info = returned
-            truncated = bool(info.get("TimeLimit.truncated", False))
-            terminated = done and not truncated
-        if not math.isfinite(reward):
-            raise Stopped(f"{self.name} returned a reward of {reward}; rewards must be finite")
-        return TimeStep(self._vector(observation), float(reward), bool(terminated), bool(truncated))
+        with self._errors_as_stopped(_UNUSABLE):
+            step = _time_step(returned)
+        if not math.isfinite(step.reward):
+            raise Stopped(f"{self.name} returned a reward of {step.reward}; rewards must be finite")
+        return step._replace(observation=self._vector(step.observation))
 
     def random_action(self, rng: np.random.Generator) -> np.ndarray:
         """Returns an action [A] from a uniform distribution."""
@@ -194,34 +191,59 @@ class Environment:
         if self.discrete:
             return int(np.argmax(action)) + int(getattr(space, "start", 0))
         fraction = (np.clip(action, -1, 1).reshape(space.shape) + 1) / 2
-        native: np.ndarray = space.low + fraction * (space.high - space.low)
+        if space.dtype.kind == "f":
+            native: np.ndarray = space.low + fraction * (space.high - space.low)
+        else:  # rounding would make the bounds half as probable as the integers between them
+            low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+            native = np.minimum(np.floor(low + fraction * (high - low + 1)), high)
         return native.astype(space.dtype)
 
     def _vector(self, observation: object) -> np.ndarray:
         """Flattens an observation and checks it."""
         space = self.env.observation_space
         if isinstance(space, self._spaces.Box):
-            shape = np.asarray(observation).shape
+            with self._errors_as_stopped(_UNUSABLE):
+                shape = np.asarray(observation).shape
             if shape != space.shape:
                 raise Stopped(
                     f"{self.name} returned an observation of shape {shape}; its observation space "
                     f"has shape {space.shape}"
                 )
-        with self._errors_as_stopped():
-            flat = self._spaces.flatten(space, observation)
-        vector = np.asarray(flat, np.float32)
+        with self._errors_as_stopped(_UNUSABLE):
+            vector = np.asarray(self._spaces.flatten(space, observation), np.float32)
         if not np.isfinite(vector).all():
             raise Stopped(f"{self.name} returned an observation that is not finite")
         return vector
 
     @contextlib.contextmanager
-    def _errors_as_stopped(self) -> Iterator[None]:
-        """Turns any exception of the environment into a one-line `Stopped`."""
+    def _errors_as_stopped(self, what: str = "raised") -> Iterator[None]:
+        """Turns any exception that the environment causes into a one-line `Stopped`."""
         try:
             yield
         except Exception as error:
             reason = f"{type(error).__name__}: {_first_line(error)}"
-            raise Stopped(f"{self.name} raised {reason}") from error
+            raise Stopped(f"{self.name} {what} {reason}") from error
+
+
+def _reset_takes_seed(env: Any) -> bool:
+    """Returns whether `reset` takes the seed. Before Gym 0.26, a method `seed` did.
+
+    `reset(**kwargs)` can be of either kind, so the method decides.
+    """
+    parameters = inspect.signature(env.unwrapped.reset).parameters
+    takes_any = any(x.kind is x.VAR_KEYWORD for x in parameters.values())
+    return "seed" in parameters or (takes_any and not callable(getattr(env, "seed", None)))
+
+
+def _time_step(returned: Any) -> TimeStep:
+    """Converts what `step` returned, but for the observation."""
+    if len(returned) == 5:
+        observation, reward, terminated, truncated, _ = returned
+    else:  # before Gym 0.26
+        observation, reward, done, info = returned
+        truncated = info.get("TimeLimit.truncated", False)
+        terminated = done and not truncated
+    return TimeStep(observation, float(reward), bool(terminated), bool(truncated))
 
 
 def make(name: str, render: bool = False) -> Environment:
@@ -244,8 +266,19 @@ def make(name: str, render: bool = False) -> Environment:
         raise
     except Exception as error:  # the environment's own code may raise anything
         reason = _first_line(error) or type(error).__name__
-        hint = "" if imports_module(name) else did_you_mean(name, registration.registry)
-        raise UsageError(f"--env: cannot make {name}: {reason}{hint}") from error
+        raise UsageError(f"--env: cannot make {name}: {reason}{_other_name(name)}") from error
+
+
+def _other_name(name: str) -> str:
+    """Returns a hint at the nearest name, if it is the name that may be wrong.
+
+    Gym gives a hint of its own, and the names in a module are unknown.
+    """
+    registered = registration.registry.keys()
+    right = {*registered, *(x.rpartition("-v")[0] for x in registered)}  # without version: newest
+    if name in right or name.startswith(_LEGACY) or imports_module(name):
+        return ""
+    return did_you_mean(name, registered)
 
 
 def _first_line(error: Exception) -> str:

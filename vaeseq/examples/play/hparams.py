@@ -46,7 +46,11 @@ class PlayHParams(HParams):
         heading="Collecting experience",
     )
     update_every: int = hparam(
-        1, "The number of steps between updates of world model and agent.", low=1, high=1 << 20
+        1,
+        "The number of steps between updates of world model and agent. Before, from step 101 to "
+        "`random_steps`, the world model alone is updated, at every step.",
+        low=1,
+        high=1 << 20,
     )
     random_games: float = hparam(
         0.1, "The share of later episodes whose actions are random.", low=0, high=1

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vaeseq.examples.play import imagination
+from vaeseq.examples.play.environment import Environment
 from vaeseq.examples.play.episodes import Episode
 from vaeseq.examples.play.imagination import Start, Trajectories
 from vaeseq.examples.play.player import Player
@@ -102,6 +103,7 @@ def _plot_errors(
 def reality_beside_dream(player: Player, episode: Episode) -> bytes:
     """Renders an episode and one imagined from the same first observation as a GIF."""
     both = {"game": episode.observations[: _MAX_STEPS + 1], "dream": dream(player, episode)}
+    both = {title: observations[:, :_MAX_VARIABLES] for title, observations in both.items()}
     steps = len(both["game"])
     figure = Figure(figsize=(8, 3), layout="constrained")
     finite = np.concatenate([x[np.isfinite(x)] for x in both.values()])
@@ -109,7 +111,7 @@ def reality_beside_dream(player: Player, episode: Episode) -> bytes:
     lines = []
     for axes, (title, observations) in zip(figure.subplots(1, 2), both.items(), strict=True):
         axes.set(title=title, xlabel="moves", xlim=(0, steps), ylim=(low, high))
-        lines += [(axes.plot([], [])[0], values) for values in observations.T[:_MAX_VARIABLES]]
+        lines += [(axes.plot([], [])[0], values) for values in observations.T]
     canvas, frames = FigureCanvasAgg(figure), []
     canvas.draw()
     figure.set_layout_engine("none")  # the layout is the same in all frames
@@ -121,12 +123,37 @@ def reality_beside_dream(player: Player, episode: Episode) -> bytes:
     return gif(frames, _SECONDS)
 
 
-def gif(frames: list[np.ndarray], seconds: float) -> bytes:
+class Film:
+    """The pictures of a game. Those of a long game are every second, fourth, ... frame.
+
+    Args:
+      max_frames: the most pictures that it keeps; the default takes 0.7 GB at 600 x 400 pixels.
+    """
+
+    def __init__(self, max_frames: int = 1000):
+        self._max_frames, self._every, self._steps = max_frames, 1, 0
+        self._frames: list[np.ndarray] = []
+
+    def record(self, environment: Environment) -> None:
+        """Renders the current state, if it is one of those that the film shows."""
+        if self._steps % self._every == 0:
+            self._frames.append(environment.render())
+        self._steps += 1
+        if len(self._frames) > self._max_frames:
+            del self._frames[1::2]
+            self._every *= 2
+
+    def gif(self, frames_per_second: float) -> bytes:
+        """Returns a GIF that lasts as long as the game, whatever it leaves out."""
+        return gif(self._frames, self._steps / frames_per_second)
+
+
+def gif(frames: Sequence[np.ndarray], seconds: float) -> bytes:
     """Returns frames, uint8 [height, width, 3], as an animated GIF of the given duration."""
-    images = [PIL.Image.fromarray(np.ascontiguousarray(frame)) for frame in frames]
+    images = (PIL.Image.fromarray(np.ascontiguousarray(frame)) for frame in frames)  # one at a time
     file = io.BytesIO()
-    duration = max(20, round(1000 * seconds / len(images)))
-    images[0].save(
-        file, format="GIF", save_all=True, append_images=images[1:], duration=duration, loop=0
+    duration = max(20, round(1000 * seconds / len(frames)))
+    next(images).save(
+        file, format="GIF", save_all=True, append_images=images, duration=duration, loop=0
     )
     return file.getvalue()

@@ -33,10 +33,25 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
     name = "vaeseq-play"
     defaults = PlayHParams()
     flags: dict[str, Schema] = {"env": {"type": "string"}}  # noqa: RUF012
+    shares_batches = False  # a player collects its own data
 
     def __init__(self, env: str | None):
         self.env = env
         self.threshold: float | None = None  # of the training in progress
+
+    def open(self, log_dir: str, keep: int = 2) -> Run:
+        """Returns a run of this program.
+
+        Raises:
+          UsageError: if its run.json does not name the game, because it is damaged; see also `Run`.
+        """
+        run = super().open(log_dir, keep)
+        if "env" not in run.about:
+            raise UsageError(
+                f"--log-dir: {run.path / 'run.json'} does not name the game as its `env`; restore "
+                "the file, or choose another directory"
+            )
+        return run
 
     def prepare(self, args: argparse.Namespace, hparams: PlayHParams) -> tuple[Environment, None]:
         """Makes the environment of a new run."""
@@ -85,7 +100,11 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
         model.train_in(domain)
         self.threshold = domain.threshold if args.solved_at is None else args.solved_at
         evaluation = Evaluation(model, domain, self.threshold, not args.no_early_stop)
-        return schedule.plan(run, model, evaluation, args.num_steps)
+        return schedule.plan(run, model, evaluation, args.num_steps, "use --no-early-stop")
+
+    def is_unfinished(self, run: Run) -> bool:
+        """Returns whether the closing games were interrupted: the dream is written after them."""
+        return not run.file(_DREAM).exists()
 
     def finish(self, run: Run, model: Player) -> None:
         """Plays new episodes with the best weights and with random actions."""
@@ -94,11 +113,11 @@ class PlayProgram(Program[PlayHParams, Environment, None, Player]):
         games = model.hparams.confirm_games
         seeds = schedule.episode_seeds(model, schedule.FINAL, games)
         logging.info("playing %d closing games, then as many with random actions", games)
+        played = {}
         for name, actor in (("trained", model.actor), ("random", None)):
-            episodes = play(actor, domain, seeds, model.hparams.game_steps)
-            print(f"{name:>8}: {summarise(episodes, self.threshold)}")
-            if actor is not None:
-                run.write(_DREAM, pictures.reality_beside_dream(model, episodes[0]))
+            played[name] = play(actor, domain, seeds, model.hparams.game_steps)
+            print(f"{name:>8}: {summarise(played[name], self.threshold)}")
+        run.write(_DREAM, pictures.reality_beside_dream(model, played["trained"][0]))
         print(f"trained for {model.trained_steps} moves; the best weights are those after {step}")
         logging.info("curves, predictions and a dream are in %s", run.path)
 

@@ -1,15 +1,19 @@
 """The command `vaeseq-play run`: plays episodes and prints their scores."""
 
 import argparse
+import contextlib
+import errno
 import json
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from vaeseq.errors import UsageError
-from vaeseq.examples.play import pictures
-from vaeseq.examples.play.environment import Environment, derive_seed
+from vaeseq.examples.play import pictures, schedule
+from vaeseq.examples.play.environment import Environment
 from vaeseq.examples.play.episodes import Episode, Summary, play, summarise
+from vaeseq.examples.play.player import Player
 from vaeseq.examples.play.program import PlayProgram
 from vaeseq.training import files
 
@@ -22,39 +26,65 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(
             f"--env: the run in {args.log_dir} has learned {name}, not {args.env}; leave out --env"
         )
+    film = None if args.render is None else _make_film(args.render)
     kept, player = program.trained(args.log_dir)
-    environment = program.make_environment(kept, render=args.render is not None)
+    environment = program.make_environment(kept, render=film is not None)
+    episodes = _play(args, player, environment, film)
+    _print_result(args, environment, episodes)
+    if film is not None:  # last, so that a full disk does not cost the result
+        _write(args.render, film.gif(environment.frames_per_second))
+
+
+def _make_film(path: str) -> pictures.Film:
+    """Returns an empty film. That it can be written is checked before the games, not after them."""
+    folder = Path(path).parent
+    with _errors_naming_the_flag(path):
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    return pictures.Film()
+
+
+def _write(path: str, animation: bytes) -> None:
+    with _errors_naming_the_flag(path), files.atomic_write(Path(path)) as file:
+        file.write(animation)
+
+
+@contextlib.contextmanager
+def _errors_naming_the_flag(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"--render: cannot write {path}: {error.strerror}") from error
+
+
+def _play(
+    args: argparse.Namespace, player: Player, environment: Environment, film: pictures.Film | None
+) -> list[Episode]:
+    """Plays the episodes one by one and films the first; prints each, but for JSON."""
     actor = player.actor if args.agent == "trained" else None
     max_steps = args.max_moves or player.hparams.game_steps
-    frames: list[np.ndarray] = []
-
-    def record(environment: Environment) -> None:
-        frames.append(environment.render())
-
-    episodes = []
+    episodes: list[Episode] = []
     for number in range(args.num_games):
-        watch = record if args.render and number == 0 else None
-        seed = derive_seed(args.seed, number)
+        watch = film.record if film is not None and number == 0 else None
+        seed = schedule.game_seed(args.seed, number)
         episodes += play(actor, environment, [seed], max_steps, watch)
         if not args.json:
             _print_episode(number + 1, episodes[-1])
-    if args.render:
-        _write(args.render, pictures.gif(frames, len(frames) / environment.frames_per_second))
+    return episodes
+
+
+def _print_result(
+    args: argparse.Namespace, environment: Environment, episodes: list[Episode]
+) -> None:
     threshold = environment.threshold if args.solved_at is None else args.solved_at
     summary = summarise(episodes, threshold)
     if args.json:
         about = {"env": environment.name, "agent": args.agent, "seed": args.seed}
-        print(_json(about, summary, episodes))
+        print(_json(about, summary, episodes), flush=True)
     else:
-        print(summary)
-
-
-def _write(path: str, animation: bytes) -> None:
-    try:
-        with files.atomic_write(Path(path)) as file:
-            file.write(animation)
-    except OSError as error:
-        raise UsageError(f"--render: cannot write {path}: {error.strerror}") from error
+        print(summary, flush=True)
 
 
 def _print_episode(number: int, episode: Episode) -> None:

@@ -14,13 +14,18 @@ from vaeseq.training.callbacks import Report
 from vaeseq.training.loop import Batch
 from vaeseq.training.run import Run
 
-_EVALUATION, _CONFIRMATION, FINAL = range(10, 13)  # purposes of random seeds
+_EVALUATION, _CONFIRMATION, FINAL, _GAME = range(10, 14)  # purposes of random seeds
 
 
 def episode_seeds(player: Player, purpose: int, episodes: int) -> list[int]:
     """Returns the seeds of episodes that are played for a purpose at the current step."""
     seed, step = player.hparams.seed, player.trained_steps
     return [derive_seed(seed, purpose, step, i) for i in range(episodes)]
+
+
+def game_seed(seed: int, number: int) -> int:
+    """Returns the seed of a game that a command plays, which is no game of a training."""
+    return derive_seed(seed, _GAME, number)
 
 
 class Evaluation:
@@ -66,8 +71,12 @@ class Evaluation:
         return {".png": picture}
 
     def is_enough(self, metrics: Mapping[str, float]) -> bool:
-        """Returns whether training ends after a report with these metrics."""
-        return self.early_stop and metrics.get("solved", 0) > 0
+        """Returns whether training ends after a report with these metrics.
+
+        The report may be of an earlier training, which had a lower threshold.
+        """
+        solved, mean = metrics.get("solved", 0) > 0, metrics.get("valid_return", np.nan)
+        return self.early_stop and solved and (self.threshold is None or mean >= self.threshold)
 
     def _play(self, purpose: int, number: int) -> list[Episode]:
         seeds = episode_seeds(self.player, purpose, number)
@@ -75,14 +84,17 @@ class Evaluation:
         return play(self.player.actor, self.environment, seeds, max_steps)
 
 
-def plan(run: Run, player: Player, evaluation: Evaluation, num_steps: int) -> tuple[Batch, Report]:
+def plan(
+    run: Run, player: Player, evaluation: Evaluation, num_steps: int, to_continue: str
+) -> tuple[Batch, Report]:
     """Returns the batches and the reports that take a player to `num_steps`.
 
-    A run that is solved stays where it is, unless `evaluation.early_stop` is false.
+    A run that is solved stays where it is, unless `evaluation.early_stop` is false. The user is
+    told so, and what to do `to_continue`.
     """
     lines = run.metrics()
     if lines and evaluation.is_enough(lines[-1]):
-        logging.info("solved at step %d; use --no-early-stop to continue", lines[-1]["step"])
+        logging.info("solved at step %d; %s to continue", lines[-1]["step"], to_continue)
     report = Report(
         run,
         num_steps,

@@ -44,4 +44,4 @@ def parser() -> arguments.Parser:
 
 
 def _add_corpus(command: arguments.Parser, name: str, text: str) -> None:
-    command.add_argument(f"--{name}-corpus", type=arguments.path, metavar="FILE", help=text)
+    command.add_argument(f"--{name}-corpus", type=arguments.not_empty, metavar="FILE", help=text)
