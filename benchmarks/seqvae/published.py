@@ -30,9 +30,8 @@ NLL_oracle at the end below the lowest at no higher NLL_test:
                    --mle, which the --out of `benchmarks.seqvae` has written
 
 "both with two numbers" gives the model at the end all temperatures and b as well: the mean distance
-of its best pairs below those before the first update, over their common NLL_test and with all b of
-the reports. The updates add to b, so this is too high where the pairs before them end at their
-largest b.
+of its best pairs below those before the first update, over their common NLL_test, with b up to
+--b-after and --b-before. The updates add to b, so equal limits favour the model after them.
 
 --table prints what is in --out, with means and standard deviations over the runs and 95% confidence
 intervals of the mean gains (t), and --picture plots it.
@@ -278,7 +277,7 @@ _COLUMNS = {
 def print_tables(args: argparse.Namespace) -> None:
     """Prints start, best and end, the gains, the two numbers at start and end, and the curves."""
     names = [name.replace("nll", "NLL") for name in _COLUMNS]
-    curves, rows, means, ends, numbers = [], [], [], [], []
+    curves, rows, means, ends, gain_rows, numbers = [], [], [], [], [], []
     reference = regularised_curve(args.mle)
     for arm, runs in read(args.out, args.experiment).items():
         gains = []
@@ -291,7 +290,8 @@ def print_tables(args: argparse.Namespace) -> None:
                 rows.append([arm, str(number), point, _place(line), *_cells(line)])
             curves += [[arm, str(number), _place(line), *_cells(line)] for line in lines]
             if start:
-                gains.append(gains_of(start, end, reference))
+                gains.append(gains_of(start, end, reference, args.b_after, args.b_before))
+                gain_rows.append([arm, str(number), *(interval([x]) for x in gains[-1])])
                 for point in ("start", "end"):
                     cells = _adjusted_cells(points[point])
                     numbers += [[arm, str(number), point, *row] for row in cells]
@@ -304,6 +304,8 @@ def print_tables(args: argparse.Namespace) -> None:
     if ends:  # of arms with a policy gradient, which have a start
         over = ["over temperature", "over two numbers", "over the RNN", "both with two numbers"]
         print_table(["gain of", "runs", *over], ends)
+        print()
+        print_table(["gain of", "run", *over], gain_rows)
         print()
         print_table(["arm", "run", "point", "logits x", "b", *_ADJUSTED], numbers)
         print()
@@ -333,12 +335,16 @@ def start_of(lines: list[dict[str, float]]) -> dict[str, float] | None:
 
 
 def gains_of(
-    start: Mapping[str, float], end: Mapping[str, float], reference: np.ndarray
+    start: Mapping[str, float],
+    end: Mapping[str, float],
+    reference: np.ndarray,
+    b_after: float = np.inf,
+    b_before: float = np.inf,
 ) -> list[float]:
     """Returns the gains of a run over the controls, and that of its pairs over those before."""
     control = two_numbers(start, _LARGEST_B)
     at_end = [gain_at(end, curve) for curve in (temperature_curve(start), control, reference)]
-    return [*at_end, gain(two_numbers(end), two_numbers(start))]
+    return [*at_end, gain(two_numbers(end, b_after), two_numbers(start, b_before))]
 
 
 def gain_at(line: Mapping[str, float], curve: np.ndarray) -> float:
@@ -457,6 +463,8 @@ def main() -> None:
     add("--particles", type=int, default=4, help="samples of the bound on the NLL")
     add("--hparams", default="", help="hyperparameters to change in all arms")
     add("--mle", type=Path, help="rows of a regularised MLE by benchmarks.seqvae --out")
+    add("--b-after", type=float, default=np.inf, help="largest b after the updates; see above")
+    add("--b-before", type=float, default=np.inf, help="largest b before the updates")
     add("--table", action="store_true", help="print what is in --out, and train nothing")
     add("--picture", type=Path, help="plot what is in --out to a PNG file, and train nothing")
     args = parser.parse_args()

@@ -27,7 +27,8 @@ def suite():
 @pytest.fixture
 def args(tmp_path):
     return argparse.Namespace(
-        experiment="authors", out=tmp_path, hparams=SMALL, rounds=5, epochs=3, particles=2, mle=None
+        **{"experiment": "authors", "out": tmp_path, "hparams": SMALL, "rounds": 5, "epochs": 3},
+        **{"particles": 2, "mle": None, "b_after": np.inf, "b_before": np.inf},
     )
 
 
@@ -75,6 +76,8 @@ def test_a_gain_is_the_distance_below_a_temperature_curve():
     end = {key: x - 0.25 if key.startswith("nll_oracle") else x for key, x in line.items()}
     gains = published.gains_of(line, end, published._NONE)
     np.testing.assert_allclose(gains, [0.25, 0.25, np.nan, 0.25])
+    with_less = published.gains_of(line, end, published._NONE, b_after=0.0)[3]
+    assert with_less < published.gains_of(line, end, published._NONE, b_before=0.0)[3]
     end |= {"nll_test": 6.5, "nll_oracle": 7.1}
     over_two_numbers = published.gains_of(line, end, published._NONE)[1]
     assert over_two_numbers == pytest.approx(7.4 - 0.4 * (6.5 - 5.5) / (7.0 - 5.5) - 7.1)
