@@ -40,12 +40,14 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
       name: the name of the program.
       defaults: the default hyperparameters.
       flags: the flags of `train` that run.json stores, with the JSON Schema of each.
+      implied: what flags that are not given mean, if that does not depend on others.
       shares_batches: whether several replicas can train a model, each with a part of every batch.
     """
 
     name: str
     defaults: Params
     flags: dict[str, Schema]
+    implied: dict[str, object] = {}  # noqa: RUF012
     shares_batches = True
 
     @abc.abstractmethod
@@ -155,7 +157,8 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
         hparams = self._hparams(run)
         workers.share(strategy, hparams.batch_size)
         given = {name: getattr(args, name) for name in self.flags if getattr(args, name)}
-        different = [name for name, value in given.items() if run.about.get(name) != value]
+        begun = {name: run.about.get(name) or self.implied.get(name) for name in self.flags}
+        different = [name for name, value in given.items() if begun[name] != value]
         others = [f"--{name.replace('_', '-')}" for name in different]
         others += changed(hparams, _apply_flags(hparams, args))
         if others:

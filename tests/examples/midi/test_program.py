@@ -55,7 +55,9 @@ def test_a_run_resumes_unless_the_user_asks_for_other_settings(
     resume = ["train", "--log-dir", run, "--num-steps", STEPS + 2]
     assert midi_main(*resume, "--seed", 5)[0] == 2
     assert midi_main(*resume, "--train-files", pieces / "1.mid")[0] == 2
-    code, _, stderr = midi_main(*resume, "--train-files", pieces)
+    assert midi_main(*resume, "--instruments", "apart")[0] == 2
+    same = ["--train-files", pieces, "--instruments", "merge"]
+    code, _, stderr = midi_main(*resume, *same)
     assert code == 0 and f"from step {STEPS} to {STEPS + 2}" in stderr
     *_, last = (run / "metrics.jsonl").read_text().splitlines()
     assert json.loads(last)["step"] == STEPS + 2

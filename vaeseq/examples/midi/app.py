@@ -127,8 +127,8 @@ def parser() -> arguments.Parser:
         nargs="+",
         metavar="NAME",
         help="General MIDI instrument of the generated music, a name or a number from 0 to 127; "
-        "one for all keyboards of the run, or one for each (default: those of --prime, or of the "
-        "training files)",
+        "one for all keyboards of the run but drums, or one for each (default: those of --prime, "
+        "or of the training files)",
     )
     arguments.add_interpolation(generate, "piece")
 

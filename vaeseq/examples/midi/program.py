@@ -76,6 +76,7 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
     name = "vaeseq-midi"
     defaults = MidiHParams()
     flags = _FLAGS
+    implied: dict[str, object] = {"encoding": "roll", "instruments": "merge"}  # noqa: RUF012
 
     def __init__(self, sample_seconds: float = 20.0):
         self.sample_seconds = sample_seconds
@@ -118,7 +119,8 @@ class MidiProgram(Program[MidiHParams, RollFormat, Content, MidiModel]):
         form = choose_format(train, hparams, frames_per_beat, args.instruments == "apart")
         train, too_large = warn_refused(select_fitting(train, form), "--train-files")
         refused |= too_large
-        valid, too_large = warn_refused(select_fitting(valid, form), "--valid-files")
+        held_out = "--valid-files" if args.valid_files else "--train-files"
+        valid, too_large = warn_refused(select_fitting(valid, form), held_out)
         refused |= too_large
         return form, Content(train, valid, refused)
 
