@@ -91,7 +91,7 @@ hparams = vaeseq.HParams(
     obs_decoder_fc_hidden_layers=(64,),
     gaps=True,
     learning_rate=8e-3,
-    learning_rate_decay_steps=EPOCHS * SERIES // 16,
+    learning_rate_decay_steps=EPOCHS * len(train) // 16,
 )
 model = Series(hparams)
 model.compile()

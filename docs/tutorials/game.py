@@ -60,8 +60,9 @@ class River(gymnasium.Env):
 # %% [markdown]
 # ## Training
 #
-# 150 steps are random; then one update of the model and one of the agent after every few steps. The
-# agent never learns from the game itself: all its episodes are imagined.
+# 150 steps are random; the model learns from step 101 on. Then, after every step, there is one
+# update of the model and one of the agent. The agent never learns from the game itself: all its
+# episodes are imagined.
 
 # %%
 hparams = play.PlayHParams(

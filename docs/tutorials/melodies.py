@@ -115,7 +115,7 @@ for axes, values, names in (
 #
 # ## From one to another
 #
-# `interpolate` walks along the great circle between two points, with the same random numbers:
+# `interpolate` walks along the great circle between two points, and decodes each greedily:
 
 # %%
 up, down = held_out[shape == 0][0], held_out[shape == 1][0]

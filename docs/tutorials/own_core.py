@@ -42,7 +42,7 @@ class LookBack(vaeseq.VAECore):
         units = hparams.rnn_hidden_sizes[-1]
         self.window = keras.layers.Conv1D(units, LOOK_BACK, activation="relu")
         self.mix = keras.layers.Dense(units, activation="relu")
-        self.context_size = hparams.obs_encoder_fc_layers[-1]
+        self.context_size = hparams.obs_encoder_fc_layers[-1]  # without inputs and gaps
 
     def initial_state(self, batch_size):
         """Returns the K - 1 contexts before the first, zeros."""

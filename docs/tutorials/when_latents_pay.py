@@ -74,7 +74,8 @@ for name in ("RNN", "SRNN"):
     model.fit(train, batch_size=32, epochs=EPOCHS, verbose=0)
     bound = model.smooth(test, num_samples=32).bound.mean()
     print(f"{name:5} {-bound:.2f} nats per frame")
-print(f"the truth, first frame: {np.log(2 * (SIZE - 2) * (SIZE - 2 - STEPS + 1)):.2f} nats")
+truth = np.log(2 * (SIZE - 2) * (SIZE - 2 - STEPS + 1))  # of the first frame, which decides all
+print(f"truth {truth / STEPS:.2f} nats per frame")
 
 figure, panels = plt.subplots(3, 8, figsize=(8, 3.2))
 rows = {"data": test[:8, 0], **{name: m.generate(8, 1)[:, 0] for name, m in models.items()}}

@@ -23,6 +23,13 @@ loaded = tf.saved_model.load(sys.argv[1])
 observed = np.load(sys.argv[2])
 log_prob = loaded.log_prob({"observed": observed}, 5, 1)
 generated = loaded.generate(2, 3, 1)
+for sizes in ((0, 3), (2, 0)):
+    try:
+        loaded.generate(*sizes, 1)
+    except tf.errors.InvalidArgumentError as error:
+        assert "_size must be at least 1" in str(error)
+    else:
+        raise AssertionError(sizes)
 forecast = loaded.forecast({"observed": observed}, 3, 7, 1)
 assert not {"vaeseq", "tensorflow_probability"} & set(sys.modules)
 np.savez(sys.argv[3], log_prob, generated, forecast)

@@ -14,9 +14,10 @@ import tensorflow as tf
 from benchmarks.kill_matrix import arrays
 from tests.conftest import SOME_CORES, assert_close
 from tests.training.conftest import batch, checkpoint, fit, log_of, make_run, state
-from vaeseq.errors import Stopped
+from vaeseq.errors import Stopped, UsageError
 from vaeseq.training.callbacks import Report, SaveCheckpoints
 from vaeseq.training.loop import batches_by_step, train
+from vaeseq.training.run import Run
 from vaeseq.training.signals import Interrupted
 
 # With resampling, the only randomness in training that a core does not have itself.
@@ -106,6 +107,27 @@ def test_accumulated_gradients_are_refused(tmp_path):
     report = Report(make_run(tmp_path), 2, 2, dict, "-step", dict)
     with pytest.raises(ValueError, match="every batch is a step"):
         train(model, batch, report)
+
+
+def test_no_report_ends_the_training_of_several_workers(tmp_path):
+    resolver = SimpleNamespace(task_type="worker", task_id=0)
+    strategy = SimpleNamespace(cluster_resolver=resolver)
+    model = SimpleNamespace(optimizer=keras.optimizers.Adam(), distribute_strategy=strategy)
+    report = Report(make_run(tmp_path), 2, 2, dict, "-step", dict, enough=bool)
+    with pytest.raises(ValueError, match="cannot end the training of several workers"):
+        train(model, batch, report)
+
+
+def test_a_run_does_not_go_on_with_other_hyperparameters(tmp_path, compiled):
+    def run(**hparams):
+        return Run(tmp_path, {"program": "prog", "hparams": {"sizes": (1, 2), **hparams}})
+
+    with run(rate=1.0).beginning():
+        pass
+    fit(run(rate=1.0), compiled(), 1)
+    fit(run(rate=1.0, new=True), compiled(), 2)  # of a new version, at its default
+    with pytest.raises(UsageError, match=r"started with other values of rate \(see its run.json\)"):
+        fit(run(rate=2.0), compiled(), 3)
 
 
 # Interruptions: wherever a signal arrives, the state after the last complete step is saved.

@@ -330,7 +330,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
         Args:
           data: the batch.
           objective: returns a term that is added to the loss (the weighted KL minus log p(x | z)),
-            and something else that it has computed.
+            and something else that it has computed. With several replicas, the terms of all are
+            added up, so a mean must be divided by their number.
 
         Returns:
           The second value of `objective`.

@@ -119,8 +119,9 @@ class ExportableModel(ForecastingModel):
     def _generate_without_inputs(
         self, batch_size: tf.Tensor, sequence_size: tf.Tensor, seed: tf.Tensor
     ) -> Any:
-        state = self.initial_state(batch_size)
-        return self._sampled(self.inputs_spec, state, sequence_size, stateless_seed(seed))
+        state = self.initial_state(_at_least_1("batch_size", batch_size))
+        steps = _at_least_1("sequence_size", sequence_size)
+        return self._sampled(self.inputs_spec, state, steps, stateless_seed(seed))
 
     def _generate_for_inputs(self, inputs: Nest, seed: tf.Tensor) -> Any:
         rows, steps = tf.unstack(tf.shape(tf.nest.flatten(inputs)[0])[:2])

@@ -1,7 +1,7 @@
 """Samples given observed sequences, as NumPy arrays: futures and missing values."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -190,19 +190,22 @@ def _draw(draw: Callable[[int, tf.Tensor], Any], rows: int, num_samples: int, se
     if rows < 1:
         raise ValueError("observed has no rows")
 
-    def parts() -> Iterator[Any]:
-        at_once = max(1, _ROWS_AT_ONCE // rows)
-        for start in range(0, num_samples, at_once):
-            samples = min(at_once, num_samples - start)
-            folded = tf.random.experimental.stateless_fold_in(stateless_seed(seed), start)
-            split = functools.partial(_split_samples, samples=samples)
-            drawn = tf.nest.map_structure(split, draw(samples, folded))
-            if start == 0:
-                of_each = sum(x.nbytes for x in tf.nest.flatten(drawn)) / samples
-                memory.require(num_samples * of_each, f"num_samples={num_samples}", "draw fewer")
-            yield drawn
-
-    return tf.nest.map_structure(lambda *x: np.concatenate(x), *parts())
+    result: Any = None
+    at_once = max(1, _ROWS_AT_ONCE // rows)
+    for start in range(0, num_samples, at_once):
+        samples = min(at_once, num_samples - start)
+        folded = tf.random.experimental.stateless_fold_in(stateless_seed(seed), start)
+        split = functools.partial(_split_samples, samples=samples)
+        drawn = tf.nest.map_structure(split, draw(samples, folded))
+        if result is None:
+            of_each = sum(x.nbytes for x in tf.nest.flatten(drawn)) / samples
+            memory.require(num_samples * of_each, f"num_samples={num_samples}", "draw fewer")
+            result = tf.nest.map_structure(
+                lambda x: np.empty([num_samples, *x.shape[1:]], x.dtype), drawn
+            )
+        for whole, part in zip(tf.nest.flatten(result), tf.nest.flatten(drawn), strict=True):
+            whole[start : start + samples] = part
+    return result
 
 
 def _split_samples(x: tf.Tensor, samples: int) -> np.ndarray:

@@ -32,7 +32,8 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
       False if the run has reached that step already, or a report has ended it.
 
     Raises:
-      ValueError: if the optimizer accumulates gradients: a batch must be a step.
+      ValueError: if the optimizer accumulates gradients, because a batch must be a step, or if a
+        report could end the training of several workers, because only the chief would know.
       UsageError, Stopped, Interrupted: see `Run.training`.
 
     Example:
@@ -72,6 +73,10 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
             "the run; use larger batches, or `fit`"
         )
     run, stop, strategy = report.run, report.num_steps, model.distribute_strategy
+    if report.enough is not None and workers.has_others(strategy):
+        raise ValueError(
+            "train: a report cannot end the training of several workers; omit `enough`"
+        )
     if not workers.is_chief(strategy):
         return _follow(model, batch, run, stop)
     with run.training(model) as start:
@@ -80,7 +85,9 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
         report.on_train_begin()  # makes the last report if an earlier process was interrupted in it
         ended = start >= stop or report.is_last
         if start >= stop:
-            logging.info("%s is at step %d: give a larger --num-steps", run.path, start)
+            logging.info(
+                "%s is at step %d: give a larger number of steps (--num-steps)", run.path, start
+            )
         elif ended:
             logging.info("%s: the training has ended at step %d", run.path, start)
         else:

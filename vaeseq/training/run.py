@@ -191,11 +191,13 @@ class Run(files.Folder):
           The number of steps already made.
 
         Raises:
-          UsageError: if another process trains in the directory, or no checkpoint is valid.
+          UsageError: if another process trains in the directory, no checkpoint is valid, or the run
+            has begun with other hyperparameters than those in `about`.
           Stopped: if the training cannot continue, for example because the disk is full. The newest
             checkpoint is kept.
         """
         with interruptible(), self.locked():
+            self._check_about()
             files.remove_unfinished(self.path)
             step = self.restore_latest(model)
             try:
@@ -204,6 +206,23 @@ class Run(files.Folder):
             except BaseException as error:
                 self._end(model, error)
                 raise
+
+    def _check_about(self) -> None:
+        """Checks that training goes on with the hyperparameters that the run has begun with.
+
+        Those that one of both does not know are left out: a new version of the program may have
+        more, at their defaults.
+        """
+        if not self.exists(self.path):
+            return
+        begun = self.read_json("run.json", _about_schema({}))["hparams"]
+        now = json.loads(json.dumps(self.about["hparams"]))
+        different = [name for name in begun.keys() & now.keys() if begun[name] != now[name]]
+        if different:
+            raise UsageError(
+                f"--log-dir: the run in {self.path} started with other values of "
+                f"{', '.join(sorted(different))} (see its run.json); choose another directory"
+            )
 
     def _end(self, model: Trainable, error: BaseException) -> None:
         """Saves the model if it can be saved, and turns known failures into `Stopped`."""

@@ -103,6 +103,12 @@ def wait_for_workers(addresses: Sequence[str], timeout: float) -> None:
                 time.sleep(0.1)
 
 
+def has_others(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether this process is one of several workers."""
+    resolver = strategy.cluster_resolver
+    return resolver is not None and resolver.task_type is not None
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Returns whether this process is the worker that writes.
 
@@ -112,9 +118,9 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
       >>> vaeseq.workers.is_chief(tf.distribute.get_strategy())  # a single process
       True
     """
-    resolver = strategy.cluster_resolver
-    if resolver is None or resolver.task_type is None:
+    if not has_others(strategy):
         return True
+    resolver = strategy.cluster_resolver
     has_chief = "chief" in resolver.cluster_spec().jobs
     return resolver.task_type == "chief" or (not has_chief and resolver.task_id == 0)
 

@@ -68,7 +68,7 @@ def test_the_same_seed_generates_the_same_texts_also_from_the_console(main, trai
 def test_a_finished_run_is_left_alone(main, copied_run):
     train = ["train", "--log-dir", copied_run, "--num-steps", 2]
     code, out, err = main(*train)
-    assert code == 0 and out == "" and "give a larger --num-steps" in err
+    assert code == 0 and out == "" and "give a larger number of steps (--num-steps)" in err
     assert main(*train, "--hparams", TINY)[0] == 0, "the same hparams are accepted"
 
 
