@@ -222,6 +222,10 @@ MALICIOUS = {
     "vocabulary-link": (link_out("vocabulary.json"), "leads out of"),
     "vocabulary-words": (write("vocabulary.json", VOCABULARY % ('["abc"]', 1)), "too long"),
     "vocabulary-twice": (write("vocabulary.json", VOCABULARY % ('["a", "a"]', 1)), "twice"),
+    "vocabulary-surrogate": (
+        write("vocabulary.json", VOCABULARY % ('["\\ud800"]', 1)),
+        "a surrogate is no character",
+    ),
     "vocabulary-huge": (write("vocabulary.json", VOCABULARY % ('["a"]', 10**12)), "greater"),
     "vocabulary-other": (write("vocabulary.json", VOCABULARY % ('["a"]', 1)), "another run"),
     "corpus-link": (link_out("corpus/train_corpus.ids"), "leads out of"),

@@ -237,6 +237,8 @@ class Vocabulary:
         content = files.parse_json(text, _SCHEMA, where)
         if len(set(content["characters"])) < len(content["characters"]):
             raise UsageError(f"cannot read {where}: the vocabulary contains a character twice")
+        if any(x == "\0" or "\ud800" <= x <= "\udfff" for x in content["characters"]):
+            raise UsageError(f"cannot read {where}: NUL or a surrogate is no character of a text")
         return cls(**content)
 
 
@@ -245,8 +247,7 @@ _SCHEMA = {
     "properties": {
         "characters": {
             "type": "array",
-            # No text can contain a NUL or a lone surrogate.
-            "items": {"type": "string", "pattern": "^[^\0\ud800-\udfff]$"},
+            "items": {"type": "string", "minLength": 1, "maxLength": 1},
             "maxItems": _CODE_POINTS,
         },
         "oov_buckets": {"type": "integer", "minimum": 1, "maximum": 1 << 16},
