@@ -216,7 +216,7 @@ class Run(files.Folder):
         if not self.exists(self.path):
             return
         begun = self.read_json("run.json", _about_schema({}))["hparams"]
-        now = json.loads(json.dumps(self.about["hparams"]))
+        now = json.loads(json.dumps(self.about.get("hparams", {})))
         different = [name for name in begun.keys() & now.keys() if begun[name] != now[name]]
         if different:
             raise UsageError(
