@@ -95,8 +95,9 @@ def test_the_state_of_a_row_that_has_ended_stays_as_it_is(waves, observed, score
 
 def test_a_score_needs_windows(waves, scorer):
     for state in (None, waves.initial_state(1)):
-        with pytest.raises(ValueError, match="windows: there are none"):
-            scorer(waves).score([], state)
+        for score in (scorer(waves).score, scorer(waves).score_apart):
+            with pytest.raises(ValueError, match="windows: there are none"):
+                score([], state)
 
 
 def test_particles_that_are_resampled_often_tighten_the_bound_of_a_long_sequence(pooled, scorer):

@@ -14,6 +14,8 @@ from vaeseq.nn.types import Nest, Tensor
 from vaeseq.training.private_api import compile_quietly
 from vaeseq.vae import bounds, objectives, particles
 
+_NOTHING_TO_SCORE = "windows: there are none to score"
+
 Span = tuple[int, int]
 """A part of a sequence: its first step, and the step after its last."""
 
@@ -193,7 +195,7 @@ class WindowScorer:
             scores, state = self._compiled(observed, tf.constant(lengths, tf.int32), state, seeds)
             totals = totals + np.asarray(scores, np.float64)
         if state is None or not totals.shape:
-            raise ValueError("windows: there are none to score")
+            raise ValueError(_NOTHING_TO_SCORE)
         return Score(*totals), state
 
     def score_apart(
@@ -202,21 +204,27 @@ class WindowScorer:
         state: State | None = None,
         seed: int = 0,
     ) -> Score:
-        """Scores consecutive windows of which each has latents of its own.
+        """Scores consecutive windows, each with latents of its own.
 
-        This is how a core with one latent for a whole sequence is trained: longer sequences than a
-        window it does not know. Windows have nothing in common but the last observation.
+        A core with one latent for a whole sequence is trained on windows and does not know longer
+        sequences. A window shares nothing with the one before it but the last observation.
 
         Args:
-          windows, state, seed: see `score`; of the state, only the context counts.
+          windows, seed: see `score`.
+          state: see `score`; only its context counts.
+
+        Raises:
+          ValueError: see `score`.
         """
-        totals = np.zeros(())
+        scores = []
         for index, (observed, lengths) in enumerate(windows):
             begin = self.model.initial_state(len(lengths) * self.num_samples)
             state = begin if state is None else state._replace(core=begin.core)
             score, state = self.score([(observed, lengths)], state, seed + index)
-            totals = totals + np.asarray(score)
-        return Score(*totals)
+            scores.append(score)
+        if not scores:
+            raise ValueError(_NOTHING_TO_SCORE)
+        return Score(*np.sum(scores, axis=0))
 
     def _score_window(
         self, observed: Nest, lengths: tf.Tensor, state: State, seeds: tf.Tensor

@@ -210,8 +210,8 @@ class Run(files.Folder):
     def _check_about(self) -> None:
         """Checks that training goes on with the hyperparameters that the run has begun with.
 
-        Those that one of both does not know are left out: a new version of the program may have
-        more, at their defaults.
+        Names that only one of the two has do not count: a new version of the program may have more
+        hyperparameters, at their defaults.
         """
         if not self.exists(self.path):
             return

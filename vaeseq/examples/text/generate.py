@@ -22,7 +22,7 @@ def generate(args: argparse.Namespace) -> None:
     _warn_of_unknown(model.vocabulary, "--prime", args.prime)
     for text in args.interpolate or ():
         _warn_of_unknown(model.vocabulary, "--interpolate", text)
-    texts = (_interpolate if args.interpolate else _sample)(model, args, number)
+    texts = _interpolate(model, args, number) if args.interpolate else _sample(model, args, number)
     for index, text in enumerate(texts, 1):
         if len(texts) > 1:
             print(f"#{index:02d}:")
