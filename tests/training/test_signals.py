@@ -49,6 +49,28 @@ with interruptible():
         assert process.wait() == -signal.SIGINT
 
 
+def test_a_call_into_tensorflow_ends_before_the_exception_is_raised():
+    finished = []
+
+    def callback():  # Python that TensorFlow calls, such as the body of a tf.function
+        signal.raise_signal(signal.SIGTERM)
+        finished.append("callback")
+
+    library = {"__name__": "tensorflow.python.library", "finished": finished}
+    exec("def call(function):\n  function()\n  finished.append('call')", library)
+
+    def caller():
+        library["call"](callback)
+        finished.append("caller")
+
+    with interruptible():
+        with pytest.raises(Interrupted) as interrupted:
+            caller()
+        assert interrupted.value.exit_code == 143
+        assert sys.gettrace() is None and sys._getframe().f_trace is None
+    assert finished == ["callback", "call"]
+
+
 def test_an_interruption_that_other_code_swallows_is_raised_again_and_not_printed(monkeypatch):
     printed = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: printed.append(args.exc_type))

@@ -28,6 +28,9 @@ class Interrupted(KeyboardInterrupt):
 def interruptible() -> Iterator[None]:
     """Makes the first SIGINT or SIGTERM raise `Interrupted` in the main thread.
 
+    No such exception passes through TensorFlow: a call into it ends first. Raised inside, it would
+    break TensorFlow's cache of traced functions, or, rarely, crash the process.
+
     Afterwards the program is saving: a second Ctrl-C kills it immediately, a second SIGTERM is
     ignored. The context has no effect in other threads or inside another `interruptible`.
     """
@@ -95,9 +98,42 @@ def _is_ours() -> bool:
     return signal.getsignal(signal.SIGTERM) in (_receive, signal.SIG_IGN)
 
 
-def _receive(number: int, _: FrameType | None) -> None:
+def _receive(number: int, frame: FrameType | None) -> None:
     global _received
     _received = signal.Signals(number)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted(_received)
+    if callers := _callers_of_tensorflow(frame):
+        _raise_at_next_line(callers, Interrupted(_received))
+    else:
+        raise Interrupted(_received)
+
+
+def _callers_of_tensorflow(frame: FrameType | None) -> list[FrameType]:
+    """Returns the frames that wait for TensorFlow; none if it is not running."""
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    inside = [n for n, frame in enumerate(frames) if _is_tensorflow(frame)]
+    return frames[inside[-1] + 1 :] if inside else []
+
+
+def _is_tensorflow(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "tensorflow"
+
+
+def _raise_at_next_line(frames: list[FrameType], error: Interrupted) -> None:
+    """Raises the error as soon as one of these frames executes another line."""
+
+    def raise_at_line(_: FrameType, event: str, __: object) -> object:
+        if event != "line":
+            return raise_at_line
+        sys.settrace(None)
+        for frame in frames:
+            frame.f_trace = None
+        raise error
+
+    for frame in frames:
+        frame.f_trace = raise_at_line
+    sys.settrace(lambda *_: None)  # frames that begin from now on are not traced

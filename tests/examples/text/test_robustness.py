@@ -90,7 +90,7 @@ def test_a_signal_ends_a_command_quietly(trained_run):
         wait_for("char/s", running)
         running.terminate()
         out, err = running.communicate()
-    assert running.returncode == 143 and out == "" and "Traceback" not in err
+    assert running.returncode == 143 and out == "" and "Traceback" not in err, err
 
 
 def test_a_loss_that_is_not_finite_exits_with_1_and_suggests_a_remedy(main, tmp_path, corpus):
