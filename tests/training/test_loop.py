@@ -110,7 +110,8 @@ def test_accumulated_gradients_are_refused(tmp_path):
 
 
 def test_no_report_ends_the_training_of_several_workers(tmp_path):
-    resolver = SimpleNamespace(task_type="worker", task_id=0)
+    cluster = tf.train.ClusterSpec({"worker": ["host:1", "host:2"]})
+    resolver = SimpleNamespace(cluster_spec=lambda: cluster)
     strategy = SimpleNamespace(cluster_resolver=resolver)
     model = SimpleNamespace(optimizer=keras.optimizers.Adam(), distribute_strategy=strategy)
     report = Report(make_run(tmp_path), 2, 2, dict, "-step", dict, enough=bool)

@@ -195,6 +195,21 @@ def train_in_two_parts(model, path):
                 variable.assign(tf.zeros(variable.shape, variable.dtype))
 
 
+@pytest.mark.parametrize(
+    ("cluster", "others"),
+    [
+        ({}, False),
+        ({"worker": ["a:1"]}, False),
+        ({"worker": ["a:1"], "evaluator": ["b:1"]}, False),  # which makes no steps
+        ({"worker": ["a:1", "b:1"]}, True),
+        ({"chief": ["a:1"], "worker": ["b:1"]}, True),
+    ],
+)
+def test_a_worker_knows_whether_there_are_others(cluster, others):
+    resolver = SimpleNamespace(cluster_spec=lambda: tf.train.ClusterSpec(cluster))
+    assert workers.has_others(SimpleNamespace(cluster_resolver=resolver)) == others
+
+
 def test_replicas_get_their_rows_of_the_same_batch():
     class Two:
         num_replicas_in_sync = 2

@@ -106,7 +106,10 @@ def wait_for_workers(addresses: Sequence[str], timeout: float) -> None:
 def has_others(strategy: tf.distribute.Strategy) -> bool:
     """Returns whether this process is one of several workers."""
     resolver = strategy.cluster_resolver
-    return resolver is not None and resolver.task_type is not None
+    if resolver is None:
+        return False
+    workers = resolver.cluster_spec().as_dict()
+    return sum(len(workers.get(job, ())) for job in ("chief", "worker")) > 1
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
