@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -49,26 +50,47 @@ with interruptible():
         assert process.wait() == -signal.SIGINT
 
 
-def test_a_call_into_tensorflow_ends_before_the_exception_is_raised():
-    finished = []
+LIBRARY = """
+def call(function):
+    function()
+    happened.append("call ends")
+
+def fail(function):
+    call(function)
+    raise ValueError
+"""
+
+
+@pytest.mark.parametrize("name", ["call", "fail"])
+def test_a_call_into_tensorflow_ends_before_the_exception_is_raised(name):
+    happened = []
 
     def callback():  # Python that TensorFlow calls, such as the body of a tf.function
         signal.raise_signal(signal.SIGTERM)
-        finished.append("callback")
+        happened.append("callback ends")
 
-    library = {"__name__": "tensorflow.python.library", "finished": finished}
-    exec("def call(function):\n  function()\n  finished.append('call')", library)
+    @contextlib.contextmanager
+    def block():
+        try:
+            yield
+        except BaseException as error:
+            happened.append(type(error))
+            raise
+
+    library = {"__name__": "tensorflow.python.library", "happened": happened}
+    exec(LIBRARY, library)
 
     def caller():
-        library["call"](callback)
-        finished.append("caller")
+        with block():
+            library[name](callback)
+        happened.append("caller goes on")
 
     with interruptible():
         with pytest.raises(Interrupted) as interrupted:
             caller()
         assert interrupted.value.exit_code == 143
         assert sys.gettrace() is None and sys._getframe().f_trace is None
-    assert finished == ["callback", "call"]
+    assert happened == ["callback ends", "call ends", Interrupted]
 
 
 def test_an_interruption_that_other_code_swallows_is_raised_again_and_not_printed(monkeypatch):

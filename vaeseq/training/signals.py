@@ -104,7 +104,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if callers := _callers_of_tensorflow(frame):
-        _raise_at_next_line(callers, Interrupted(_received))
+        _raise_on_return(callers, Interrupted(_received))
     else:
         raise Interrupted(_received)
 
@@ -123,17 +123,18 @@ def _is_tensorflow(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).partition(".")[0] == "tensorflow"
 
 
-def _raise_at_next_line(frames: list[FrameType], error: Interrupted) -> None:
-    """Raises the error as soon as one of these frames executes another line."""
+def _raise_on_return(frames: list[FrameType], error: Interrupted) -> None:
+    """Raises the error as soon as one of these frames goes on.
 
-    def raise_at_line(_: FrameType, event: str, __: object) -> object:
-        if event != "line":
-            return raise_at_line
+    It is raised in the statement that waits for TensorFlow, so inside its `with` and `try` blocks.
+    """
+
+    def trace(*_: object) -> None:
         sys.settrace(None)
         for frame in frames:
-            frame.f_trace = None
+            frame.f_trace, frame.f_trace_opcodes = None, False
         raise error
 
     for frame in frames:
-        frame.f_trace = raise_at_line
+        frame.f_trace, frame.f_trace_opcodes = trace, True
     sys.settrace(lambda *_: None)  # frames that begin from now on are not traced
