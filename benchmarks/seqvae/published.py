@@ -236,13 +236,17 @@ def train_arm(args: argparse.Namespace, arm: str, suite: Suite, seed: int) -> No
     train(model, lambda step: batch_of(suite, hparams, step), report)
 
 
-def read(out: Path, experiment: str) -> dict[str, list[list[dict[str, float]]]]:
-    """Returns the reports of every run in a directory, by arm."""
-    found: dict[str, list[list[dict[str, float]]]] = {}
+def read(out: Path, experiment: str) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """Returns the reports of every run in a directory, by arm and seed."""
+    found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for arm in ARMS[experiment]:
         paths = sorted(out.glob(f"{experiment}-{arm.replace(' ', '-')}-[0-9]*/metrics.jsonl"))
-        runs = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
-        found |= {arm: [run for run in runs if run]} if any(runs) else {}
+        runs = {
+            path.parent.name.rpartition("-")[2]: list(map(json.loads, lines))
+            for path in paths
+            if (lines := path.read_text().splitlines())
+        }
+        found |= {arm: runs} if runs else {}
     return found
 
 
@@ -269,23 +273,23 @@ def print_tables(args: argparse.Namespace) -> None:
     reference = regularised_curve(args.mle)
     for arm, runs in read(args.out, args.experiment).items():
         gains = []
-        means += [[arm, *row] for row in _mean_rows(runs)]
-        for number, lines in enumerate(runs):
+        means += [[arm, *row] for row in _mean_rows(list(runs.values()))]
+        for seed, lines in runs.items():
             start, end = start_of(lines), lines[-1]
             points = {"best": min(lines, key=lambda x: x["nll_oracle"]), "end": end}
             points = {"start": start} | points if start else points
             for point, line in points.items():
-                rows.append([arm, str(number), point, _place(line), *_cells(line)])
-            curves += [[arm, str(number), _place(line), *_cells(line)] for line in lines]
+                rows.append([arm, seed, point, _place(line), *_cells(line)])
+            curves += [[arm, seed, _place(line), *_cells(line)] for line in lines]
             if start:
                 gains.append(gains_of(start, end, reference, args.b_after, args.b_before))
-                gain_rows.append([arm, str(number), *(interval([x]) for x in gains[-1])])
+                gain_rows.append([arm, seed, *(interval([x]) for x in gains[-1])])
                 for point in ("start", "end"):
                     cells = _adjusted_cells(points[point])
-                    numbers += [[arm, str(number), point, *row] for row in cells]
+                    numbers += [[arm, seed, point, *row] for row in cells]
         if gains:
             ends.append([arm, str(len(gains)), *map(interval, np.transpose(gains))])
-    print_table(["arm", "run", "point", "at", *names], rows)
+    print_table(["arm", "seed", "point", "at", *names], rows)
     print()
     print_table(["mean of", "at", "runs", *names], means)
     print()
@@ -293,11 +297,11 @@ def print_tables(args: argparse.Namespace) -> None:
         over = ["over temperature", "over two numbers", "over the RNN", "both with two numbers"]
         print_table(["gain of", "runs", *over], ends)
         print()
-        print_table(["gain of", "run", *over], gain_rows)
+        print_table(["gain of", "seed", *over], gain_rows)
         print()
-        print_table(["arm", "run", "point", "logits x", "b", *_ADJUSTED], numbers)
+        print_table(["arm", "seed", "point", "logits x", "b", *_ADJUSTED], numbers)
         print()
-    print_table(["arm", "run", "at", *names], curves)
+    print_table(["arm", "seed", "at", *names], curves)
 
 
 def _mean_rows(runs: list[list[dict[str, float]]]) -> list[list[str]]:
@@ -383,14 +387,14 @@ def plot(args: argparse.Namespace) -> None:
     axes = figure.add_subplot()
     for number, (arm, runs) in enumerate(read(args.out, args.experiment).items()):
         color = f"C{number}"
-        for run, lines in enumerate(runs):
+        axes.plot([], [], ".-", color=color, label=arm)
+        for lines in runs.values():
             before = [point_of(x) for x in lines if "epoch" in x or x["round"] == 0]
             after = [point_of(x) for x in lines if "round" in x]
             axes.plot(*np.transpose(before), "-", color=color, alpha=0.3, linewidth=1)
             if after:
                 axes.plot(*np.transpose(after), ".-", color=color)
                 axes.plot(*after[0], "o", color=color, markerfacecolor="white")
-            axes.plot([], [], ".-", color=color, label=None if run else arm)
             if start := start_of(lines):
                 axes.plot(*temperature_curve(start).T, ":", color=color, linewidth=1)
                 axes.plot(*two_numbers(start, _LARGEST_B).T, "--", color=color, linewidth=1)

@@ -103,13 +103,13 @@ def test_the_curve_of_the_regularised_model_is_the_mean_of_its_rows(tmp_path):
 
 def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
     args.rounds = 2
-    published.train_arm(args, "SeqVAE_2", suite, 0)
+    published.train_arm(args, "SeqVAE_2", suite, 3)
     args.rounds = 5
-    published.train_arm(args, "SeqVAE_2", suite, 0)
+    published.train_arm(args, "SeqVAE_2", suite, 3)
     others = argparse.Namespace(**vars(args) | {"hparams": f"{SMALL},clip_gradient_norm=1"})
     with pytest.raises(UsageError, match="started with other values of clip_gradient_norm"):
-        published.train_arm(others, "SeqVAE_2", suite, 0)
-    (lines,) = published.read(args.out, "authors")["SeqVAE_2"]
+        published.train_arm(others, "SeqVAE_2", suite, 3)
+    lines = published.read(args.out, "authors")["SeqVAE_2"]["3"]
     assert [x["round"] for x in lines] == [0, 2, 5]
     assert [x["step"] for x in lines] == [6, 8 + 2 * 2, 8 + 5 * 2]
     assert {"nll_oracle", "nll_test", "entropy", "grams_2", "kl_sequence"} <= lines[0].keys()
@@ -117,10 +117,10 @@ def test_a_run_resumes_and_reports_its_curve(suite, args, capsys):
     assert adjusted <= lines[0].keys() & lines[-1].keys()
     published.print_tables(args)
     table = capsys.readouterr().out
-    assert "| SeqVAE_2 | 0 | start | round 0 |" in table and "| round 5 |" in table
+    assert "| SeqVAE_2 | 3 | start | round 0 |" in table and "| round 5 |" in table
     assert "| SeqVAE_2 | round 2 | 1 |" in table
-    assert "| SeqVAE_2 | 0 | start | 0.8 | 0.2 |" in table
-    assert "| SeqVAE_2 | 0 | end | 0.8 | 0.2 |" in table
+    assert "| SeqVAE_2 | 3 | start | 0.8 | 0.2 |" in table
+    assert "| SeqVAE_2 | 3 | end | 0.8 | 0.2 |" in table
     args.picture = args.out / "curve.png"
     published.plot(args)
     assert args.picture.read_bytes().startswith(b"\x89PNG")
