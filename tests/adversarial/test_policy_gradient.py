@@ -91,6 +91,13 @@ def test_token_weights_by_hand(kind, step, values, weights):
     np.testing.assert_allclose(token_weights(hparams, values, TIME), [weights])
 
 
+def test_prefixes_that_end_in_the_padding_do_not_count():
+    hparams = ADVERSARIAL.replace(policy_gradient="prefix", policy_reward_step=2)
+    values = tf.constant([[1.0, 5, 5, 5], [1, 2, 3, 5]])  # 5: of the whole sequence
+    weights = token_weights(hparams, values, 7, tf.constant([3, 7]))
+    np.testing.assert_allclose(weights, [[6, 6, 5, 5, 0, 0, 0], [11, 11, 10, 10, 8, 8, 5]])
+
+
 def test_rewards_of_prefixes_by_hand():
     rewards = tf.constant([[1.0, 2.0, 4.0]])
     np.testing.assert_allclose(reward_to_go(rewards, 0.5), [[3.0, 4.0, 4.0]])

@@ -141,6 +141,8 @@ def test_gates_of_format_1_and_their_moments_are_reordered_but_not_those_of_kera
     save_format_1(tmp_path / "checkpoints/step-000000000.safetensors", arrays | clock)
     best = {name: arrays[name] for name in weights(own_lstm)}
     save_format_1(tmp_path / "checkpoints/best.safetensors", best | clock)
+    with pytest.raises(ValueError, match="keep must be at least 1, but is 0"):
+        CheckpointStore(Folder(tmp_path), keep=0)
     store = CheckpointStore(Folder(tmp_path), keep=2)
     assert store.restore_latest(own_lstm) == 0
     reordered = 0

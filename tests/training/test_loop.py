@@ -14,7 +14,7 @@ import tensorflow as tf
 from benchmarks.kill_matrix import arrays
 from tests.conftest import SOME_CORES, assert_close
 from tests.training.conftest import batch, checkpoint, fit, log_of, make_run, state
-from vaeseq.errors import Stopped, UsageError
+from vaeseq.errors import LostWorker, Stopped, UsageError
 from vaeseq.training.callbacks import Report, SaveCheckpoints
 from vaeseq.training.loop import batches_by_step, train
 from vaeseq.training.run import Run
@@ -98,8 +98,57 @@ def test_batches_of_other_shapes_are_refused(tmp_path, compiled):
     def growing(step):
         return np.concatenate([batch(step)] * (step + 1))
 
-    with pytest.raises(Exception, match=r"batch\(1\) has an array of shape .* the same shapes"):
+    with pytest.raises(ValueError, match=r"batch\(1\) has an array of shape .* the same shapes"):
         train(compiled(), growing, report)
+    with pytest.raises(ValueError, match=r"batch\(0\) has arrays of 4 and 5 rows"):
+        batches_by_step(lambda step: {"a": np.zeros(4), "b": np.zeros(5)}, 0, 1)
+
+
+@pytest.mark.parametrize("error", [UsageError("no such text"), StopIteration("at the end")])
+def test_errors_of_the_batches_are_raised_as_they_are(tmp_path, compiled, error):
+    def ending(step):
+        if step == 2:
+            raise error
+        return batch(step)
+
+    report = Report(make_run(tmp_path), 4, 4, dict, "-step", dict)
+    with pytest.raises(type(error), match=str(error)):
+        train(compiled(), ending, report)
+
+
+def test_several_steps_per_execution_are_refused(tmp_path):
+    model = SimpleNamespace(optimizer=keras.optimizers.Adam(), steps_per_execution=2)
+    report = Report(make_run(tmp_path), 2, 2, dict, "-step", dict)
+    with pytest.raises(ValueError, match="steps_per_execution must be 1"):
+        train(model, batch, report)
+
+
+def test_a_metric_that_no_report_has_is_refused(tmp_path, compiled):
+    report = Report(make_run(tmp_path), 2, 2, lambda: {"valid_loss": 1.0}, "val_loss", dict)
+    with pytest.raises(ValueError, match=r"no .val_loss.; it has step, .*valid_loss"):
+        train(compiled(), batch, report)
+
+
+def test_validation_may_return_numpy_numbers(tmp_path, compiled):
+    run = make_run(tmp_path)
+    report = Report(run, 2, 2, lambda: {"valid_loss": np.float32(0.5)}, "valid_loss", dict)
+    train(compiled(), batch, report)
+    assert run.metrics()[-1]["valid_loss"] == 0.5
+
+
+def test_a_signal_while_saving_after_a_lost_worker_saves_again(tmp_path, compiled, monkeypatch):
+    run, model = make_run(tmp_path), compiled()
+    save = run.checkpoints.save
+
+    def interrupted(model):
+        monkeypatch.setattr(run.checkpoints, "save", save)
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted), run.training(model):
+        model.fit(batch(0), verbose=0)
+        monkeypatch.setattr(run.checkpoints, "save", interrupted)
+        raise LostWorker("a worker is gone")
+    assert run.restore_latest(compiled()) == 1
 
 
 def test_accumulated_gradients_are_refused(tmp_path):

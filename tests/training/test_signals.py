@@ -31,6 +31,18 @@ def test_after_the_first_signal_ctrl_c_kills_and_sigterm_is_ignored():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_two_signals_at_once_are_one_interruption(monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: printed.append(args.exc_type))
+    both = signal.SIGINT, signal.SIGTERM
+    with pytest.raises(Interrupted), interruptible():
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        for number in both:
+            signal.raise_signal(number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)  # both arrive in one call
+    assert not printed
+
+
 def test_a_second_ctrl_c_leaves_at_once():
     saving = """
 import signal

@@ -235,6 +235,8 @@ def test_replicas_get_their_rows_of_the_same_batch():
     [
         *["{", "[]", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}'],
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a", "b"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": [1, 2]}, "task": {"type": "worker", "index": 0}}',
     ],
 )
 def test_a_malformed_tf_config_is_a_usage_error(monkeypatch, config):

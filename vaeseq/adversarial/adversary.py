@@ -301,7 +301,8 @@ class Adversary:
             values = rollouts.action_values(
                 self.policy, score, samples, batch, seed, delayed=self.delayed
             )
-            weights = policy_gradient.token_weights(self.hparams, values, tf.shape(mask)[1])
+            steps = tf.shape(mask)[1]
+            weights = policy_gradient.token_weights(self.hparams, values, steps, batch.lengths)
             own = values[:, -1]
             self._means["reward"].update_state(masked_mean(own, tf.ones_like(own)))
         self._means["generated_nats"].update_state(-masked_mean(samples.log_prob, mask))

@@ -79,11 +79,16 @@ def rewards(hparams: HParams, logits: tf.Tensor) -> tf.Tensor:
     return tf.tanh(logits / 2)
 
 
-def token_weights(hparams: HParams, values: tf.Tensor, steps: Size) -> tf.Tensor:
+def token_weights(
+    hparams: HParams, values: tf.Tensor, steps: Size, lengths: tf.Tensor | None = None
+) -> tf.Tensor:
     """Returns W_t [B, T] for the values Q_k [B, K] of prefixes, for `seqgan` or `prefix`."""
+    stride = hparams.policy_reward_step
     if hparams.policy_gradient == "prefix":
+        if lengths is not None:  # of the t_k in the padding, none counts
+            values *= tf.sequence_mask(-(-lengths // stride), tf.shape(values)[1], values.dtype)
         values = tf.cumsum(values, axis=1, reverse=True)
-    return tf.gather(values, tf.range(steps) // hparams.policy_reward_step, axis=1)
+    return tf.gather(values, tf.range(steps) // stride, axis=1)
 
 
 def reward_to_go(rewards: tf.Tensor, discount: float) -> tf.Tensor:

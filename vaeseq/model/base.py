@@ -103,7 +103,8 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
 
         Raises:
           ValueError: for a loss or metrics: the loss is the negative ELBO, or another bound. For
-            XLA with `objective="fivo"`, and for accumulated gradients with a policy gradient.
+            XLA with `objective="fivo"`, for accumulated gradients with a policy gradient, and for
+            `steps_per_execution` with it, with posterior_steps or with several replicas.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
@@ -117,10 +118,11 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
                 "compile: XLA cannot compile the gradient of objective=fivo, which resamples in a "
                 "loop; leave out jit_compile, or use objective=iwae"
             )
-        if kwargs.get("steps_per_execution", 1) != 1 and self.hparams.posterior_steps:
+        has_phases = self.hparams.posterior_steps or self.hparams.policy_gradient != "none"
+        if kwargs.get("steps_per_execution", 1) != 1 and (has_phases or self.is_replicated):
             raise ValueError(
-                "compile: steps_per_execution must be 1 with posterior_steps, because the steps "
-                "train different variables"
+                "compile: steps_per_execution must be 1 with posterior_steps, a policy gradient or "
+                "several replicas: every step is a call"
             )
         super().compile(
             optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs

@@ -39,7 +39,14 @@ class BestWeights:
           metrics: the metrics of a report.
           final: whether the report is made only because the training ends. A later training then
             takes it back, so the weights go to a file of their own.
+
+        Raises:
+          ValueError: if the report does not have the metric.
         """
+        if self._name not in metrics:
+            raise ValueError(
+                f"best_metric: the report has no {self._name!r}; it has {', '.join(metrics)}"
+            )
         badness = self._badness(metrics)
         if badness < self._lowest:
             self._checkpoints.save_best(model, final)

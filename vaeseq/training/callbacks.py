@@ -173,7 +173,8 @@ class Report(keras.callbacks.Callback):
 
     def _report(self, step: int, means: Mapping[str, SupportsFloat]) -> None:
         metrics = {"step": step, "seconds": round(self.run.seconds, 3)}
-        metrics |= {**reported_means(self.model, means), **self.validate()}
+        metrics |= reported_means(self.model, means)
+        metrics |= {name: float(x) for name, x in self.validate().items()}
         self.best.update(self.model, metrics, final=not self._is_regular(step))
         samples = self.tensorboard.write(step, metrics, self.model.weights, self.sample)
         for suffix, content in samples.items():

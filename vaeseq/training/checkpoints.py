@@ -34,9 +34,14 @@ class CheckpointStore:
     Attributes:
       keep: the number of newest checkpoints to keep, beside the best.
       seconds: the training time so far, which checkpoints store.
+
+    Raises:
+      ValueError: if none would be kept.
     """
 
     def __init__(self, folder: Folder, keep: int):
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, but is {keep}")
         self._folder, self.keep, self.seconds = folder, keep, 0.0
 
     def save(self, model: Trainable) -> None:

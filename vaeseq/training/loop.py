@@ -72,6 +72,8 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
             "train: gradient_accumulation_steps is not supported, because every batch is a step of "
             "the run; use larger batches, or `fit`"
         )
+    if getattr(model, "steps_per_execution", 1) != 1:
+        raise ValueError("train: steps_per_execution must be 1, because reports are made by step")
     run, stop, strategy = report.run, report.num_steps, model.distribute_strategy
     if report.enough is not None and workers.has_others(strategy):
         raise ValueError(
@@ -92,10 +94,9 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
             logging.info("%s: the training has ended at step %d", run.path, start)
         else:
             logging.info("%s from step %d to %d", run.path, start, stop)
-            batches = batches_by_step(batch, start, stop, strategy)
             with contextlib.closing(Progress(stop)) as progress:
                 saving = SaveCheckpoints(run, report.is_due)  # before the report of the same step
-                _fit(model, batches, [progress, Interrupts(), saving, report])
+                _fit(model, batch, start, stop, [progress, Interrupts(), saving, report])
         report.on_train_end()
         workers.broadcast_from_chief(strategy, stop)  # the others wait for the last report
     return not ended
@@ -107,14 +108,30 @@ def _follow(model: Trainable, batch: Batch, run: Run, stop: int) -> bool:
     start = workers.broadcast_from_chief(strategy, 0)
     run.checkpoints.restore(model, start)
     if start < stop:
-        _fit(model, batches_by_step(batch, start, stop, strategy), [Interrupts()])
+        _fit(model, batch, start, stop, [Interrupts()])
     workers.broadcast_from_chief(strategy, 0)
     return start < stop
 
 
-def _fit(model: Trainable, batches: Dataset, callbacks: list[keras.callbacks.Callback]) -> None:
-    with workers.reraise_as_lost_worker():
-        model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks)
+def _fit(
+    model: Trainable,
+    batch: Batch,
+    start: int,
+    stop: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains from one step to another; raises the errors of `batch` as they are."""
+    errors: list[Exception] = []
+    batches = _dataset(batch, start, stop, model.distribute_strategy, errors)
+    try:
+        with workers.reraise_as_lost_worker():
+            model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks)
+    except tf.errors.OpError:
+        if errors:  # TensorFlow's error has only the text of it
+            raise errors[0] from None
+        raise
+    if errors:  # StopIteration, which ends a dataset
+        raise errors[0]
 
 
 def batches_by_step(
@@ -132,27 +149,47 @@ def batches_by_step(
 
     Raises:
       UsageError: if the rows of a batch cannot be divided equally among the replicas.
+      ValueError: if the arrays of a batch have different numbers of rows.
     """
+    return _dataset(batch, start, stop, strategy or tf.distribute.get_strategy(), [])
+
+
+def _dataset(
+    batch: Batch,
+    start: int,
+    stop: int,
+    strategy: tf.distribute.Strategy,
+    errors: list[Exception],
+) -> Dataset:
+    """Returns the dataset of `batches_by_step`, which adds what `batch` raises to `errors`."""
     specs = tf.nest.map_structure(lambda x: tf.TensorSpec.from_tensor(tf.constant(x)), batch(start))
     flat_specs = tf.nest.flatten(specs)
-    strategy = strategy or tf.distribute.get_strategy()
+    numbers = sorted({spec.shape[0] for spec in flat_specs})
+    if len(numbers) > 1:
+        raise ValueError(f"batch({start}) has arrays of {' and '.join(map(str, numbers))} rows")
     replicas = strategy.num_replicas_in_sync
-    rows = workers.share(strategy, flat_specs[0].shape[0])
+    rows = workers.share(strategy, numbers[0])
+
+    def checked(step: np.int64) -> list[np.ndarray]:
+        """Returns the arrays of a batch, which have the shapes of the first."""
+        flat = tf.nest.flatten(batch(int(step)))
+        for x, spec in zip(flat, flat_specs, strict=True):
+            if np.shape(x) != tuple(spec.shape):
+                raise ValueError(
+                    f"batch({step}) has an array of shape {list(np.shape(x))}, batch({start}) one "
+                    f"of {list(spec.shape)}: all batches must have the same shapes"
+                )
+        return flat
 
     def dataset(first: int, last: int) -> tf.data.Dataset:
         """Returns the parts `first` to `last` of every batch, one after another."""
 
         def arrays(step: np.int64) -> list[np.ndarray]:
-            flat = tf.nest.flatten(batch(int(step)))
-            shapes = [
-                (np.shape(x), tuple(spec.shape)) for x, spec in zip(flat, flat_specs, strict=True)
-            ]
-            for shape, expected in shapes:
-                if shape != expected:
-                    raise ValueError(
-                        f"batch({step}) has an array of shape {list(shape)}, batch({start}) one of "
-                        f"{list(expected)}: all batches must have the same shapes"
-                    )
+            try:
+                flat = checked(step)
+            except Exception as error:
+                errors.append(error)
+                raise
             return [x[first * rows : last * rows] for x in flat]
 
         def load(step: tf.Tensor) -> Arrays:

@@ -229,7 +229,7 @@ class Run(files.Folder):
         try:
             if isinstance(error, KeyboardInterrupt | LostWorker) or was_interrupted():
                 if model.trained_steps > self.checkpoints.newest_step():
-                    self.checkpoints.save(model)
+                    self._save_at_last(model)
                 logging.info("saved at step %d; the same command resumes", model.trained_steps)
                 raise_if_interrupted()
         except OSError as failure:
@@ -244,6 +244,13 @@ class Run(files.Folder):
             full = error.errno in _DISK_FULL
             what = "the disk is full" if full else error.strerror or str(error)
             raise Stopped(f"{where}{what}; {newest}") from error
+
+    def _save_at_last(self, model: Trainable) -> None:
+        try:
+            self.checkpoints.save(model)
+        except KeyboardInterrupt:  # the first signal, while saving because a worker is gone
+            self.checkpoints.save(model)
+            raise
 
     def _newest_checkpoint(self) -> str:
         step = self.checkpoints.newest_step()

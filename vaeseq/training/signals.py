@@ -95,18 +95,22 @@ def raise_if_interrupted() -> None:
 
 
 def _is_ours() -> bool:
-    return signal.getsignal(signal.SIGTERM) in (_receive, signal.SIG_IGN)
+    return signal.getsignal(signal.SIGTERM) in (_receive, _ignore)
 
 
 def _receive(number: int, frame: FrameType | None) -> None:
     global _received
     _received = signal.Signals(number)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _ignore)
     if callers := _callers_of_tensorflow(frame):
         _raise_on_return(callers, Interrupted(_received))
     else:
         raise Interrupted(_received)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Does nothing. (Of SIG_IGN Python complains if a second signal has already arrived.)"""
 
 
 def _callers_of_tensorflow(frame: FrameType | None) -> list[FrameType]:

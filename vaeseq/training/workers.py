@@ -64,12 +64,14 @@ def _multi_worker(timeout: float) -> tf.distribute.Strategy:
         own = config["task"]["type"], config["task"]["index"]
         if not cluster.keys() <= {"chief", "worker"} or own[1] not in range(cluster[own[0]]):
             raise ValueError(f"task {own} of {cluster}")
-    except (ValueError, KeyError, TypeError) as error:
+        leader, *others = [address for job in cluster for address in config["cluster"][job]]
+        for address in (leader, *others):
+            int(address.rpartition(":")[2])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             'TF_CONFIG must be like {"cluster": {"worker": ["host0:port", "host1:port"]}, '
             f'"task": {{"type": "worker", "index": 0}}}}: {error!r}'
         ) from error
-    leader, *others = [address for job in cluster for address in config["cluster"][job]]
     if own == (min(cluster), 0):
         wait_for_workers(others, timeout)
     private_api.limit_wait_for_cluster(timeout, cluster)
@@ -217,19 +219,20 @@ def _followers(number: int, main: Callable[[], object]) -> Iterator[None]:
     code = f"from {main.__module__} import {main.__name__} as main; main()"
     command = [sys.executable, "-c", code, *sys.argv[1:]]
     # In sessions of their own: only the chief receives Ctrl-C, and it ends the others.
-    processes = [
-        subprocess.Popen(command, env={**os.environ, "TF_CONFIG": config}, start_new_session=True)
-        for config in configs[1:]
-    ]
-    os.environ["TF_CONFIG"] = configs[0]
+    processes: list[subprocess.Popen[bytes]] = []
     try:
+        for config in configs[1:]:
+            environment = {**os.environ, "TF_CONFIG": config}
+            process = subprocess.Popen(command, env=environment, start_new_session=True)
+            processes.append(process)
+        os.environ["TF_CONFIG"] = configs[0]
         yield
     except BaseException:
         for process in processes:
             process.kill()  # they have nothing to save, and may be waiting for this process
         raise
     finally:
-        del os.environ["TF_CONFIG"]
+        os.environ.pop("TF_CONFIG", None)
         for process in processes:
             _wait(process)
 
