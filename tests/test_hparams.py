@@ -117,6 +117,13 @@ def test_a_subclass_that_is_no_dataclass_is_refused():
         Mine()
 
 
+def test_a_default_without_a_type_is_refused():
+    with pytest.raises(TypeError, match=r"Mine\.latent_size needs a type, or it is ignored"):
+
+        class Mine(HParams):
+            latent_size = 32
+
+
 def test_hparams_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         HParams().seed = 1

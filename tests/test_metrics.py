@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.conftest import assert_close
 from vaeseq import metrics
 
 
@@ -170,6 +171,17 @@ def test_shapes_and_numbers_that_do_not_fit_are_refused(name, rng):
         samples[5, 1, 2] = bad
         with pytest.raises(ValueError, match="1 samples are NaN or infinite"):
             score(samples, observed)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_infinite_observations_are_refused_and_masked_arrays_are_gaps(name, rng):
+    score = SCORES[name]
+    samples, observed = rng.normal(size=[20, 4, 3]), rng.normal(size=[4, 3])
+    masked = np.ma.masked_array(observed, rng.random([4, 3]) < 0.3)
+    assert_close(score(samples, masked), score(samples, masked.filled(np.nan)), 0)
+    observed[1, 2] = -np.inf
+    with pytest.raises(ValueError, match="1 observations are infinite"):
+        score(samples, observed)
 
 
 def test_arguments_out_of_range_are_refused(rng):

@@ -234,19 +234,22 @@ def _prepare(
     samples: ArrayLike, observed: ArrayLike, mask: ArrayLike | None
 ) -> tuple[_Floats, _Floats, NDArray[np.bool_]]:
     """Returns samples and observations, 0 where they are missing, and whether they are present."""
+    masked = np.ma.asarray(observed).mask
     samples, observed = np.asarray(samples, np.float64), np.asarray(observed, np.float64)
     if samples.shape[1:] != observed.shape or samples.ndim == 0 or len(samples) == 0:
         raise ValueError(
             f"samples must be [N, ...], N samples for each element of observed, which is "
             f"{list(observed.shape)}; they are {list(samples.shape)}"
         )
-    present = ~np.isnan(observed)
+    present = ~(np.isnan(observed) | masked)
     if mask is not None:
         present &= _as_mask(mask, observed.shape)
     samples, observed = np.where(present, samples, 0.0), np.where(present, observed, 0.0)
     bad = int((~np.isfinite(samples)).sum())
     if bad:
         raise ValueError(f"{bad} samples are NaN or infinite where something was observed")
+    if not np.isfinite(observed).all():
+        raise ValueError(f"{int(np.isinf(observed).sum())} observations are infinite")
     return samples, observed, present
 
 

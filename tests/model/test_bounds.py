@@ -7,6 +7,7 @@ import tensorflow as tf
 import vaeseq
 from tests.conftest import SMALL, Waves, assert_close
 from vaeseq.model import objective
+from vaeseq.model.base import _Terms
 from vaeseq.nn import replicas
 from vaeseq.nn.convert import stateless_seed
 from vaeseq.vae import bounds
@@ -55,6 +56,15 @@ def test_the_same_step_draws_the_same(name, observed):
     assert metrics["loss"] == pytest.approx(-metrics["bound"])
     assert metrics["bound"] > metrics["elbo"]
     assert 1 <= metrics["effective_sample_size"] <= 3
+
+
+def test_sample_sizes_are_means_over_the_rows_of_all_batches():
+    model = make(SRNN.replace(objective="iwae", num_particles=3))
+    model.reset_metrics()
+    for size, steps in ((5.0, 20.0), (1.0, 2.0)):
+        terms = _Terms(0.0, 0.0, 0.0, 0.0, size, num_steps=steps, num_rows=2.0)
+        model._update_means(1.0, terms)
+    assert model.get_metrics_result()["effective_sample_size"] == 3
 
 
 @pytest.mark.parametrize("name", ["elbo", *OBJECTIVES])

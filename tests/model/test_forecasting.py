@@ -57,3 +57,5 @@ def test_wrong_arguments_are_named(waves, observed):
     pair = np.zeros([4, 6, 4], np.float32), np.zeros([4, 6], np.int32)
     with pytest.raises(ValueError, match="inputs must have 8 steps, the 6 of `observed` and 2"):
         model.forecast(pair, 2, inputs=np.zeros([4, 6, 3]))
+    with pytest.raises(ValueError, match="inputs must have 4 rows, as observed has, not 1"):
+        model.forecast(pair, 2, inputs=np.zeros([1, 8, 3]))

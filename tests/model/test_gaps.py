@@ -135,6 +135,9 @@ def test_missing_elements_of_a_mixture_go_with_those_observed(vae_type):
     assert np.abs(drawn[:, 1, 0] - 10).max() < 1
     np.testing.assert_allclose(drawn[:, 2, 0], drawn[:, 2, 1], atol=1)
     assert 0 < (drawn[:, 2, 0] > 5).mean() < 1
+    known = np.zeros([1, 1, 2])  # a sample of what is observed is not drawn given itself
+    reconstructed = model.smooth(known, 40, observed_mask=known == 0).observed
+    assert 0 < (reconstructed > 5).mean() < 1
 
 
 def test_missing_values_are_sampled_and_others_kept(gappy, observed):
@@ -158,6 +161,11 @@ def test_missing_values_are_sampled_and_others_kept(gappy, observed):
 def test_masks_of_a_wrong_shape_or_dtype_are_refused(pooled, observed, mask, message):
     with pytest.raises(ValueError, match=message):
         pooled(Waves, GAPS.replace(vae_type="RNN")).infer(observed, observed_mask=mask)
+
+
+def test_impute_needs_a_mask(gappy, observed):
+    with pytest.raises(ValueError, match="impute needs an observed_mask"):
+        gappy.impute(observed[:2], None)
 
 
 def test_a_model_without_gaps_refuses_a_mask(pooled, observed):

@@ -110,6 +110,12 @@ FLAT = codec.Flatten
             ValueError,
             r"features \[N, E\] of observations \[N, 2\], not \[N, 2, 1\]; .*Flatten\(\)",
         ),
+        (
+            FLAT(),
+            mlp(codec.CategoricalDecoder(300, [2], dtype="uint8")),
+            ValueError,
+            "is uint8, but CategoricalDecoder allows whole numbers from 0 to 299",
+        ),
         (lambda x: (x, x), mlp(), ValueError, "one tensor of numbers, not tuple"),
         (lambda x: tf.reduce_sum(x, -1), mlp(), ValueError, r"of observations \[N, 2\], not \[N\]"),
         (lambda x: tf.cast(x, tf.int32), mlp(), ValueError, "of float32, not int32"),

@@ -19,6 +19,7 @@ from vaeseq import codec, context
 from vaeseq.errors import UsageError
 from vaeseq.hparams import HParams, hparam
 from vaeseq.model import saving
+from vaeseq.training.private_api import all_layers
 
 
 @pytest.fixture
@@ -218,6 +219,19 @@ def test_frozen_layers_stay_frozen(observed, path):
     loaded = load(path, Waves)
     assert not loaded.encoder.trainable and loaded.decoder.trainable
     assert_goes_on_as(model, loaded, observed)
+
+
+def test_a_layer_that_learns_in_a_frozen_one_still_does(observed, path):
+    model = Waves(SMALL.replace(vae_type="RNN"))
+    model.encoder.trainable = False
+    inner = all_layers(model.encoder)[-1]
+    inner.trainable = True
+    model.compile()
+    model.save(path)
+    loaded = load(path, Waves)
+    flags = [[layer.trainable for layer in all_layers(x)] for x in (model, loaded)]
+    assert flags[0] == flags[1] and not loaded.encoder.trainable
+    assert all_layers(loaded.encoder)[-1].trainable
 
 
 def test_a_model_that_was_not_compiled(observed, path):

@@ -106,6 +106,15 @@ def test_missing_observations_know_what_follows(walk, walks):
     np.testing.assert_allclose(drawn.std(axis=0)[gap][:, 0], spread[gap], atol=0.1)
 
 
+def test_the_kl_is_that_of_the_posterior_also_with_a_monte_carlo_kl(observed):
+    models = [
+        Waves(SMALL.replace(vae_type="VRNN", use_monte_carlo_kl=flag)) for flag in (False, True)
+    ]
+    assert_close(*(model.smooth(observed, 3).kl for model in models), 0)
+    with pytest.raises(ValueError, match="observed has no rows"):
+        models[0].smooth(observed[:0], 3)
+
+
 def test_samples_of_a_smoothing_have_equal_weights(walk, walks, monkeypatch):
     monkeypatch.setattr(module, "_ROWS_AT_ONCE", 4000)  # two rows at a time
     smoothing = walk.smooth(walks, 2000, **KNOWN)

@@ -89,6 +89,8 @@ def test_lists_are_refused(model, observed):
     for use in (model.log_prob, model.fit, lambda x: model.forecast(x, 2)):
         with pytest.raises(ValueError, match="observed must be an array, not a list"):
             use(observed)
+    with pytest.raises(ValueError, match="prefix must be an array, not a list"):
+        model.generate(prefix=observed)
 
 
 def test_wrong_shapes_of_a_dataset_are_refused_before_it_is_read(pooled):

@@ -52,7 +52,7 @@ def categoricals(logits):
     return [Categorical.from_logits(tf.reshape(x, [2, 3, 2, 3])) for x in logits]
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "categorical"])
+@pytest.mark.parametrize("kind", ["gaussian", "categorical", "monte carlo"])
 def test_balancing_divides_the_gradient_between_prior_and_posterior(kind):
     values, gradients = [], []
     for balance in (0.5, 0.8, 1.0):
@@ -63,7 +63,9 @@ def test_balancing_divides_the_gradient_between_prior_and_posterior(kind):
             tape.watch(params)
             if kind == "categorical":
                 q, p = categoricals(params)
-            kl = divergence.kl(SMALL.replace(kl_balance=balance), q, p, q[0])
+            hparams = SMALL.replace(kl_balance=balance, use_monte_carlo_kl=kind == "monte carlo")
+            z = q[0] + 0.5 * q[1] if kind == "monte carlo" else q[0]
+            kl = divergence.kl(hparams, q, p, z)
         values.append(kl)
         gradients.append(tape.gradient(kl, params))
     assert_close(values[1], values[0])

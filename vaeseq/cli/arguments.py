@@ -132,6 +132,7 @@ def add_training(
     parser.add_argument(
         "--hparams",
         type=changes,
+        action=_Joined,
         default="",
         metavar="NAME=VALUE,...",
         help="hyperparameters to change, such as batch_size=64,learning_rate=1e-3; "
@@ -144,6 +145,20 @@ def add_training(
         metavar="N",
         help="number of recent checkpoints to keep, besides the best one (default: %(default)s)",
     )
+
+
+class _Joined(argparse.Action):
+    """Joins the values of a flag that is given several times by commas."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, ",".join(filter(None, [before, values])))
 
 
 def add_workers(parser: Parser, main: Callable[[], None]) -> None:

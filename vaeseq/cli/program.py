@@ -196,9 +196,17 @@ class Program(abc.ABC, Generic[Params, Domain, Content, Model]):
 
 
 def _apply_flags(hparams: Params, args: argparse.Namespace) -> Params:
-    """Returns the hyperparameters as changed by `--hparams` and `--seed`."""
+    """Returns the hyperparameters as changed by `--hparams` and `--seed`.
+
+    Raises:
+      UsageError: for a wrong value, or if the two flags have different seeds.
+    """
     changed = hparams.parse(args.hparams)
-    return changed if args.seed is None else changed.replace(seed=args.seed)
+    if args.seed is None:
+        return changed
+    if changed.seed not in (hparams.seed, args.seed):
+        raise UsageError(f"--seed: --hparams has seed={changed.seed}; give one of them")
+    return changed.replace(seed=args.seed)
 
 
 def _warn_of_decay(hparams: HParams, num_steps: int) -> None:

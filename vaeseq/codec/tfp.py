@@ -19,7 +19,7 @@ class TFPDecoder(ElementwiseDecoder):
     [N, *event_shape], also for counts. `param_size`: one feature for each parameter and element.
 
     Args:
-      distribution: class, or a function of the parameters, of a distribution over single numbers.
+      distribution: class of a distribution over single numbers.
       parameters: the names of the parameters that depend on the features.
       event_shape: shape of one observation; () for one number.
       constants: values of other parameters.
@@ -31,7 +31,8 @@ class TFPDecoder(ElementwiseDecoder):
       name: the layer's name.
 
     Raises:
-      ValueError: if a parameter is unknown, or not one number for each element.
+      ValueError: if a parameter is unknown, not one number for each element, or one of which TFP
+        does not know the domain.
 
     Example:
       >>> import tensorflow as tf
@@ -69,9 +70,15 @@ class TFPDecoder(ElementwiseDecoder):
         self.constants = dict(constants or {})
         self.limits = Support(distribution.__name__, low, high, whole)
         self.neutral = neutral
-        self.bijectors = tuple(
-            properties[parameter].default_constraining_bijector_fn() for parameter in parameters
-        )
+        try:
+            self.bijectors = tuple(
+                properties[parameter].default_constraining_bijector_fn() for parameter in parameters
+            )
+        except NotImplementedError as error:
+            raise ValueError(
+                f"{distribution.__name__}: TFP maps no feature to some of {', '.join(parameters)}; "
+                "give these as constants"
+            ) from error
         batch = self.distribution(
             **self.constants, **dict.fromkeys(self.parameters, tf.fill([2], 0.5))
         ).batch_shape

@@ -473,6 +473,7 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             None if bound is None else tf.reduce_sum(bound) / num_steps,
             None if size is None else tf.reduce_sum(size) / num_rows,
             num_steps,
+            num_rows,
         )
 
     def _asserted(self, batch: Batch) -> Batch:
@@ -498,9 +499,12 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
     def _update_means(self, strength: tf.Tensor | float, terms: "_Terms") -> None:
         values = [terms.loss(strength), terms.log_prob - terms.kl, terms.log_prob, terms.kl]
         if terms.bound is not None:
-            values += [terms.bound, terms.effective_sample_size]
-        for mean, value in zip(self._means.values(), values, strict=True):
-            mean.update_state(value, terms.num_steps)
+            values += [terms.bound]
+        means = iter(self._means.values())
+        for value in values:
+            next(means).update_state(value, terms.num_steps)
+        if terms.effective_sample_size is not None:
+            next(means).update_state(terms.effective_sample_size, terms.num_rows)
 
 
 class _Terms(NamedTuple):
@@ -512,6 +516,7 @@ class _Terms(NamedTuple):
     bound: tf.Tensor | None  # None for the ELBO
     effective_sample_size: tf.Tensor | None  # the mean over the sequences
     num_steps: tf.Tensor  # of the global batch
+    num_rows: tf.Tensor
 
     def loss(self, strength: tf.Tensor | float) -> tf.Tensor:
         """Returns the loss; in the ELBO, the KL is weighted by `strength`."""
@@ -521,9 +526,10 @@ class _Terms(NamedTuple):
 
     def total(self, others: Sequence[tf.Tensor | None]) -> tuple["_Terms", list[Any]]:
         """Returns the sums of the terms, and of other tensors, over all replicas."""
-        sums = replicas.total([*self[:-1], *others])
-        terms = [*sums[: len(self) - 1], self.num_steps]
-        return _Terms._make(terms), sums[len(self) - 1 :]
+        *terms, num_steps, num_rows = self
+        sums = replicas.total([*terms, *others])
+        own = [*sums[: len(terms)], num_steps, num_rows]
+        return _Terms._make(own), sums[len(terms) :]
 
 
 def _step_weights(sample_weight: Tensor, log_prob: tf.Tensor) -> tf.Tensor:

@@ -105,6 +105,10 @@ class ForecastingModel(SmoothingModel):
         Raises:
           ValueError: if an argument is not as expected.
         """
+        if observed_mask is None:
+            raise ValueError(
+                "impute needs an observed_mask, which is False where values are missing"
+            )
         prepared = self.prepare(observed, inputs, lengths, observed_mask)
         values, is_observed = prepared[0]
 
@@ -136,6 +140,8 @@ class ForecastingModel(SmoothingModel):
         inputs = convert.as_sequences("inputs", inputs, self.inputs_spec)
         rows, time = np.shape(tf.nest.flatten(observed)[0])[:2]
         for x in tf.nest.flatten(inputs):
+            if x.shape[0] != rows:
+                raise ValueError(f"inputs must have {rows} rows, as observed has, not {x.shape[0]}")
             if x.shape[1] != time + steps:
                 raise ValueError(
                     f"inputs must have {time + steps} steps, the {time} of `observed` and {steps} "

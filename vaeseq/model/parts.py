@@ -1,5 +1,6 @@
 """Checks of the parts of a model that a user writes; each error says what was expected."""
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -67,7 +68,8 @@ def check_decoder(decoder: DistModule) -> None:
 
     Raises:
       TypeError: if it is no `DistModule`.
-      ValueError: if `event_shape` or `event_dtype` is missing or wrong.
+      ValueError: if `event_shape` or `event_dtype` is missing or wrong, or cannot hold the largest
+        number.
     """
     name = _name(decoder)
     if not isinstance(decoder, DistModule):
@@ -85,6 +87,10 @@ def check_decoder(decoder: DistModule) -> None:
                 f"{attribute} of {name} must be a tf.{kind.__name__} or a nest of them, not "
                 f"{value!r}"
             )
+    numbers = zip(*map(tf.nest.flatten, (decoder.support, decoder.event_dtype)), strict=True)
+    for support, dtype in numbers:
+        if dtype.is_integer and dtype.max < support.high < math.inf:
+            raise ValueError(f"event_dtype of {name} is {dtype.name}, but {support}")
 
 
 def check_inputs_spec(specs: Specs) -> None:

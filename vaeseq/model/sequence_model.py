@@ -165,6 +165,10 @@ class SequenceModel(WiredModel):
           ValueError: if a size is below 1 or does not match another, or if the temperature is not
             above 0.
         """
+        if prefix is not None:
+            convert.check_sequences("prefix", prefix, self._event_spec)
+        if inputs is not None:
+            convert.check_sequences("inputs", inputs, self.inputs_spec)
         given = [nest for nest in (state, prefix, inputs) if nest is not None]
         if batch_size is None:
             batch_size = max([1, *(num_rows(nest) for nest in given)])

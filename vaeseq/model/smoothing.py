@@ -181,8 +181,11 @@ class SmoothingModel(SequenceModel):
             num_samples,
         )
         repeated = repeat_rows(observed, num_samples)
-        params = masked.given(self.decoder, inference.steps.obs_params, repeated)
+        params = inference.steps.obs_params
         sampled = self.decoder.sample(params, seeds[2])
+        if isinstance(repeated, masked.Masked):
+            missing = self.decoder.sample(masked.given(self.decoder, params, repeated), seeds[2])
+            sampled = tf.nest.map_structure(tf.where, repeated.is_observed, sampled, missing)
         log_prob, kl, *sampled_flat = (
             tf.reshape(x, tf.concat([[-1, num_samples], tf.shape(x)[1:]], 0))
             for x in (inference.log_prob, inference.kl, *tf.nest.flatten(sampled))
@@ -245,9 +248,11 @@ def _by_rows(
       seed: of all rows.
 
     Raises:
-      ValueError: if the number of samples is below 1.
+      ValueError: if there are no rows, or if the number of samples is below 1.
     """
     num_samples = convert.as_count("num_samples", num_samples)
+    if num_rows(prepared[0]) < 1:
+        raise ValueError("observed has no rows")
     at_once = max(1, _ROWS_AT_ONCE // num_samples)
     parts = []
     for start in range(0, num_rows(prepared[0]), at_once):

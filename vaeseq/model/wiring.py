@@ -20,7 +20,7 @@ from vaeseq.nn.masked import Masked, MaskedEncoder
 from vaeseq.nn.sequences import last, repeat_rows, replace_padding
 from vaeseq.nn.support import check_observed
 from vaeseq.nn.types import Nest, Seed, Size, Specs, Tensor
-from vaeseq.training.private_api import all_layers
+from vaeseq.training.private_api import all_layers, set_trainable
 from vaeseq.vae.core import Inference
 
 
@@ -122,9 +122,8 @@ class WiredModel(keras.Model):
                     f"{cls.__name__} was saved with {name} = {value}, but its constructor, which "
                     f"does not take {name}, chooses {getattr(model, name)}"
                 )
-        layers = all_layers(model)
-        for index in frozen:
-            layers[index].trainable = False
+        for index, layer in enumerate(all_layers(model)):
+            set_trainable(layer, index not in frozen)
         return model
 
     def save(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None:

@@ -155,6 +155,16 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return list(model._flatten_layers())
 
 
+def set_trainable(layer: keras.layers.Layer, value: bool) -> None:
+    """Sets whether a layer is trainable, and its own variables, but not the layers in it.
+
+    Assumption: the setter of Keras does this, and then sets all layers in it.
+    """
+    layer._trainable = value
+    for variable in layer._trainable_variables:
+        variable.trainable = value
+
+
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns the layers in the attributes of a layer, without those in them.
 

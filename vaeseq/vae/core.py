@@ -364,7 +364,10 @@ class VAECore(keras.layers.Layer, abc.ABC):
         if lengths is not None:
             mask = tf.sequence_mask(lengths, tf.shape(log_prob)[1])
             log_prob, log_ratio = (tf.where(mask, x, 0.0) for x in (log_prob, log_ratio))
-        kl = divergence.kl(self.hparams, *z, mask)
+        hparams = self.hparams
+        if latents is not None:  # they may come from elsewhere than q
+            hparams = hparams.replace(use_monte_carlo_kl=False)
+        kl = divergence.kl(hparams, *z, mask)
         return Inference(log_prob, kl, log_ratio, steps, states)
 
     def generate(

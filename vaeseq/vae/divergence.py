@@ -48,16 +48,16 @@ def _balanced(
     Hafner, Lillicrap, Norouzi, Ba 2020, arXiv:2010.02193. With 1/2, the gradient is the KL's own.
     """
 
-    def unit_kl(q: LatentParams, p: LatentParams) -> tf.Tensor:
+    def unit_kl(q: LatentParams, p: LatentParams, z: tf.Tensor) -> tf.Tensor:
         if hparams.use_monte_carlo_kl:
-            return log_ratio(q, p, latents)
+            return log_ratio(q, p, z)
         return q.unit_kl(p)
 
     balance = hparams.kl_balance
     if balance == 0.5:
-        return unit_kl(posterior, prior)
-    to_prior = unit_kl(posterior.constant(), prior)
-    to_posterior = unit_kl(posterior, prior.constant())
+        return unit_kl(posterior, prior, latents)
+    to_prior = unit_kl(posterior.constant(), prior, tf.stop_gradient(latents))
+    to_posterior = unit_kl(posterior, prior.constant(), latents)
     value = tf.stop_gradient(to_prior)
     balanced = balance * to_prior + (1 - balance) * to_posterior
     return value + 2 * (balanced - tf.stop_gradient(balanced))

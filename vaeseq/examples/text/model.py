@@ -81,10 +81,13 @@ def score_text(
 def _states_before(
     scorer: WindowScorer, ids: Ids, spans: list[tuple[int, int]], seed: int
 ) -> State:
-    """Returns the state after the window before each span; the first starts anew."""
+    """Returns the state after the window before each span; the first starts anew.
+
+    Its noise is another than that of the spans.
+    """
     width, particles = scorer.model.hparams.sequence_size, scorer.num_samples
     before = [(max(0, begin - width), begin) for begin, _ in spans]
-    _, states = scorer.score(consecutive_windows(ids, before, width), seed=seed)
+    _, states = scorer.score(consecutive_windows(ids, before, width), seed=-1 - seed)
     initial = scorer.model.initial_state(particles)
     joined: State = tf.nest.map_structure(
         lambda first, others: tf.concat([first, others[particles:]], 0), initial, states

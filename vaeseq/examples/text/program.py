@@ -54,7 +54,8 @@ class TextProgram(Program[TextHParams, Vocabulary, Mapping[str, Text], TextModel
                     f"{flag}: {getattr(args, name)} is a pipe, but the text is read twice; write "
                     "it to a file"
                 )
-        texts.setdefault("train_corpus", data.embedded_shakespeare())
+        if "train_corpus" not in texts:
+            texts["train_corpus"] = data.embedded_shakespeare()
         counts = {name: data.count(text) for name, text in texts.items()}
         data.check_length(counts["train_corpus"], hparams.sequence_size, "valid_corpus" in texts)
         known = counts.get("vocab_corpus", counts["train_corpus"])
