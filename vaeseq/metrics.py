@@ -249,7 +249,8 @@ def _prepare(
     if bad:
         raise ValueError(f"{bad} samples are NaN or infinite where something was observed")
     if not np.isfinite(observed).all():
-        raise ValueError(f"{int(np.isinf(observed).sum())} observations are infinite")
+        infinite = int(np.isinf(observed).sum())
+        raise ValueError(f"infinite numbers in observed: {infinite}; if they are gaps, mask them")
     return samples, observed, present
 
 

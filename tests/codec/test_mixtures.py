@@ -75,7 +75,7 @@ def test_impossible_sizes_and_parameters_are_refused():
         codec.GaussianMixtureDecoder(2, 0)
     with pytest.raises(ValueError, match="Laplace has no parameter 'sigma'; it has loc, scale"):
         codec.TFPDecoder(tfd.Laplace, ["loc", "sigma"])
-    with pytest.raises(ValueError, match="Uniform: TFP maps no feature to some of low, high"):
+    with pytest.raises(ValueError, match="Uniform: TFP does not know the domain of high"):
         codec.TFPDecoder(tfd.Uniform, ["low", "high"])
     for decoder in (codec.GaussianMixtureDecoder(4, 2), codec.NADEDecoder([16], 2)):
         with pytest.raises(ValueError, match="ConvDecoder needs a NADEDecoder or a decoder of"):

@@ -143,6 +143,10 @@ def test_what_cannot_know_the_step_is_refused(observed):
     model = Waves(SEQVAE)
     with pytest.raises(ValueError, match="steps_per_execution must be 1 with posterior_steps"):
         model.compile(steps_per_execution=2)
+    plain = Waves(SEQVAE.replace(posterior_steps=0))
+    plain.compile(steps_per_execution=2)
+    model.compile_from_config(plain.get_compile_config())  # as of a model that was loaded
+    assert model.steps_per_execution == 1
     model.compile()
     with pytest.raises(vaeseq.UsageError, match="trained by its own `fit` or `train_on_batch`"):
         tf.function(model.train_step, autograph=False)(observed)

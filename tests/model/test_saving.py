@@ -234,6 +234,24 @@ def test_a_layer_that_learns_in_a_frozen_one_still_does(observed, path):
     assert all_layers(loaded.encoder)[-1].trainable
 
 
+class FixedKernel(Waves):
+    """Freezes a single variable of a layer that learns."""
+
+    def make_encoder(self):
+        dense = keras.layers.Dense(3)
+        dense.build([None, 2])
+        dense.kernel.trainable = False
+        return dense
+
+
+def test_a_variable_that_the_model_froze_itself_stays_frozen(path):
+    model = FixedKernel(SMALL.replace(vae_type="RNN"))
+    model.save(path)
+    loaded = load(path, FixedKernel)
+    counts = [len(x.trainable_variables) for x in (model, loaded)]
+    assert counts[0] == counts[1]
+
+
 def test_a_model_that_was_not_compiled(observed, path):
     model = Waves(SMALL.replace(vae_type="RNN"))
     model.save(path)

@@ -116,6 +116,16 @@ def test_errors_of_the_batches_are_raised_as_they_are(tmp_path, compiled, error)
         train(compiled(), ending, report)
 
 
+def test_a_training_that_has_ended_does_not_need_further_batches(tmp_path, compiled):
+    def ending(step):
+        if step > 1:
+            raise UsageError("no more data")
+        return batch(step)
+
+    report = Report(make_run(tmp_path), 9, 2, dict, "-step", dict, enough=lambda metrics: True)
+    assert train(compiled(), ending, report)
+
+
 def test_several_steps_per_execution_are_refused(tmp_path):
     model = SimpleNamespace(optimizer=keras.optimizers.Adam(), steps_per_execution=2)
     report = Report(make_run(tmp_path), 2, 2, dict, "-step", dict)

@@ -70,15 +70,16 @@ class TFPDecoder(ElementwiseDecoder):
         self.constants = dict(constants or {})
         self.limits = Support(distribution.__name__, low, high, whole)
         self.neutral = neutral
-        try:
-            self.bijectors = tuple(
-                properties[parameter].default_constraining_bijector_fn() for parameter in parameters
-            )
-        except NotImplementedError as error:
-            raise ValueError(
-                f"{distribution.__name__}: TFP maps no feature to some of {', '.join(parameters)}; "
-                "give these as constants"
-            ) from error
+        bijectors = []
+        for parameter in parameters:
+            try:
+                bijectors.append(properties[parameter].default_constraining_bijector_fn())
+            except NotImplementedError as error:
+                raise ValueError(
+                    f"{distribution.__name__}: TFP does not know the domain of {parameter}; give "
+                    "it in `constants`"
+                ) from error
+        self.bijectors = tuple(bijectors)
         batch = self.distribution(
             **self.constants, **dict.fromkeys(self.parameters, tf.fill([2], 0.5))
         ).batch_shape

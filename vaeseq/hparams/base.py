@@ -24,11 +24,13 @@ class HParamsBase:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        untyped = vars(cls).keys() - vars(cls).get("__annotations__", {}).keys()
-        for name in untyped & getattr(cls, "__dataclass_fields__", {}).keys():
-            raise TypeError(
-                f"{cls.__name__}.{name} needs a type, or it is ignored: {name}: int = 1"
-            )
+        if dataclasses.is_dataclass(cls):
+            inherited = {field.name for field in dataclasses.fields(cls)}
+            untyped = vars(cls).keys() - vars(cls).get("__annotations__", {}).keys()
+            for name in inherited & untyped:
+                raise TypeError(
+                    f"{cls.__name__}.{name} needs a type, or it is ignored: {name}: int = 1"
+                )
         cls.__doc__ = _DocWithFields(vars(cls).get("__doc__"))  # type: ignore[assignment]
 
     def __new__(cls, *args: Any, **values: Any) -> Self:

@@ -118,11 +118,10 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
                 "compile: XLA cannot compile the gradient of objective=fivo, which resamples in a "
                 "loop; leave out jit_compile, or use objective=iwae"
             )
-        has_phases = self.hparams.posterior_steps or self.hparams.policy_gradient != "none"
-        if kwargs.get("steps_per_execution", 1) != 1 and (has_phases or self.is_replicated):
+        if kwargs.get("steps_per_execution", 1) != 1 and self._starts_every_step:
             raise ValueError(
                 "compile: steps_per_execution must be 1 with posterior_steps, a policy gradient or "
-                "several replicas: every step is a call"
+                "several replicas, because the model starts every step itself"
             )
         super().compile(
             optimizer or make_optimizer(self.hparams), jit_compile=jit_compile, **kwargs
@@ -136,12 +135,20 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
             with self.distribute_strategy.scope(), initial_seed(self.hparams.seed):
                 self.adversary = Adversary(self)
 
+    @property
+    def _starts_every_step(self) -> bool:
+        has_phases = self.hparams.posterior_steps > 0 or self.hparams.policy_gradient != "none"
+        return has_phases or self.is_replicated
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as it was compiled when it was saved.
 
         Keras does not do so for a class that overrides `compile`.
         """
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        arguments = keras.saving.deserialize_keras_object(config)
+        if self._starts_every_step:  # it may not have been so where the model was saved
+            arguments["steps_per_execution"] = 1
+        self.compile(**arguments)
 
     @property
     def adversary_parts(self) -> tuple[Any, ...]:
@@ -498,13 +505,12 @@ class ModelBase(VariationModel, ExportableModel, ReplicatedModel):
 
     def _update_means(self, strength: tf.Tensor | float, terms: "_Terms") -> None:
         values = [terms.loss(strength), terms.log_prob - terms.kl, terms.log_prob, terms.kl]
+        pairs = [(value, terms.num_steps) for value in values]
         if terms.bound is not None:
-            values += [terms.bound]
-        means = iter(self._means.values())
-        for value in values:
-            next(means).update_state(value, terms.num_steps)
-        if terms.effective_sample_size is not None:
-            next(means).update_state(terms.effective_sample_size, terms.num_rows)
+            pairs += [(terms.bound, terms.num_steps)]
+            pairs += [(terms.effective_sample_size, terms.num_rows)]
+        for mean, pair in zip(self._means.values(), pairs, strict=True):
+            mean.update_state(*pair)
 
 
 class _Terms(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from vaeseq.nn.convert import has_structure
 from vaeseq.nn.dist_module import DistModule
 from vaeseq.nn.types import Nest, Specs
 
@@ -87,10 +88,15 @@ def check_decoder(decoder: DistModule) -> None:
                 f"{attribute} of {name} must be a tf.{kind.__name__} or a nest of them, not "
                 f"{value!r}"
             )
+    if not has_structure(decoder.support, decoder.event_dtype):
+        raise ValueError(f"support of {name} must be a vaeseq.Support or a nest like event_dtype")
     numbers = zip(*map(tf.nest.flatten, (decoder.support, decoder.event_dtype)), strict=True)
     for support, dtype in numbers:
         if dtype.is_integer and dtype.max < support.high < math.inf:
-            raise ValueError(f"event_dtype of {name} is {dtype.name}, but {support}")
+            raise ValueError(
+                f"event_dtype of {name} is {dtype.name}, but {support}; use a larger dtype, such "
+                "as int32"
+            )
 
 
 def check_inputs_spec(specs: Specs) -> None:

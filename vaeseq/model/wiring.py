@@ -123,7 +123,8 @@ class WiredModel(keras.Model):
                     f"does not take {name}, chooses {getattr(model, name)}"
                 )
         for index, layer in enumerate(all_layers(model)):
-            set_trainable(layer, index not in frozen)
+            if layer.trainable == (index in frozen):
+                set_trainable(layer, index not in frozen)
         return model
 
     def save(self, filepath: str | Path, *args: Any, **kwargs: Any) -> None:

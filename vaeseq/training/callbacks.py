@@ -89,8 +89,8 @@ class Report(keras.callbacks.Callback):
       num_steps: the last step.
       every: the number of steps from one report to the next.
       validate: returns metrics of the held-out data, named `valid_*`.
-      best_metric: the metric that selects the best weights: the lowest value wins, or the highest
-        if its name is preceded by a minus.
+      best_metric: the metric that selects the best weights, which every report must have: the
+        lowest value wins, or the highest if its name is preceded by a minus.
       sample: returns generated samples as files by suffix, such as `{".txt": b"..."}`; it may write
         `tf.summary`s.
       enough: returns, given the metrics of a report, whether the training ends with it, for good;
@@ -115,7 +115,7 @@ class Report(keras.callbacks.Callback):
         run: Run,
         num_steps: int,
         every: int,
-        validate: Callable[[], Mapping[str, float]],
+        validate: Callable[[], Mapping[str, SupportsFloat]],
         best_metric: str,
         sample: Callable[[], Mapping[str, bytes]],
         enough: Callable[[Metrics], bool] | None = None,

@@ -32,9 +32,12 @@ def train(model: Trainable, batch: Batch, report: Report) -> bool:
       False if the run has reached that step already, or a report has ended it.
 
     Raises:
-      ValueError: if the optimizer accumulates gradients, because a batch must be a step, or if a
-        report could end the training of several workers, because only the chief would know.
-      UsageError, Stopped, Interrupted: see `Run.training`.
+      ValueError: if a batch is not a step (accumulated gradients, `steps_per_execution`), if the
+        batches differ in shape or their arrays in the number of rows, if a report does not have
+        its `best_metric`, or could end the training of several workers, because only the chief
+        would know.
+      UsageError, Stopped, Interrupted: see `Run.training`. Other errors of `batch` are raised as
+        they are; an `OSError` becomes `Stopped`.
 
     Example:
       >>> import numpy as np
@@ -121,17 +124,21 @@ def _fit(
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     """Trains from one step to another; raises the errors of `batch` as they are."""
-    errors: list[Exception] = []
+    errors: list[tuple[int, Exception]] = []
+
+    def reached() -> bool:  # batches are made ahead
+        return bool(errors) and errors[0][0] == model.trained_steps
+
     batches = _dataset(batch, start, stop, model.distribute_strategy, errors)
     try:
         with workers.reraise_as_lost_worker():
             model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks)
-    except tf.errors.OpError:
-        if errors:  # TensorFlow's error has only the text of it
-            raise errors[0] from None
+    except Exception:
+        if reached():  # TensorFlow's error has only the text of it
+            raise errors[0][1] from None
         raise
-    if errors:  # StopIteration, which ends a dataset
-        raise errors[0]
+    if reached() and not model.stop_training:  # StopIteration, which ends a dataset
+        raise errors[0][1]
 
 
 def batches_by_step(
@@ -159,9 +166,9 @@ def _dataset(
     start: int,
     stop: int,
     strategy: tf.distribute.Strategy,
-    errors: list[Exception],
+    errors: list[tuple[int, Exception]],
 ) -> Dataset:
-    """Returns the dataset of `batches_by_step`, which adds what `batch` raises to `errors`."""
+    """Returns the dataset of `batches_by_step`, which adds the step and what `batch` raises."""
     specs = tf.nest.map_structure(lambda x: tf.TensorSpec.from_tensor(tf.constant(x)), batch(start))
     flat_specs = tf.nest.flatten(specs)
     numbers = sorted({spec.shape[0] for spec in flat_specs})
@@ -188,7 +195,7 @@ def _dataset(
             try:
                 flat = checked(step)
             except Exception as error:
-                errors.append(error)
+                errors.append((int(step), error))
                 raise
             return [x[first * rows : last * rows] for x in flat]
 
