@@ -29,7 +29,8 @@ class HParamsBase:
             untyped = vars(cls).keys() - vars(cls).get("__annotations__", {}).keys()
             for name in inherited & untyped:
                 raise TypeError(
-                    f"{cls.__name__}.{name} needs a type, or it is ignored: {name}: int = 1"
+                    f"{cls.__name__}.{name} needs a type, or it is ignored; for example, "
+                    f"{name}: int = 1"
                 )
         cls.__doc__ = _DocWithFields(vars(cls).get("__doc__"))  # type: ignore[assignment]
 

@@ -168,12 +168,15 @@ def _dataset(
     strategy: tf.distribute.Strategy,
     errors: list[tuple[int, Exception]],
 ) -> Dataset:
-    """Returns the dataset of `batches_by_step`, which adds the step and what `batch` raises."""
+    """Returns the dataset of `batches_by_step`; what `batch` raises goes to `errors`, by step."""
     specs = tf.nest.map_structure(lambda x: tf.TensorSpec.from_tensor(tf.constant(x)), batch(start))
     flat_specs = tf.nest.flatten(specs)
     numbers = sorted({spec.shape[0] for spec in flat_specs})
     if len(numbers) > 1:
-        raise ValueError(f"batch({start}) has arrays of {' and '.join(map(str, numbers))} rows")
+        raise ValueError(
+            f"batch({start}) has arrays of {' and '.join(map(str, numbers))} rows: all must have "
+            "the same number"
+        )
     replicas = strategy.num_replicas_in_sync
     rows = workers.share(strategy, numbers[0])
 

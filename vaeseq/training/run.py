@@ -246,6 +246,7 @@ class Run(files.Folder):
             raise Stopped(f"{where}{what}; {newest}") from error
 
     def _save_at_last(self, model: Trainable) -> None:
+        """Saves the model; once more if a signal interrupts that."""
         try:
             self.checkpoints.save(model)
         except KeyboardInterrupt:  # the first signal, while saving because a worker is gone

@@ -28,8 +28,8 @@ class Interrupted(KeyboardInterrupt):
 def interruptible() -> Iterator[None]:
     """Makes the first SIGINT or SIGTERM raise `Interrupted` in the main thread.
 
-    No such exception passes through TensorFlow: a call into it ends first. Raised inside, it would
-    break TensorFlow's cache of traced functions, or, rarely, crash the process.
+    The exception is never raised inside TensorFlow: a call into it ends first. Otherwise the
+    exception would break TensorFlow's cache of traced functions, or, rarely, crash the process.
 
     Afterwards the program is saving: a second Ctrl-C kills it immediately, a second SIGTERM is
     ignored. The context has no effect in other threads or inside another `interruptible`.
@@ -110,7 +110,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
-    """Does nothing. (Of SIG_IGN Python complains if a second signal has already arrived.)"""
+    """Does nothing. (Python complains about SIG_IGN if a second signal has already arrived.)"""
 
 
 def _callers_of_tensorflow(frame: FrameType | None) -> list[FrameType]:

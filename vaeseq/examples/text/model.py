@@ -83,7 +83,7 @@ def _states_before(
 ) -> State:
     """Returns the state after the window before each span; the first starts anew.
 
-    Its noise is another than that of the spans.
+    The noise differs from that of the spans.
     """
     width, particles = scorer.model.hparams.sequence_size, scorer.num_samples
     before = [(max(0, begin - width), begin) for begin, _ in spans]
